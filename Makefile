@@ -1,0 +1,61 @@
+# Everything a person does with a checkout. `make help` explains each target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-long lint bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CACHES := .hypothesis .import_linter_cache .mypy_cache .pytest_cache .pytest_tmp .ruff_cache build dist
+
+# The interpreters to try, in this order; `make venv PYTHON=/path/to/python` tries another one first.
+PYTHON ?=
+PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 /usr/bin/python3
+FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+venv: $(STAMP) ## Build .venv: every dependency by hash, two embedded servers, this checkout
+
+demo: $(STAMP) ## Watch retention run for real, on rows made here, in about two minutes
+	@$(BIN)/aegis demo
+
+test: $(STAMP) ## Run every test, the long ones with few repeats
+	@$(BIN)/python -m pytest --basetemp=.pytest_tmp -n 2 --dist worksteal
+
+test-long: $(STAMP) ## Run every test with the full numbers
+	@LONG_TESTS=1 $(BIN)/python -m pytest --basetemp=.pytest_tmp -n 2 --dist worksteal
+
+lint: $(STAMP) ## Check style, format, types and the floors
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure retention beside other ways to delete
+	@$(BIN)/python -m benchmarks.retention
+
+clean: ## Remove .venv, the caches and what was run here
+	@rm -rf $(VENV) $(CACHES) .aegis .aegis-demo
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@python=""; \
+	for candidate in $(PYTHONS); do \
+		if "$$candidate" -c '$(FIT)' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "No Python >= 3.11 with venv and ensurepip was found (tried: $(PYTHONS))." >&2; \
+		echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it:" >&2; \
+		echo "make venv PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi; \
+	echo "Building $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,1 @@
+"""The log: events, sealing of details, and the relay from the journals."""

@@ -1,0 +1,105 @@
+"""Writing events: references and sealing first, then one insert in the caller's transaction."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from aegis.audit import actions, events
+from aegis.audit.events import Event
+from aegis.audit.keystore import KeyStore
+from aegis.db import dialects
+from aegis.db.columns import table_of
+from aegis.db.engines import Databases, writing
+from aegis.db.tables import Actor, AuditLog, AuditPending
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """What is to be recorded, before references and sealing."""
+
+    action: str
+    #: A person or a program; kept as a keyed reference only.
+    actor: str
+    target_type: str
+    target_id: str
+    outcome: str = actions.Outcome.SUCCESS
+    details: Mapping[str, Any] = field(default_factory=dict)
+    tenant: str | None = None
+    correlation_id: str | None = None
+
+
+class Recorder:
+    """Turns notes into events and stores them."""
+
+    def __init__(self, databases: Databases, keystore: KeyStore) -> None:
+        self._databases = databases
+        self._keystore = keystore
+        self._known_actors: set[str] = set()
+
+    def actor_ref(self, actor: str) -> str:
+        """Return the keyed reference of an actor, whose name stays resolvable until erased."""
+        key = self._keystore.key("actor", actor)
+        reference = key.reference(actor)
+        if reference not in self._known_actors:
+            sealed = key.seal(actor.encode("utf-8"), reference.encode())
+            with writing(self._databases.control, "control database") as connection:
+                values = {
+                    "actor_ref": reference,
+                    "name_sealed": sealed,
+                    "created_at": dialects.now(connection),
+                }
+                dialects.insert_missing(connection, table_of(Actor), values)
+            self._known_actors.add(reference)
+        return reference
+
+    def prepare(self, note: Note, moment: dt.datetime | None = None) -> Event:
+        """Build the final event; touches the key store, so never call it inside a transaction.
+
+        Raises:
+            UsageError: the details are too large or not plain data.
+
+        """
+        moment = moment or dt.datetime.now(dt.UTC)
+        clear, hidden = actions.split(note.action, note.details)
+        reference, key = note.target_id, None
+        if note.target_type not in actions.CLEAR_TARGETS:
+            owner = (note.tenant or "", note.target_type, note.target_id)
+            key = self._keystore.key("subject", *owner)
+            reference = key.reference(*owner)
+        sealed, sealed_with = None, None
+        if hidden:
+            plain = events.canonical(hidden)
+            year = str(moment.year)
+            log = self._keystore.key("log", year)
+            sealed = key.seal(plain) if key else log.seal(plain)
+            sealed_with = reference if key else log.reference(year)
+        return events.compose(
+            action=note.action,
+            outcome=note.outcome,
+            actor_ref=self.actor_ref(note.actor),
+            target_type=note.target_type,
+            target_ref=reference,
+            moment=moment,
+            clear=clear,
+            tenant=note.tenant,
+            correlation_id=note.correlation_id,
+            sealed=sealed,
+            sealed_with=sealed_with,
+        )
+
+    def record(self, note: Note) -> Event:
+        """Record in a transaction of its own, committed on return."""
+        event = self.prepare(note)
+        with writing(self._databases.control, "control database") as connection:
+            store(connection, event)
+        return event
+
+
+def store(connection: sa.Connection, *prepared: Event) -> None:
+    """Insert events and their pending marks in the caller's transaction of the control database."""
+    if prepared:
+        connection.execute(sa.insert(AuditLog), [dict(vars(event)) for event in prepared])
+        connection.execute(sa.insert(AuditPending), [{"id": event.id} for event in prepared])

@@ -1,0 +1,301 @@
+"""The relay: moves events from a data source's journal into the log, each exactly once.
+
+Two commits: first the log (control database), then the note in the journal. Killed between them,
+the next relay finds the rows in the log already and only repeats the note. Both sides count what
+was relayed, ever; a difference that does not pass says which side was restored from a backup.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from aegis.audit import events
+from aegis.audit.actions import Action
+from aegis.audit.recorder import Note, Recorder, store
+from aegis.db import dialects
+from aegis.db.columns import table_of
+from aegis.db.engines import Databases, reading, writing
+from aegis.db.journal import Entry, Journal, SourceRow
+from aegis.db.tables import AuditLog, Ledger, RelayMark, Source
+from aegis.errors import NotPrepared, Refused, Tampered
+
+#: Journal rows in one pair of transactions.
+PORTION: Final = 500
+#: Shards, the newest first, that an alarm looks at to name what is missing.
+MOST_NAMED: Final = 200
+_CONTROL: Final = "control database"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relayed:
+    """What one call moved."""
+
+    datasource: str
+    #: Rows of the journal that are new in the log.
+    rows: int = 0
+
+
+class Relay:
+    """Relays the journals of data sources."""
+
+    def __init__(self, databases: Databases, recorder: Recorder, mac_key: bytes) -> None:
+        self._databases = databases
+        self._recorder = recorder
+        self._mac_key = mac_key
+
+    def register(self, name: str) -> None:
+        """Note a source on its first use.
+
+        Raises:
+            Refused: it was restored, replaced or tampered with; nothing runs on it.
+
+        """
+        _Transfer(name=name, databases=self._databases, mac_key=self._mac_key).register()
+
+    def registered(self) -> list[str]:
+        """Return the configured sources that were ever used; the others have nothing to relay."""
+        with reading(self._databases.control, _CONTROL) as connection:
+            known = set(connection.scalars(sa.select(Source.name)))
+        return sorted(known & set(self._databases.settings.sources))
+
+    def relay(self, name: str) -> Relayed:
+        """Move everything that waits in one source.
+
+        Raises:
+            Tampered: a row does not fit its MAC, or numbers have a gap; nothing of it was taken.
+            Refused: the source was restored or replaced; a person decides.
+
+        """
+        transfer = _Transfer(name=name, databases=self._databases, mac_key=self._mac_key)
+        known, moved = transfer.register(), 0
+        try:
+            while entries := transfer.waiting():
+                moved += transfer.to_log(entries)
+                transfer.note(entries)
+            transfer.compare(known)
+        except Tampered as finding:
+            transfer.stop("tampered", str(finding))
+            raise
+        except _Reverted as finding:
+            self._alarm(transfer, finding)
+        return Relayed(datasource=name, rows=moved)
+
+    def _alarm(self, transfer: "_Transfer", finding: "_Reverted") -> None:
+        missing = transfer.missing()
+        named = ", ".join(f"{shard} batches {first} to {last}" for shard, (first, last) in missing.items())
+        message = (
+            f"data source {transfer.name}: its journal is behind the log ({finding}): it was restored, or "
+            f"an older replica was promoted. It lacks {named or 'rows that the log has'}: what went with "
+            "them is there again. Its runs are held; compare both sides, then "
+            f"`aegis retention resume --datasource {transfer.name}` accounts for it and lets the source go on"
+        )
+        details = {
+            "datasource": transfer.name,
+            "expected": finding.expected,
+            "found": finding.found,
+            "first_missing": {shard: first for shard, (first, _) in missing.items()},
+            "last_missing": {shard: last for shard, (_, last) in missing.items()},
+        }
+        note = Note(
+            action=Action.RETENTION_REVERTED,
+            actor="system",
+            target_type="source",
+            target_id=transfer.name,
+            outcome="failure",
+            details=details,
+        )
+        event = self._recorder.prepare(note)
+        transfer.stop("reverted", message, event)
+        raise Refused(message) from None
+
+
+@dataclass(kw_only=True)
+class _Transfer:
+    """One source's way from the journal into the log."""
+
+    name: str
+    databases: Databases
+    mac_key: bytes
+    journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.engine = self.databases.source(self.name)
+        self.journal = Journal(self.engine.dialect.name)
+        self.label = f"data source {self.name}"
+
+    def register(self) -> int:
+        """Return how many rows the log has of this source; refuse one that is not the known one."""
+        with reading(self.engine, self.label) as connection:
+            here = self.journal.source(connection)
+        with writing(self.databases.control, _CONTROL) as connection:
+            known = self._known(connection, here)
+        if known.state != "ok":
+            raise Refused(known.reason or f"{self.label} is {known.state}")
+        if known.identity != here.identity:
+            message = (
+                f"{self.label} is another database than before (identity {here.identity}, expected "
+                f"{known.identity}): correct its URL, or give the new database a name of its own"
+            )
+            raise Refused(message)
+        return int(known.relayed)
+
+    def _known(self, connection: sa.Connection, here: SourceRow) -> Any:
+        new = {"name": self.name, "identity": here.identity, "incarnation": here.incarnation, "state": "ok"}
+        new |= {"journal_version": here.version, "relayed": 0}
+        query = sa.select(table_of(Source)).where(Source.name == self.name).with_for_update()
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            dialects.insert_missing(connection, table_of(Source), new)
+            row = connection.execute(query).one()
+        return row
+
+    def waiting(self) -> list[Entry]:
+        """Return the next rows, each checked against its MAC."""
+        with reading(self.engine, self.label) as connection:
+            entries = self.journal.unrelayed(connection, PORTION)
+        for entry in entries:
+            entry.check(self.mac_key)
+        return entries
+
+    def to_log(self, entries: Sequence[Entry]) -> int:
+        """Commit the rows that the log does not have yet; return how many."""
+        with writing(self.databases.control, _CONTROL) as connection:
+            lock = sa.select(Source.relayed).where(Source.name == self.name).with_for_update()
+            connection.execute(lock).one()
+            fresh = self._fresh(connection, entries)
+            parsed = [events.parse(entry.entry, entry.sealed) for entry in fresh if entry.entry]
+            store(connection, *parsed)
+            _add_to_ledger(connection, parsed)
+            self._put_marks(connection, fresh)
+            counted = Source.relayed + len(fresh)
+            moment = dialects.now(connection)
+            update = sa.update(Source).where(Source.name == self.name)
+            connection.execute(update.values(relayed=counted, relayed_at=moment))
+        return len(fresh)
+
+    def _fresh(self, connection: sa.Connection, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the rows past the marks; a gap, or a number with another event, is a finding."""
+        runs = {entry.run for entry in entries}
+        query = sa.select(RelayMark.run, RelayMark.shard, RelayMark.number)
+        query = query.where(RelayMark.datasource == self.name, RelayMark.run.in_(runs))
+        marks = {(row.run, row.shard): int(row.number) for row in connection.execute(query)}
+        ids = [entry.event_id for entry in entries if entry.event_id]
+        logged = set(connection.scalars(sa.select(AuditLog.id).where(AuditLog.id.in_(ids))))
+        fresh = []
+        for entry in entries:
+            mark = marks.get((entry.run, entry.shard), 0)
+            if entry.number <= mark:
+                if entry.event_id and entry.event_id not in logged:
+                    raise _Reverted(expected=mark, found=entry.number)
+                continue
+            if entry.number != mark + 1:
+                message = (
+                    f"{self.label}: journal of run {entry.run} shard {entry.shard} has a gap: "
+                    f"expected number {mark + 1}, got {entry.number}"
+                )
+                raise Tampered(message)
+            marks[entry.run, entry.shard] = entry.number
+            fresh.append(entry)
+        return fresh
+
+    def _put_marks(self, connection: sa.Connection, fresh: Sequence[Entry]) -> None:
+        newest = {(entry.run, entry.shard): entry.number for entry in fresh}
+        for (run, shard), number in newest.items():
+            row = {"datasource": self.name, "run": run, "shard": shard, "number": number}
+            if not dialects.insert_missing(connection, table_of(RelayMark), row):
+                which = (
+                    (RelayMark.datasource == self.name) & (RelayMark.run == run) & (RelayMark.shard == shard)
+                )
+                connection.execute(sa.update(RelayMark).where(which).values(number=number))
+
+    def note(self, entries: Sequence[Entry]) -> None:
+        """Note in the journal that these rows stand in the log."""
+        with writing(self.engine, self.label) as connection:
+            source = self.journal.source(connection, lock=True)
+            marked = self.journal.mark_relayed(connection, entries, dialects.now(connection))
+            counted = source.relayed + marked
+            self.journal.put_source(connection, SourceRow(**vars(source) | {"relayed": counted}))
+
+    def compare(self, known_before: int) -> None:
+        """Compare both counts, now that nothing waits.
+
+        The order of the reads matters while another relay works: the log's count was read before
+        the journal was found empty, and it is read again after the journal's own count.
+        """
+        with reading(self.engine, self.label) as connection:
+            own = self.journal.source(connection)
+        here = own.relayed
+        if here < known_before:
+            raise _Reverted(expected=known_before, found=here)
+        query = sa.select(Source.relayed, Source.incarnation).where(Source.name == self.name)
+        with reading(self.databases.control, _CONTROL) as connection:
+            known = connection.execute(query).one_or_none()
+        if known is None:
+            message = f"{self.label} is not registered any more"
+            raise NotPrepared(message)
+        if own.incarnation < known.incarnation:
+            raise _Reverted(expected=known.incarnation, found=own.incarnation)
+        if here > known.relayed:
+            self._offer_again()
+
+    def _offer_again(self) -> None:
+        """Take back every note: the log was restored and lacks rows that it had."""
+        with writing(self.engine, self.label) as connection:
+            source = self.journal.source(connection, lock=True)
+            reopened = self.journal.unmark(connection)
+            counted = source.relayed - reopened
+            self.journal.put_source(connection, SourceRow(**vars(source) | {"relayed": counted}))
+        while entries := self.waiting():
+            self.to_log(entries)
+            self.note(entries)
+
+    def missing(self) -> dict[str, tuple[int, int]]:
+        """Return what the log has and the journal lacks: `run/shard` → first and last number."""
+        query = sa.select(RelayMark.run, RelayMark.shard, RelayMark.number)
+        query = query.where(RelayMark.datasource == self.name).order_by(RelayMark.run.desc(), RelayMark.shard)
+        with reading(self.databases.control, _CONTROL) as connection:
+            marks = connection.execute(query.limit(MOST_NAMED)).all()
+        with reading(self.engine, self.label) as connection:
+            ends = [self.journal.last(connection, mark.run, mark.shard)[0] for mark in marks]
+        return {
+            f"{mark.run}/{mark.shard}": (end + 1, int(mark.number))
+            for mark, end in zip(marks, ends, strict=True)
+            if end < mark.number
+        }
+
+    def stop(self, state: str, reason: str, *alarm: events.Event) -> None:
+        """Take nothing more from this source until a person has looked."""
+        with writing(self.databases.control, _CONTROL) as connection:
+            update = sa.update(Source).where(Source.name == self.name)
+            connection.execute(update.values(state=state, reason=reason))
+            store(connection, *alarm)
+
+
+class _Reverted(Exception):
+    def __init__(self, *, expected: int, found: int) -> None:
+        super().__init__(f"expected {expected}, found {found}")
+        self.expected = expected
+        self.found = found
+
+
+def _add_to_ledger(connection: sa.Connection, parsed: Sequence[events.Event]) -> None:
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for event in parsed:
+        details = events.details_of(event.entry)
+        sums[event.target_ref, details["table"], details["action"]] += details["rows"]
+        for name, rows in details.get("along", {}).items():
+            action, _, table = name.partition(":")
+            sums[event.target_ref, table, action] += rows
+    count_up(connection, sums)
+
+
+def count_up(connection: sa.Connection, sums: Mapping[tuple[str, str, str], int]) -> None:
+    """Add to the ledger in the caller's transaction: (policy, table, action) → rows; no figure ever falls."""
+    for (policy, table, action), rows in sums.items():
+        key = {"policy": policy, "table_name": table, "action": action}
+        dialects.insert_missing(connection, table_of(Ledger), key | {"rows": 0})
+        which = (Ledger.policy == policy) & (Ledger.table_name == table) & (Ledger.action == action)
+        connection.execute(sa.update(Ledger).where(which).values(rows=Ledger.rows + rows))

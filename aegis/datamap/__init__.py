@@ -1,0 +1,1 @@
+"""What is personal, where, and what happens to it: data maps and the conditions in them."""

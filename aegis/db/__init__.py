@@ -1,0 +1,1 @@
+"""Aegis's own tables, engines, and everything in which databases differ."""

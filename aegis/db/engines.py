@@ -1,0 +1,216 @@
+"""Engines: made lazily, one per database and process, and dropped after a fork.
+
+A connection that two processes share returns the rows of one to the other, so no connection
+crosses a fork.
+"""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from aegis.db import dialects
+from aegis.db.dialects import Fault
+from aegis.errors import (
+    AegisError,
+    NotPrepared,
+    OperationFailed,
+    Passing,
+    Refused,
+    SettingsError,
+    Unreachable,
+    UnsafeTable,
+)
+from aegis.settings import Settings, SourceSettings
+
+_READ = "aegis_read"
+
+
+class Databases:
+    """The control database, the key store and the data sources of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._process = os.getpid()
+        self._engines: dict[str, sa.Engine] = {}
+
+    @property
+    def control(self) -> sa.Engine:
+        """The control database."""
+        return self._engine("control", self.settings.control, own=True)
+
+    @property
+    def keys(self) -> sa.Engine:
+        """The key store."""
+        return self._engine("keys", self.settings.keys, own=True)
+
+    def source(self, name: str) -> sa.Engine:
+        """Return the engine of a data source; unknown names are refused."""
+        name = self.settings.source_name(name)
+        source = self.settings.sources[name]
+        if source == self.settings.control:
+            return self.control
+        return self._engine(f"source:{name}", source, own=False)
+
+    def after_fork(self) -> None:
+        """Forget the parent's connections without closing them."""
+        self._process = os.getpid()
+        for engine in self._engines.values():
+            engine.dispose(close=False)
+        self._engines = {}
+
+    def close(self) -> None:
+        """Close every connection."""
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines = {}
+
+    def _engine(self, label: str, source: SourceSettings, *, own: bool) -> sa.Engine:
+        if self._process != os.getpid():
+            self.after_fork()
+        if label not in self._engines:
+            self._engines[label] = make_engine(source, own=own)
+        return self._engines[label]
+
+
+def make_engine(source: SourceSettings, *, own: bool) -> sa.Engine:
+    """Build an engine that hides parameters and reads its password on every connect.
+
+    Args:
+        source: where the database is.
+        own: it is Aegis's own, so an SQLite file may be created and set to WAL.
+
+    """
+    url = dialects.engine_url(source.url)
+    name = url.get_backend_name()
+    if name == dialects.SQLITE and not own and not Path(str(url.database)).exists():
+        message = f"the data source's SQLite file {url.database} does not exist; nothing was created"
+        raise Unreachable(message)
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=name != dialects.SQLITE,
+        pool_size=2,
+        connect_args=dialects.connect_arguments(url),
+    )
+    _listen(engine, source, own=own)
+    return engine
+
+
+def _listen(engine: sa.Engine, source: SourceSettings, *, own: bool) -> None:
+    name = engine.dialect.name
+
+    @event.listens_for(engine, "do_connect")
+    def _password(_dialect: Any, _record: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+        password = read_password(source)
+        if password is not None:
+            kwargs["password"] = password
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        if name == dialects.SQLITE:
+            connection.isolation_level = None
+        cursor = connection.cursor()
+        for statement in dialects.session_statements(name, own=own):
+            cursor.execute(statement)
+        cursor.close()
+        if name == dialects.POSTGRESQL:
+            connection.commit()
+
+    if name == dialects.SQLITE:
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            reads = connection.get_execution_options().get(_READ)
+            connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def read_password(source: SourceSettings) -> str | None:
+    """Read the password from its file or command, now.
+
+    Raises:
+        SettingsError: the file cannot be read or the command failed.
+
+    """
+    if source.password_file:
+        try:
+            return source.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            message = f"the password file {source.password_file} cannot be read: {error.strerror}"
+            raise SettingsError(message) from None
+    if source.password_command:
+        words = shlex.split(source.password_command)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - the operator's own command
+        if done.returncode != 0:
+            message = f"the password command {words[0]!r} failed with exit code {done.returncode}"
+            raise SettingsError(message)
+        return done.stdout.rstrip("\r\n")
+    return None
+
+
+@contextmanager
+def writing(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
+    """Open one writing transaction; commit at the end, roll back on any error.
+
+    Args:
+        engine: the database.
+        label: what to call the database in an error.
+
+    Raises:
+        AegisError: a database error, translated and without the data that it quotes.
+
+    """
+    with translated(label), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
+    """Open one reading transaction."""
+    with translated(label), engine.connect() as plain:
+        connection = plain.execution_options(**{_READ: True})
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def snapshot(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
+    """Open one reading transaction in which every query sees the same state of the database."""
+    with reading(engine, label) as connection:
+        dialects.begin_snapshot(connection)
+        yield connection
+
+
+@contextmanager
+def translated(label: str) -> Iterator[None]:
+    """Turn a database error into Aegis's own, without the data that its text quotes."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise _translate(error, label) from None
+
+
+def _translate(error: sa.exc.DBAPIError, label: str) -> AegisError:
+    fault = dialects.fault_of(error)
+    kind, cure = _CURES.get(fault, (OperationFailed, ""))
+    return kind(f"{label}: {dialects.describe(error)}{cure and '; '}{cure}")
+
+
+_CURES: Final[Mapping[Fault, tuple[type[AegisError], str]]] = {
+    Fault.LOCKED: (Passing, ""),
+    Fault.DEADLOCK: (Passing, ""),
+    Fault.TOO_LONG: (Passing, ""),
+    Fault.GONE: (Unreachable, "check that it runs and is reachable"),
+    Fault.LOGIN: (Unreachable, "check its user and password"),
+    Fault.HIDDEN: (UnsafeTable, "use a role that sees every row (the owner, or one with BYPASSRLS)"),
+    Fault.RIGHTS: (Refused, "grant the right to Aegis's role"),
+    Fault.CONSTRAINT: (Refused, "change the policy, or the constraint or trigger of the table"),
+    Fault.REFERENCED: (UnsafeTable, "a policy for the referring table must run first"),
+    Fault.MISSING: (NotPrepared, "if the table is Aegis's own, run `aegis migrate`"),
+}

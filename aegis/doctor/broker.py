@@ -1,0 +1,73 @@
+"""The broker: whether it answers, and whether it keeps what it is given."""
+
+from typing import Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from aegis.doctor.findings import Finding, Found, fault, note, ok, unknown
+from aegis.settings import Settings, masked
+
+#: How long the broker may take to answer.
+BROKER_SECONDS: Final = 5.0
+
+
+def check_broker(settings: Settings) -> Found:
+    """Check that the broker answers, and what it says about itself."""
+    shown = masked(settings.broker_url)
+    try:
+        client = _client(settings)
+    except (ValueError, OSError) as error:
+        yield fault("broker", f"{shown}: {error}", "correct broker_url or broker_password_file")
+        return
+    try:
+        info: dict[str, Any] = client.info()
+    except (redis.ResponseError, redis.ConnectionError, redis.TimeoutError) as error:
+        yield _refused(shown, error)
+        return
+    finally:
+        client.close()
+    yield from _check_info(shown, info)
+
+
+def _client(settings: Settings) -> redis.Redis:
+    """Return a client that asks once and gives up soon."""
+    url = settings.broker_url.replace("redis+socket://", "unix://", 1)
+    client = redis.Redis.from_url(
+        url,
+        protocol=2,
+        socket_timeout=BROKER_SECONDS,
+        socket_connect_timeout=BROKER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
+    if settings.broker_password_file:
+        password = settings.broker_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        client.connection_pool.connection_kwargs["password"] = password
+    return client
+
+
+def _refused(shown: str, error: redis.RedisError) -> Finding:
+    # A refused login is a connection error to the library, so it is asked for first.
+    if isinstance(error, redis.AuthenticationError):
+        cure = "correct the password: broker_password_file, or AEGIS_BROKER_URL"
+        return fault("broker", f"{shown} refuses the login", cure)
+    if isinstance(error, redis.ResponseError):
+        text = f"{shown} answers, but does not tell about itself ({type(error).__name__})"
+        return unknown("broker", text, "grant this user +info")
+    text = f"{shown} does not answer; nothing runs by itself without it"
+    return fault("broker", text, "start it (aegis up brings its own), or correct AEGIS_BROKER_URL")
+
+
+def _check_info(shown: str, info: dict[str, Any]) -> Found:
+    name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
+    version = info.get("valkey_version") or info.get("redis_version")
+    yield ok("broker", f"{shown}: {name} {version}")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        text = f"maxmemory-policy is {policy}: when memory is short it drops messages unseen"
+        yield fault("broker", text, "redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf")
+    if not info.get("aof_enabled"):
+        text = "it keeps no append-only file: messages are lost when it restarts (runs are sent again)"
+        yield note("broker", text, "redis-cli CONFIG SET appendonly yes, and in redis.conf")

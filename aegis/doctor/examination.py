@@ -1,0 +1,50 @@
+"""The examination: every check, in the order in which a fault of one explains those after it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from aegis.doctor.backlogs import check_backlogs, check_purges
+from aegis.doctor.broker import check_broker
+from aegis.doctor.findings import Finding, Found, careful, fault
+from aegis.doctor.holds import check_holds
+from aegis.doctor.host import check_keys, check_programs, check_settings
+from aegis.doctor.patient import Patient
+from aegis.doctor.policies import check_policies
+from aegis.doctor.servers import check_clocks
+from aegis.doctor.sources import check_source
+from aegis.doctor.stores import CONTROL, KEY_STORE, check_control, check_keystore
+from aegis.errors import AegisError
+from aegis.operations.system import System
+from aegis.settings import load_settings
+
+
+def examine() -> list[Finding]:
+    """Check everything that the settings of this process name."""
+    try:
+        settings = load_settings()
+    except AegisError as error:
+        cure = "correct aegis.toml or the environment variable; nothing else can be checked before"
+        return [fault("settings", str(error), cure)]
+    system = System(settings)
+    checks = _checks(Patient(system=system))
+    try:
+        return [finding for name, check in checks for finding in careful(name, check)]
+    finally:
+        system.close()
+
+
+def _checks(patient: Patient) -> Iterator[tuple[str, Callable[[], Found]]]:
+    """Return every check with its name."""
+    yield "programs", check_programs
+    yield "settings", partial(check_settings, patient.settings)
+    yield "keys", partial(check_keys, patient)
+    yield CONTROL, partial(check_control, patient)
+    yield KEY_STORE, partial(check_keystore, patient)
+    for name in sorted(patient.settings.sources):
+        yield f"data source {name}", partial(check_source, patient, name)
+    yield "clocks", partial(check_clocks, patient)
+    yield "policies", partial(check_policies, patient)
+    yield "holds", partial(check_holds, patient)
+    yield "backlogs", partial(check_backlogs, patient)
+    yield "purges", partial(check_purges, patient)
+    yield "broker", partial(check_broker, patient.settings)

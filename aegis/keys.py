@@ -1,0 +1,126 @@
+"""The one place that loads a secret key.
+
+Keys are files under `AEGIS_HOME/keys`, mode 0600, one line each: `aegis-<role>-1:<base64>`.
+
+* `worker.key`: the root of the worker's subkeys (HKDF-SHA256, RFC 5869): journal MAC, marks,
+  look-ups in the key store.
+* `epoch-<n>.key`: wraps the keys of subjects and actors in the key store. It lives apart from
+  that store, so that a backup of the store alone opens nothing.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from aegis.errors import Conflict, NotPrepared, SettingsError
+
+KEY_BYTES = 32
+_NAMES = ("worker", "epoch-1")
+Purpose = Literal["journal-mac", "mark", "key-lookup", "payload-digest", "approval", "archive-mac"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secret:
+    """A key and the public id that names it."""
+
+    #: First 8 hex digits of a hash of the key: safe to print and to store.
+    key_id: str
+    material: bytes = field(repr=False)
+
+    def subkey(self, purpose: Purpose) -> bytes:
+        """Return the 32-byte subkey for one purpose (HKDF-SHA256, no salt)."""
+        info = b"aegis/v1/" + purpose.encode()
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self.material)
+
+
+class KeyFiles:
+    """The key files under one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "keys"
+
+    def create(self) -> list[Path]:
+        """Make the worker key and the first epoch key, both or none; refuse to replace any.
+
+        Raises:
+            Conflict: the folder has keys already.
+
+        """
+        home = self.folder.parent
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix="keys-", dir=home))
+        for name in _NAMES:
+            _write(fresh / f"{name}.key", secrets.token_bytes(KEY_BYTES))
+        try:
+            # Atomic, and refused unless the folder is missing or empty.
+            fresh.rename(self.folder)
+        except OSError:
+            shutil.rmtree(fresh)
+            message = f"{self.folder} is there already; a key is never overwritten. Nothing was changed"
+            raise Conflict(message) from None
+        return [self._path(name) for name in _NAMES]
+
+    @property
+    def exist(self) -> bool:
+        """Whether the worker key is there."""
+        return self._path("worker").exists()
+
+    def worker(self) -> Secret:
+        """Load the worker key."""
+        return self._load("worker")
+
+    def epoch(self, number: int) -> Secret:
+        """Load the key of one epoch of the key store."""
+        return self._load(f"epoch-{number}")
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.key"
+
+    def _load(self, name: str) -> Secret:
+        path = self._path(name)
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            message = f"the key {path} is missing; run `aegis init`, or restore it from its backup"
+            raise NotPrepared(message) from None
+        except PermissionError:
+            message = f"the key {path} cannot be read by this user"
+            raise NotPrepared(message) from None
+        with os.fdopen(handle) as file:
+            if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                message = f"the key {path} can be read by others; run `chmod 600 {path}`"
+                raise SettingsError(message)
+            return _parse(path, file.read())
+
+
+def _write(path: Path, material: bytes) -> None:
+    role = path.stem.partition("-")[0]
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(f"aegis-{role}-1:{base64.b64encode(material).decode()}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _parse(path: Path, text: str) -> Secret:
+    role = path.stem.partition("-")[0]
+    head, _, body = text.strip().partition(":")
+    try:
+        material = base64.b64decode(body, validate=True)
+    except binascii.Error:
+        material = b""
+    if head != f"aegis-{role}-1" or len(material) != KEY_BYTES:
+        message = f"{path} is not a key of the role {role!r}: expected one line `aegis-{role}-1:<base64>`"
+        raise SettingsError(message)
+    return Secret(key_id=hashlib.sha256(b"aegis-key-id" + material).hexdigest()[:8], material=material)

@@ -1,0 +1,1 @@
+"""Masks: what is written over personal data, with one meaning on every database."""

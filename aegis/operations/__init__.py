@@ -1,0 +1,1 @@
+"""Requests, runs, claims, holds and batches: the seam under every operation."""

@@ -1,0 +1,160 @@
+"""A batch: one transaction in the data source that changes rows, moves the mark and tells the log.
+
+The shard's header is locked first. A worker whose epoch is not the header's any more writes
+nothing; a hold that raised `holds_version` is read before any row is touched.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from aegis.audit.events import Event
+from aegis.db import dialects
+from aegis.db.engines import reading, writing
+from aegis.db.journal import Entry, Header, Journal
+from aegis.errors import Fenced, NotPrepared
+from aegis.operations import holds
+from aegis.operations.marks import MarkBox
+from aegis.operations.scopes import Scope
+from aegis.operations.stops import wait_if_stopped
+from aegis.operations.system import System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a batch did, before it is committed."""
+
+    rows: int
+    #: What was done to them.
+    action: str = ""
+    #: Where the shard goes on.
+    mark: dict[str, Any]
+    counts: dict[str, int] = field(default_factory=dict)
+    #: What the event says besides.
+    about: dict[str, Any] = field(default_factory=dict)
+    #: Write the mark although no row was changed.
+    keep_mark: bool = False
+
+
+#: Changes rows in the open transaction, obeying these holds.
+Act = Callable[[sa.Connection, Sequence[Scope]], Change]
+#: Looks at the holds whenever they are read; raises Waits where nothing may be changed under them.
+Obey = Callable[[Sequence[Scope]], None]
+#: Builds the event of a change; gets the journal number that it will stand under.
+Tell = Callable[[Change, int], Event]
+
+
+class Shard:
+    """One shard of a run, open for batches under one epoch."""
+
+    def __init__(
+        self,
+        system: System,
+        *,
+        datasource: str,
+        run: str,
+        epoch: int,
+        shard: int = 0,
+        obey: Obey | None = None,
+    ) -> None:
+        self._system = system
+        self._engine = system.databases.source(datasource)
+        self._label = f"data source {datasource}"
+        self._journal = Journal(self._engine.dialect.name)
+        self._run, self._shard, self._epoch = run, shard, epoch
+        self._obey = obey
+        self._mac_key = system.worker_key.subkey("journal-mac")
+        self._box = MarkBox(system.worker_key.subkey("mark"), run, shard)
+        #: The legal holds that the last transaction obeyed.
+        self.holds: Sequence[Scope] = ()
+        self._holds_version: int | None = None
+        self._number = 0
+        #: Every statement of a batch must see the same rows, because the batch has more than one.
+        self.one_view = False
+        self.mark: dict[str, Any] = {}
+
+    def take_over(self) -> Sequence[Scope]:
+        """Fence off every earlier epoch, then read the holds and the mark.
+
+        Raises:
+            Fenced: a later epoch is at work already.
+            Waits: a stop is in force, or a hold under which nothing can be changed.
+            NotPrepared: the source has no journal.
+
+        """
+        with reading(self._engine, self._label) as connection:
+            if not self._journal.exists(connection):
+                message = f"{self._label} has no journal; run `aegis migrate --datasource …` as its owner"
+                raise NotPrepared(message)
+        with writing(self._engine, self._label) as connection:
+            self._journal.take_over(connection, self._run, self._shard, self._epoch)
+        with self._transaction() as connection:
+            self._check(self._journal.lock_header(connection, self._run, self._shard), connection)
+            self._number, sealed = self._journal.last(connection, self._run, self._shard)
+        self.mark = self._box.open(sealed)
+        return self.holds
+
+    def batch(self, act: Act, tell: Tell) -> Change:
+        """Do one batch; everything of it is committed on return, or nothing.
+
+        Raises:
+            Fenced: another worker took over; nothing was changed.
+            Waits: a stop or a hold over everything was placed meanwhile; nothing was changed.
+            AegisError: a database error; nothing was changed.
+
+        """
+        with self._transaction() as connection:
+            self._check(self._journal.lock_header(connection, self._run, self._shard), connection)
+            change = act(connection, self.holds)
+            number = self._number + 1
+            written = bool(change.rows or change.keep_mark)
+            if written:
+                self._journal.append(connection, self._entry(change, number, tell))
+        if written:
+            self._number = number
+        self.mark = change.mark
+        return change
+
+    def _entry(self, change: Change, number: int, tell: Tell) -> Entry:
+        event = tell(change, number) if change.rows else None
+        plain = Entry(
+            run=self._run,
+            shard=self._shard,
+            number=number,
+            rows=change.rows,
+            mark=self._box.seal(change.mark),
+            counts=change.counts,
+            event_id=event.id if event else None,
+            entry=event.entry if event else None,
+            sealed=event.sealed if event else None,
+        )
+        return Entry(**vars(plain) | {"mac": plain.authenticated(self._mac_key)})
+
+    def _check(self, header: Header | None, connection: sa.Connection) -> None:
+        if header is None or header.epoch != self._epoch:
+            message = (
+                f"run {self._run} shard {self._shard}: expected epoch {self._epoch}, "
+                f"got {header.epoch if header else 'none'}: another worker took over, or a person paused it"
+            )
+            raise Fenced(message)
+        if header.holds_version != self._holds_version:
+            self.holds = holds.read(connection, self._journal, self._mac_key)
+            self._holds_version = header.holds_version
+        wait_if_stopped(self.holds)
+        if self._obey:
+            self._obey(self.holds)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        limits = self._system.settings.retention
+        with writing(self._engine, self._label) as connection:
+            dialects.begin_work(
+                connection,
+                lock_ms=limits.lock_timeout_milliseconds,
+                statement_ms=limits.statement_timeout_milliseconds,
+                one_view=self.one_view,
+            )
+            yield connection

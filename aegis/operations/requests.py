@@ -1,0 +1,78 @@
+"""Requests: what was asked for under one id is done once, however often it is asked."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from aegis.audit.events import canonical
+from aegis.db import dialects
+from aegis.db.columns import table_of
+from aegis.db.engines import writing
+from aegis.db.tables import Request
+from aegis.errors import Conflict
+from aegis.operations.states import State
+from aegis.operations.system import System
+
+
+def once(
+    system: System,
+    *,
+    request_id: str,
+    operation: str,
+    arguments: Mapping[str, Any],
+    work: Callable[[sa.Connection], Any],
+    actor_ref: str | None = None,
+) -> Any:
+    """Do `work` and keep its result, both in one transaction of the control database.
+
+    A repeated id with the same arguments returns the kept result and does nothing.
+
+    Args:
+        request_id: the producer's id for this request.
+        arguments: plain data; only a keyed digest of it is kept.
+        work: gets the open transaction, returns plain data; does nothing slow or remote.
+
+    Raises:
+        Conflict: the id was used for something else.
+
+    """
+    digest = payload_digest(system, operation, arguments)
+    with writing(system.databases.control, "control database") as connection:
+        moment = dialects.now(connection)
+        values = {
+            "request_id": request_id,
+            "operation": operation,
+            "payload_digest": digest,
+            "actor_ref": actor_ref,
+            "state": State.ACCEPTED,
+            "received_at": moment,
+            "epoch": 0,
+            "attempts": 0,
+        }
+        if not dialects.insert_missing(connection, table_of(Request), values):
+            return _earlier(connection, request_id, operation, digest)
+        result = work(connection)
+        done = {"state": State.DONE, "result": result, "finished_at": moment}
+        connection.execute(sa.update(Request).where(Request.request_id == request_id).values(**done))
+    return result
+
+
+def payload_digest(system: System, operation: str, arguments: Mapping[str, Any]) -> str:
+    """Return a keyed digest of a request, so that the table betrays no argument."""
+    body = canonical({"operation": operation, "arguments": dict(arguments)})
+    return hmac.new(system.worker_key.subkey("payload-digest"), body, hashlib.sha256).hexdigest()
+
+
+def _earlier(connection: sa.Connection, request_id: str, operation: str, digest: str) -> Any:
+    query = sa.select(Request.operation, Request.payload_digest, Request.result)
+    row = connection.execute(query.where(Request.request_id == request_id)).one()
+    if row.payload_digest != digest:
+        message = (
+            f"request {request_id} was used for {row.operation} with other arguments; "
+            f"it is refused for {operation}. Give every new request an id of its own"
+        )
+        raise Conflict(message)
+    return row.result

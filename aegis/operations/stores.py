@@ -1,0 +1,218 @@
+"""Where archives' files lie: a folder, or a store that fsspec knows, such as `s3://bucket/path`.
+
+A file is there completely or not at all, and is never changed once it is there, but for a
+manifest, which is replaced by a newer one.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from aegis.errors import NotPrepared, Refused, Tampered, Unreachable
+
+
+class Store(Protocol):
+    """Files by folder and name."""
+
+    def check(self) -> None:
+        """Write, read and remove a file; raise when that does not work."""
+
+    def put(self, folder: str, name: str, data: bytes) -> None:
+        """Write a file, durable on return."""
+
+    def get(self, folder: str, name: str) -> bytes:
+        """Return a file's content."""
+
+    def sizes(self, folder: str) -> Mapping[str, int]:
+        """Return the names that are there, with their bytes."""
+
+    def remove(self, folder: str, name: str) -> None:
+        """Remove a file; it may be gone already."""
+
+    def destroy(self, folder: str) -> None:
+        """Remove a folder with everything in it; it may be gone already."""
+
+
+class FolderStore:
+    """A folder of this machine, or one that is mounted."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def check(self) -> None:
+        """Write, read and remove a file.
+
+        Raises:
+            Refused: the folder cannot be written.
+
+        """
+        try:
+            _round_trip(self)
+        except Unreachable as error:
+            raise Refused(str(error)) from None
+
+    def put(self, folder: str, name: str, data: bytes) -> None:
+        """Write a file beside its place, make it durable, and move it there."""
+        place = self._root / folder
+        with _told(f"the archive folder {self._root} cannot be written"):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fresh = place / f".{secrets.token_hex(8)}.new"
+            try:
+                self._write(fresh, data)
+                fresh.rename(place / name)
+            except OSError:
+                fresh.unlink(missing_ok=True)
+                raise
+            _sync(place)
+
+    def get(self, folder: str, name: str) -> bytes:
+        """Return a file's content.
+
+        Raises:
+            Tampered: it is not there any more.
+
+        """
+        with _told(f"the archive folder {self._root} cannot be read"), _missing(name):
+            return (self._root / folder / name).read_bytes()
+
+    def sizes(self, folder: str) -> Mapping[str, int]:
+        """Return the names that are there, with their bytes."""
+        with _told(f"the archive folder {self._root} cannot be read"):
+            place = self._root / folder
+            return {file.name: file.stat().st_size for file in place.iterdir()} if place.exists() else {}
+
+    def remove(self, folder: str, name: str) -> None:
+        """Remove a file; it may be gone already."""
+        with _told(f"the archive folder {self._root} cannot be written"):
+            (self._root / folder / name).unlink(missing_ok=True)
+
+    def destroy(self, folder: str) -> None:
+        """Remove a folder with everything in it; it may be gone already."""
+        with _told(f"the archive folder {self._root} cannot be written"), suppress(FileNotFoundError):
+            shutil.rmtree(self._root / folder)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class RemoteStore:
+    """A store behind fsspec, where writing one file is one step."""
+
+    def __init__(self, url: str) -> None:
+        self._label = url
+        self._files, self._root = _open_remote(url)
+
+    def check(self) -> None:
+        """Write, read and remove a file."""
+        _round_trip(self)
+
+    def put(self, folder: str, name: str, data: bytes) -> None:
+        """Write a file; the store makes it durable."""
+        with self._told():
+            self._files.pipe_file(f"{self._root}/{folder}/{name}", data)
+
+    def get(self, folder: str, name: str) -> bytes:
+        """Return a file's content."""
+        with self._told(), _missing(name):
+            return bytes(self._files.cat_file(f"{self._root}/{folder}/{name}"))
+
+    def sizes(self, folder: str) -> Mapping[str, int]:
+        """Return the names that are there, with their bytes."""
+        with self._told():
+            self._files.invalidate_cache()
+            with suppress(FileNotFoundError):
+                listed = self._files.ls(f"{self._root}/{folder}", detail=True)
+                return {item["name"].rpartition("/")[2]: int(item["size"] or 0) for item in listed}
+            return {}
+
+    def remove(self, folder: str, name: str) -> None:
+        """Remove a file; it may be gone already."""
+        with self._told(), suppress(FileNotFoundError):
+            self._files.rm_file(f"{self._root}/{folder}/{name}")
+
+    def destroy(self, folder: str) -> None:
+        """Remove a folder with everything in it; it may be gone already."""
+        with self._told(), suppress(FileNotFoundError):
+            self._files.invalidate_cache()
+            self._files.rm(f"{self._root}/{folder}", recursive=True)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except Tampered:
+            raise
+        except Exception as error:  # noqa: BLE001 - every store has errors of its own, and their texts may quote keys
+            message = f"the archive store {self._label} does not answer ({type(error).__name__})"
+            raise Unreachable(message) from None
+
+
+def open_store(url: str) -> Store:
+    """Return the store that a URL, or the path of a folder, names.
+
+    Raises:
+        NotPrepared: the package for it is not installed.
+
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return FolderStore(Path(url))
+    return FolderStore(Path(rest)) if scheme == "file" else RemoteStore(url)
+
+
+def _open_remote(url: str) -> tuple[Any, str]:
+    try:
+        import fsspec  # noqa: PLC0415 - an extra: only who keeps archives in a store needs it
+
+        files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        message = (
+            f"archives in {url.partition('://')[0]}:// need a package that is not installed "
+            f"({type(error).__name__}): pip install 'aegis-privacy-worker[archive-s3]'"
+        )
+        raise NotPrepared(message) from None
+    return files, str(root)
+
+
+def _round_trip(store: Store) -> None:
+    name, data = f"{secrets.token_hex(8)}.check", secrets.token_bytes(16)
+    store.put("checks", name, data)
+    read = store.get("checks", name)
+    store.remove("checks", name)
+    if read != data:
+        message = "the archive store does not give back what was written; nothing was changed"
+        raise Refused(message)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"{what}: {error.strerror}; make room or give Aegis's user the right"
+        raise Unreachable(message) from None
+
+
+@contextmanager
+def _missing(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        message = f"the archive's file {name} is missing"
+        raise Tampered(message) from None
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

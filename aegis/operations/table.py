@@ -1,0 +1,86 @@
+"""The one table that names every task: its queue and its door.
+
+Queues, routes and the documentation's lists are made from it; a test holds it equal to what is
+registered.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One task."""
+
+    name: str
+    queue: str
+    #: The function that does the work.
+    door: str
+    #: Whether it claims a row, so that a second delivery does nothing.
+    claims: bool
+    #: Why a second delivery does no harm.
+    repeats: str
+
+
+REGISTER: Final = "aegis.retention.register"
+ENFORCE: Final = "aegis.retention.enforce"
+RUN: Final = "aegis.retention.run"
+TENANCY_CHECK: Final = "aegis.tenancy.check"
+RECORD: Final = "aegis.audit.record"
+RELAY: Final = "aegis.audit.relay"
+RECONCILE: Final = "aegis.operations.reconcile"
+
+TABLE: Final[tuple[Entry, ...]] = (
+    Entry(
+        name=REGISTER,
+        queue="retention",
+        door="api.privacy.register_retention_policy",
+        claims=False,
+        repeats="the same definition is the same policy",
+    ),
+    Entry(
+        name=ENFORCE,
+        queue="retention",
+        door="api.privacy.create_retention_runs",
+        claims=False,
+        repeats="one set of runs per request id",
+    ),
+    Entry(
+        name=RUN,
+        queue="retention",
+        door="api.privacy.advance_run",
+        claims=True,
+        repeats="the run is claimed by one worker at a time",
+    ),
+    Entry(
+        name=TENANCY_CHECK,
+        queue="audit",
+        door="api.privacy.tenant_isolation_check",
+        claims=False,
+        repeats="it changes nothing but records each denial",
+    ),
+    Entry(
+        name=RECORD,
+        queue="audit",
+        door="api.audit.record_audit_once",
+        claims=False,
+        repeats="one event per request id",
+    ),
+    Entry(
+        name=RELAY,
+        queue="maintenance",
+        door="api.audit.relay_journals",
+        claims=False,
+        repeats="one event per event id",
+    ),
+    Entry(
+        name=RECONCILE,
+        queue="maintenance",
+        door="api.privacy.due_runs",
+        claims=False,
+        repeats="a run that is sent twice is claimed once",
+    ),
+)
+
+ROUTES: Final[Mapping[str, str]] = {entry.name: entry.queue for entry in TABLE}

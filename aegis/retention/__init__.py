@@ -1,0 +1,1 @@
+"""Delete rows when their time is over: policies, cutoffs, batches."""

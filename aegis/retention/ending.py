@@ -1,0 +1,145 @@
+"""Ending a run: what is left, what it did, and the state in which it is given back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from aegis.db.engines import reading
+from aegis.db.journal import Journal
+from aegis.db.tables import DataRetentionPolicy
+from aegis.errors import AegisError
+from aegis.operations import claims, runs, tallies
+from aegis.operations.claims import Claim
+from aegis.operations.scopes import Scope
+from aegis.operations.states import State, Wait
+from aegis.operations.system import System
+from aegis.retention import archiving, outcomes, policies, purges, watermarks
+from aegis.retention.allowance import Allowance
+from aegis.retention.opening import count_patiently
+from aegis.retention.portions import Portions
+from aegis.retention.preview import count, without_clock
+from aegis.retention.slices import Slice
+from aegis.retention.stages import Stage, done, done_by
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """Rows past their time that are still there at the end of a walk."""
+
+    #: due, held, kept and null_clock → rows
+    counts: Mapping[str, int]
+    by_tenant: watermarks.Leftovers
+
+    @property
+    def due(self) -> int:
+        """Rows that nothing speaks for."""
+        return self.counts["due"]
+
+
+def look(
+    system: System, claimed: Claim, policy: DataRetentionPolicy, batches: Portions, scopes: Sequence[Scope]
+) -> Left:
+    """Count what is left past the cutoffs, by the reason why it stays."""
+    tenant, target = claimed.run["tenant"], batches.target
+    with reading(
+        system.databases.source(policy.datasource), f"data source {policy.datasource}"
+    ) as connection:
+        count_patiently(system, connection)
+        counts = {"due": 0, "held": 0, "kept": 0, "null_clock": without_clock(connection, target, tenant)}
+        for stage in batches.stages:
+            for reason, rows in _by_reason(connection, batches, stage, scopes, tenant).items():
+                counts[reason] += rows
+        by_tenant = watermarks.leftovers(
+            connection,
+            target,
+            expired=sa.or_(*[stage.target.expired(stage.cutoffs, tenant) for stage in batches.stages]),
+            due=sa.or_(*[batches.doomed(scopes, stage) for stage in batches.stages]),
+            left=counts,
+            tenant=tenant,
+        )
+        return Left(counts=counts, by_tenant=by_tenant)
+
+
+def _by_reason(
+    connection: sa.Connection, batches: Portions, stage: Stage, scopes: Sequence[Scope], tenant: Any
+) -> dict[str, int]:
+    target = batches.target
+    expired = count(connection, target, stage.target.expired(stage.cutoffs, tenant))
+    # Without a hold or a minimum, what is past its time is due: no second count.
+    spared = expired and (scopes or target.floors or target.own_holds)
+    due = count(connection, target, batches.doomed(scopes, stage)) if spared else expired
+    held = expired - due
+    if spared and target.floors:
+        held = count(connection, target, batches.held(scopes, stage))
+    return {"due": due, "held": held, "kept": expired - due - held}
+
+
+def finish(
+    system: System,
+    claimed: Claim,
+    policy: DataRetentionPolicy,
+    *,
+    batches: Portions,
+    left: Left,
+    allowance: Allowance,
+    piece: Slice,
+) -> None:
+    """Write the report of a run that is done, with its event, its watermarks and its purge."""
+    run, label = claimed.run, f"data source {policy.datasource}"
+    engine = system.databases.source(policy.datasource)
+    journal = Journal(engine.dialect.name)
+    with reading(engine, label) as connection:
+        total = journal.rows_gone(connection, claimed.id)
+        along = dict(journal.along(connection, claimed.id))
+        actions = done(connection, policy, claimed.id)
+        files = purges.baseline_of(connection, run["table_name"], along)
+    archiving.complete(system, run, policy, over=True)
+    kept = runs.fetch(system, claimed.id)
+    report = dict(kept["report"] or {}) | tallies.reported(kept["tally"])
+    report |= {"rows": total, "actions": actions, "along": along, "expected": piece.expected}
+    report |= allowance.told(left.due)
+    report |= {reason: left.counts[reason] for reason in ("held", "kept", "null_clock")}
+    cutoffs = batches.cutoffs
+    event = outcomes.ended(system, run, State.DONE, digest=policy.digest, cutoff=cutoffs.base, report=report)
+    marks = watermarks.ended(run, cutoffs=cutoffs, left=left.counts, by_tenant=left.by_tenant)
+    also = [marks, *purges.begun(system, run, rows=total, base=files)]
+    reason = allowance.says(left.due)
+    values: dict[str, Any] = {"reason": reason, "rows": total, "report": report}
+    claims.settle(system, claimed, State.DONE, event=event, also=also, **values)
+    piece.total, piece.outcome, piece.reason = total, "done", reason
+
+
+def settle(
+    system: System,
+    claimed: Claim,
+    piece: Slice,
+    state: State,
+    *,
+    wait: float | None = None,
+    waits_for: Wait | None = None,
+) -> None:
+    """Give the run back; when it does not go on by itself, with an event and what went until now."""
+    event, values = None, {}
+    if state in {State.BLOCKED, State.FAILED, State.CANCELLED}:
+        policy = policies.by_id(system, claimed.run["policy_id"])
+        archiving.complete_if_possible(system, claimed.run, policy)
+        report = {"reason": piece.reason, **(piece.guard or {}), **_gone(system, claimed.run, policy)}
+        if piece.skipped:
+            report["skipped"] = piece.skipped
+        values = {"rows": report["rows"], "report": report}
+        cutoff = runs.fetch(system, claimed.id)["cutoff"]
+        event = outcomes.ended(system, claimed.run, state, digest=policy.digest, cutoff=cutoff, report=report)
+    claims.settle(
+        system, claimed, state, reason=piece.reason, wait=wait, event=event, waits_for=waits_for, **values
+    )
+
+
+def _gone(system: System, run: Mapping[str, Any], policy: DataRetentionPolicy) -> dict[str, Any]:
+    """Return the rows that went until now, and those along with them; None when nobody can tell."""
+    try:
+        actions = done_by(system, policy, run)
+        return {"rows": sum(actions.values()), "actions": actions, "along": runs.along(system, run)}
+    except AegisError:
+        return {"rows": None, "actions": {}, "along": {}}

@@ -1,0 +1,93 @@
+"""What a run has to pass: before it is worked on, and before its first row. Whoever says no raises."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from aegis.db.tables import DataRetentionPolicy
+from aegis.operations import holds
+from aegis.operations.scopes import Scope
+from aegis.operations.states import PolicyState, Wait, Waits
+from aegis.operations.system import System
+from aegis.retention import archiving, guards, policies
+from aegis.retention.children import refuse_children
+from aegis.retention.cutoffs import Cutoffs
+from aegis.retention.preview import count
+from aegis.retention.target import Target
+
+#: `Waits` is raised by gates; it stands below, where a batch can raise it too.
+__all__ = ["Cancelled", "Outlook", "Waits", "before_first", "before_slice", "under_holds"]
+
+
+class Cancelled(Exception):
+    """The policy was replaced or disabled: nobody will permit this run any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What is known of a run when everything is counted and nothing is changed."""
+
+    system: System
+    policy: DataRetentionPolicy
+    run: Mapping[str, Any]
+    connection: sa.Connection
+    target: Target
+    cutoffs: Cutoffs
+    #: The rows that are due, legal holds left aside.
+    doomed: sa.ColumnElement[bool]
+    #: Rows that go for good, legal holds left aside; None when all of them stay.
+    deleted: sa.ColumnElement[bool] | None
+    #: How many rows are changed in all.
+    expected: int
+
+
+def before_slice(system: System, policy: DataRetentionPolicy) -> None:
+    """Let a run be worked on only while its policy is permitted and its table as it was approved.
+
+    Raises:
+        Waits: somebody must approve the policy first.
+        Cancelled: the policy was replaced or disabled.
+        Refused: the table is not what was approved, or its source is not in order.
+
+    """
+    system.relay.register(policy.datasource)
+    holds.put_placed_in_force(system, policy.datasource)
+    if policy.state in {PolicyState.SUPERSEDED, PolicyState.DISABLED}:
+        raise Cancelled(policies.why_not_permitted(system, policy))
+    if not policies.permitted(system, policy):
+        policies.refuse_forged(system, policy)
+        raise Waits(Wait.APPROVAL, policies.why_not_permitted(system, policy))
+    policies.refuse_changed(system, policy)
+
+
+def under_holds(policy: DataRetentionPolicy, table: str, scopes: Sequence[Scope]) -> None:
+    """Let a run go on only while no legal hold covers its whole table.
+
+    Raises:
+        Waits: one does.
+
+    """
+    touching = [hold for hold in scopes if hold.touches(policy=policy.name, table=table)]
+    if any(hold.whole_table for hold in touching):
+        raise Waits(Wait.HOLD, f"a legal hold covers table {table}")
+
+
+def before_first(outlook: Outlook) -> None:
+    """Let a run change its first row only when nothing speaks against what was counted.
+
+    Raises:
+        Refused: says which guard stopped it, and what to do.
+
+    """
+    archiving.refuse_unkept(outlook.system, outlook.policy)
+    guards.refuse_too_many(
+        outlook.system,
+        outlook.policy,
+        outlook.run,
+        expected=outlook.expected,
+        total=lambda: count(outlook.connection, outlook.target, outlook.target.chosen(outlook.run["tenant"])),
+    )
+    if outlook.deleted is not None:
+        refuse_children(outlook.connection, outlook.target, outlook.deleted, outlook.policy.name)

@@ -1,0 +1,188 @@
+"""What stops a run before its first row, however well it was approved: more rows than anybody expects.
+
+A run that was stopped keeps its instant. Somebody may approve exactly that run for exactly the rows
+that were counted; it then counts again, at the same instant, and more rows than those stop it again.
+"""
+
+import hashlib
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from aegis.audit.events import canonical
+from aegis.db.engines import reading
+from aegis.db.tables import DataRetentionPolicy, Run
+from aegis.errors import GuardStopped, InvalidPolicy
+from aegis.operations import approvals
+from aegis.operations.approvals import Subject
+from aegis.operations.states import State
+from aegis.operations.system import System
+
+MAX_ROWS: Final = "max_rows"
+MAX_SHARE: Final = "max_share"
+USUAL_TIMES: Final = "usual_times"
+GUARDS: Final = (MAX_ROWS, MAX_SHARE, USUAL_TIMES)
+#: Runs that have to be done before anybody knows what is usual, and most that are looked at.
+FEWEST_RUNS: Final = 3
+MOST_RUNS: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """A guard that was broken."""
+
+    guard: str
+    #: As the policy writes it.
+    limit: str
+    #: What may go at most, in rows.
+    most: int
+
+
+def spelled(guards: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return guards in their one spelling, without floating point numbers: `0.50` is `"0.5"`."""
+    if not isinstance(guards, Mapping):
+        return guards
+    return {name: value if name == MAX_ROWS else _text(value) for name, value in guards.items()} or None
+
+
+def check_guards(policy: str, guards: Mapping[str, Any] | None) -> None:
+    """Refuse guards that cannot be meant.
+
+    Raises:
+        InvalidPolicy: an unknown guard, or a limit out of its range.
+
+    """
+    if guards is None:
+        return
+    unknown = sorted(set(guards) - set(GUARDS)) if isinstance(guards, Mapping) else ["?"]
+    if unknown:
+        message = f"policy {policy}: guards are {', '.join(GUARDS)}; there is none called {unknown[0]}"
+        raise InvalidPolicy(message)
+    rows = guards.get(MAX_ROWS, 1)
+    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+        message = f"policy {policy}: guard max_rows is a whole number of rows, at least 1"
+        raise InvalidPolicy(message)
+    share, times = _number(guards.get(MAX_SHARE, 1)), _number(guards.get(USUAL_TIMES, 1))
+    if share is None or not 0 < share <= 1:
+        message = f"policy {policy}: guard max_share is a share of the table above 0 and up to 1, such as 0.5"
+        raise InvalidPolicy(message)
+    if times is None or times < 1:
+        message = f"policy {policy}: guard usual_times is a number of at least 1, such as 3"
+        raise InvalidPolicy(message)
+
+
+def refuse_too_many(
+    system: System,
+    policy: DataRetentionPolicy,
+    run: Mapping[str, Any],
+    *,
+    expected: int,
+    total: Callable[[], int],
+) -> None:
+    """Let a run begin only when no guard is broken, or when it was approved for so many rows.
+
+    Args:
+        system: this process's Aegis.
+        policy: the policy.
+        run: its run.
+        expected: the rows that would go.
+        total: counts the rows that the run looks at, when somebody asks for their share.
+
+    Raises:
+        GuardStopped: names the guard, its limit, what was counted, and what to do.
+
+    """
+    broken = _broken(system, policy, run, expected, total)
+    if broken is None or _allowed(system, policy, run) >= expected:
+        return
+    message = (
+        f"guard {broken.guard} = {broken.limit} of policy {policy.name} stopped the run before its first "
+        f"row: {expected:,} rows would go, at most {broken.most:,} may. If that is right: "
+        f"{_command(policy.name, run['id'])}"
+    )
+    raise GuardStopped(message, guard=broken.guard, limit=broken.limit, counted=expected)
+
+
+def subject_of(run: Mapping[str, Any], policy: DataRetentionPolicy) -> Subject:
+    """Return what an approval of a stopped run is for: this run, this policy, so many rows."""
+    counted = (run["report"] or {}).get("counted")
+    text = canonical({"version": 1, "run": run["id"], "policy": policy.digest, "counted": counted})
+    return Subject(
+        type="run",
+        id=run["id"],
+        digest=hashlib.sha256(text).hexdigest(),
+        digest_version=1,
+        command=_command(policy.name, run["id"]),
+    )
+
+
+def _broken(
+    system: System,
+    policy: DataRetentionPolicy,
+    run: Mapping[str, Any],
+    expected: int,
+    total: Callable[[], int],
+) -> Broken | None:
+    guards = {MAX_SHARE: _text(system.settings.retention.max_share), **(policy.guards or {})}
+    for guard in GUARDS:
+        limit = guards.get(guard)
+        if limit is None or not expected:
+            continue
+        most = _most(system, guard, limit, run, total)
+        if most is not None and expected > most:
+            return Broken(guard=guard, limit=str(limit), most=most)
+    return None
+
+
+def _most(
+    system: System, guard: str, limit: Any, run: Mapping[str, Any], total: Callable[[], int]
+) -> int | None:
+    """Return the rows that a guard lets go; none when it cannot tell yet."""
+    if guard == MAX_ROWS:
+        return int(limit)
+    if guard == MAX_SHARE:
+        return int(Decimal(limit) * total())
+    usual = _usual(system, run)
+    return None if usual is None else int(Decimal(limit) * usual)
+
+
+def _usual(system: System, run: Mapping[str, Any]) -> Decimal | None:
+    """Return the median of what the policy's last runs took; those that found nothing tell nothing."""
+    query = sa.select(Run.rows).where(
+        Run.policy == run["policy"],
+        Run.tenant.is_(None) if run["tenant"] is None else Run.tenant == run["tenant"],
+        Run.state == State.DONE,
+        Run.rows > 0,
+    )
+    with reading(system.databases.control, "control database") as connection:
+        rows = connection.scalars(query.order_by(Run.finished_at.desc()).limit(MOST_RUNS)).all()
+    return statistics.median(Decimal(int(count or 0)) for count in rows) if len(rows) >= FEWEST_RUNS else None
+
+
+def _allowed(system: System, policy: DataRetentionPolicy, run: Mapping[str, Any]) -> int:
+    """Return the rows for which the run was approved after a guard had stopped it."""
+    counted = (run["report"] or {}).get("counted")
+    if counted is None or not approvals.stands(system, subject_of(run, policy)).enough:
+        return 0
+    return int(counted)
+
+
+def _command(policy: str, run: str) -> str:
+    return f"aegis policy approve {policy} --run {run} --actor NAME"
+
+
+def _number(value: Any) -> Decimal | None:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> Any:
+    number = _number(value)
+    return value if number is None else format(number.normalize(), "f")

@@ -1,0 +1,299 @@
+"""What a policy would do, counted in one snapshot of the live database without changing anything."""
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from aegis.db import dialects
+from aegis.db.engines import snapshot
+from aegis.db.indexes import indexes_over
+from aegis.db.journal import Journal
+from aegis.db.sizes import size_of
+from aegis.db.tables import DataRetentionPolicy
+from aegis.operations import holds
+from aegis.operations.holds import Scope
+from aegis.operations.system import System
+from aegis.retention import counting
+from aegis.retention.children import count_children, without_index
+from aegis.retention.counting import Exact, Sample
+from aegis.retention.cutoffs import Cutoffs, cutoffs_for
+from aegis.retention.estimates import Estimate, estimate
+from aegis.retention.months import Months
+from aegis.retention.policies import read_policy_target
+from aegis.retention.stages import Stage, stages_of
+from aegis.retention.target import Target
+from aegis.retention.tempo import Tempo, recent_runs, tempo
+from aegis.retention.walkers import choose
+
+#: How long one count may take, in milliseconds; well below the time limit of a task.
+COUNTING_MS: Final = 240_000
+#: Tenants that are told apart; more would be a list that nobody reads.
+MOST_TENANTS: Final = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """The rows that would go, by month of their clock and by tenant."""
+
+    months: Mapping[str, int] = field(default_factory=dict)
+    #: Empty without a tenant column.
+    tenants: Mapping[str, int] = field(default_factory=dict)
+    #: tenant → month → rows
+    matrix: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    #: Rows of tenants beyond the first ones.
+    other_tenants: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """A policy against the live database, at one instant of its clock."""
+
+    policy: DataRetentionPolicy
+    target: Target
+    cutoffs: Cutoffs
+    #: Rows that would be changed, summed over the actions.
+    rows: int
+    #: The same by action.
+    actions: Mapping[str, int]
+    #: Rows that stay, by the reason: held, kept, null_clock, younger, condition, other_tenant, done.
+    stays: Mapping[str, int]
+    #: Rows of the table.
+    total: int
+    walker: str
+    spread: Spread = field(default_factory=Spread)
+    #: None where nobody asked for it.
+    estimate: Estimate | None = None
+    #: None: every row was counted.
+    sample: Sample | None = None
+    #: Indexes over masked columns, which make masking dearer (PostgreSQL: no HOT update).
+    cold_indexes: Sequence[str] = ()
+    #: Rows of other tables that would go along: `action:table` → rows; only where every row is counted.
+    along: Mapping[str, int] = field(default_factory=dict)
+    #: Referring columns that are searched for each row that goes, and have no index.
+    unindexed: Sequence[str] = ()
+
+    @property
+    def held(self) -> int:
+        """Rows past their time that a legal hold keeps."""
+        return self.stays.get("held", 0)
+
+    @property
+    def null_clock(self) -> int:
+        """Rows that never go because they have no timestamp."""
+        return self.stays.get("null_clock", 0)
+
+    @property
+    def tenants(self) -> Mapping[str, int]:
+        """Rows that would go, by tenant."""
+        return self.spread.tenants
+
+    @property
+    def cutoff(self) -> dt.datetime:
+        """The cutoff of every tenant that has none of its own."""
+        return self.cutoffs.base
+
+
+def look(
+    system: System,
+    policy: DataRetentionPolicy,
+    *,
+    tenant: Any = None,
+    in_full: bool = False,
+    sampled: bool = False,
+) -> Preview:
+    """Count what the policy would do now, in one snapshot.
+
+    Args:
+        system: this process's Aegis.
+        policy: approved or not.
+        tenant: this tenant's rows only.
+        in_full: by month and tenant too, with an estimate of time and room.
+        sampled: read some of the table's blocks only (PostgreSQL).
+
+    Raises:
+        UsageError: a name of the policy is not in the database any more, or no sample can be taken.
+        UnsafeTable: rows are hidden from Aegis, or the table must not be touched.
+
+    """
+    (seen,) = looks(system, [policy], tenant=tenant, in_full=in_full, sampled=sampled)
+    return seen
+
+
+def looks(
+    system: System,
+    variants: list[DataRetentionPolicy],
+    *,
+    tenant: Any = None,
+    in_full: bool = False,
+    sampled: bool = False,
+) -> list[Preview]:
+    """Count what each variant of one policy would do, all at the same instant and in one snapshot."""
+    source, limits = variants[0].datasource, system.settings.retention
+    runs = recent_runs(system, variants[0]) if in_full else []
+    engine = system.databases.source(source)
+    with snapshot(engine, f"data source {source}") as connection:
+        dialects.begin_work(connection, lock_ms=limits.lock_timeout_milliseconds, statement_ms=COUNTING_MS)
+        target = read_policy_target(connection, variants[0], system)
+        counter = counting.counter(connection, target, sampled=sampled)
+        scopes = holds.read(connection, Journal(engine.dialect.name), system.worker_key.subkey("journal-mac"))
+        now = dialects.now(connection)
+        walker = choose(connection, target).name
+        looked = [_Look(policy, target, counter, scopes, now=now, tenant=tenant) for policy in variants]
+        if not in_full:
+            return [look.preview(walker, in_full=False) for look in looked]
+        pace = tempo(connection, runs)
+        found = [replace(look.preview(walker, in_full=True), **look.hanging(connection)) for look in looked]
+        return [_with_estimate(connection, seen, pace) for seen in found]
+
+
+class _Look:
+    """One variant of a policy against a table."""
+
+    def __init__(
+        self,
+        policy: DataRetentionPolicy,
+        target: Target,
+        counter: counting.Counter,
+        scopes: Sequence[Scope],
+        *,
+        now: dt.datetime,
+        tenant: Any,
+    ) -> None:
+        self._policy, self._target, self._counter = policy, target, counter
+        self._tenant = tenant
+        self._scopes = scopes
+        self._cutoffs = cutoffs_for(policy, now, target, tenant=tenant)
+        self._stages = stages_of(target, policy, self._cutoffs)
+        self._doomed = sa.or_(*[self._doomed_in(stage) for stage in self._stages])
+
+    def preview(self, walker: str, *, in_full: bool) -> Preview:
+        """Count what goes, and what stays for which reason."""
+        spread = self._spread() if in_full else Spread()
+        touched = sum(spread.months.values()) if in_full else self._counter.count(self._doomed)
+        total, actions = self._counter.count(sa.true()), self._actions(touched)
+        return Preview(
+            policy=self._policy,
+            target=self._target,
+            cutoffs=self._cutoffs,
+            rows=sum(actions.values()),
+            actions=actions,
+            stays=self._stays(touched, total),
+            total=total,
+            walker=walker,
+            spread=spread,
+            sample=self._counter.sample(self._doomed),
+        )
+
+    def _doomed_in(self, stage: Stage) -> sa.ColumnElement[bool]:
+        return stage.ahead.doomed(stage.cutoffs, self._scopes, self._policy.name, self._tenant)
+
+    def _actions(self, touched: int) -> dict[str, int]:
+        """Return the rows by action; one that is anonymized and then deleted counts for both."""
+        if len(self._stages) == 1:
+            return {self._stages[0].action.name: touched}
+        return {stage.action.name: self._counter.count(self._doomed_in(stage)) for stage in self._stages}
+
+    def hanging(self, connection: sa.Connection) -> dict[str, Any]:
+        """Return what hangs on the rows that go; a sample of them says nothing about other tables."""
+        exact = isinstance(self._counter, Exact)
+        last = self._stages[-1]
+        goes = exact and last.action.name == "delete"
+        along = count_children(connection, self._target, self._doomed_in(last)) if goes else {}
+        return {"along": along, "unindexed": without_index(connection, self._target)}
+
+    def _stays(self, rows: int, total: int) -> dict[str, int]:
+        """Return the rows that stay, by reason; every row of the table goes or has one of them."""
+        target, tenant, count = self._target, self._tenant, self._counter.count
+        undone = rows
+        if target.floors or target.held(self._scopes, self._policy.name) is not None:
+            undone = count(sa.or_(*[stage.ahead.expired(stage.cutoffs, tenant) for stage in self._stages]))
+        past = undone
+        if target.masks is not None:
+            past = count(replace(target, part="all").expired(self._cutoffs, tenant))
+        null_clock = unclocked(self._counter, target, tenant)
+        narrowed = [word for word, given in self._narrowed().items() if given]
+        chosen = count(target.chosen(tenant)) if narrowed else total
+        held = self._held() if target.floors else undone - rows
+        stays = {"held": held, "kept": undone - rows - held, "done": past - undone, "null_clock": null_clock}
+        stays["younger"] = chosen - past - null_clock
+        stays["_or_".join(narrowed)] = total - chosen
+        # Estimates need not add up; a count of nothing is no reason.
+        return {reason: left for reason, left in stays.items() if left > 0}
+
+    def _held(self) -> int:
+        """Count the rows past their time that holds keep, whatever minimum they are under."""
+        held = self._target.held(self._scopes, self._policy.name)
+        if held is None:
+            return 0
+        past = [stage.ahead.expired(stage.cutoffs, self._tenant) for stage in self._stages]
+        return self._counter.count(sa.and_(held, sa.or_(*past)))
+
+    def _narrowed(self) -> dict[str, bool]:
+        return {"condition": self._target.condition is not None, "other_tenant": self._tenant is not None}
+
+    def _spread(self) -> Spread:
+        """Group the rows that would go, in one pass over them."""
+        target = self._target
+        months = Months(target.clock, target.clock_column, self._cutoffs.latest)
+        by: list[sa.ColumnElement[Any]] = [months.number()]
+        if target.tenant_column is not None:
+            by.append(target.tenant_column)
+        matrix: dict[str, Counter[int]] = defaultdict(Counter)
+        every, others = Counter[int](), 0
+        for month, *tenants, rows in self._counter.groups(by, self._doomed):
+            every[month] += rows
+            if tenants and (str(tenants[0]) in matrix or len(matrix) < MOST_TENANTS):
+                matrix[str(tenants[0])][month] += rows
+            elif tenants:
+                others += rows
+        return Spread(
+            months=_named(months, every),
+            tenants={tenant: matrix[tenant].total() for tenant in sorted(matrix)},
+            matrix={tenant: _named(months, matrix[tenant]) for tenant in sorted(matrix)},
+            other_tenants=others,
+        )
+
+
+def count(connection: sa.Connection, target: Target, which: sa.ColumnElement[bool]) -> int:
+    """Count rows of the target."""
+    return Exact(connection, target).count(which)
+
+
+def without_clock(connection: sa.Connection, target: Target, tenant: Any) -> int:
+    """Count rows that never go because their timestamp is missing."""
+    return unclocked(Exact(connection, target), target, tenant)
+
+
+def unclocked(counter: counting.Counter, target: Target, tenant: Any) -> int:
+    """Count rows that never go because their timestamp is missing."""
+    if not target.clock_column.nullable:
+        return 0
+    return counter.count(sa.and_(target.clock_column.is_(None), target.chosen(tenant)))
+
+
+def foreseen(connection: sa.Connection, stages: Sequence[Stage], tenant: Any) -> int:
+    """Count the rows that a run's stages would change, legal holds left aside."""
+    return sum(
+        count(connection, stage.target, stage.ahead.expired(stage.cutoffs, tenant)) for stage in stages
+    )
+
+
+def _named(months: Months, rows: Mapping[int, int]) -> dict[str, int]:
+    return {months.name(number): rows[number] for number in sorted(rows)}
+
+
+def _with_estimate(connection: sa.Connection, seen: Preview, pace: Tempo | None) -> Preview:
+    size = size_of(connection, seen.target.layout.table)
+    masks = "anonymize" in seen.policy.action
+    dear = indexes_over(connection, seen.target.layout.table, _written(seen.target))
+    return replace(
+        seen, cold_indexes=dear, estimate=estimate(seen.rows, seen.total, size=size, tempo=pace, masks=masks)
+    )
+
+
+def _written(target: Target) -> Sequence[str]:
+    return target.masks.columns if target.masks else ()

@@ -1,0 +1,373 @@
+"""A restored data source goes on: what came back with it is accounted for, and both sides agree again.
+
+First the source: its open runs are shut out, its holds are what the control database says, and its
+own row gets the next incarnation. Then the control database, in one transaction: the ledger counts
+what came back, marks fall back to what the journal has, and the source is in order. Until that
+commits the source stays held, and all of it can be repeated.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from aegis.audit import events
+from aegis.audit.actions import Action
+from aegis.audit.events import Event
+from aegis.audit.recorder import Note, store
+from aegis.audit.relay import count_up
+from aegis.db import dialects
+from aegis.db.columns import table_of
+from aegis.db.engines import reading, writing
+from aegis.db.journal import Journal, SourceRow
+from aegis.db.tables import AuditLog, RelayMark, Run, RunShard, Source
+from aegis.errors import Busy, Refused
+from aegis.operations import holds
+from aegis.operations.states import FINAL, State
+from aegis.operations.system import System
+from aegis.retention import outcomes, policies
+
+#: Before the name of an action in the ledger: rows to which it was done, and that came back as they were.
+REVERTED: Final = "reverted_"
+_CONTROL: Final = "control database"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed:
+    """What became of a restored source."""
+
+    datasource: str
+    incarnation: int
+    #: (policy, table, action) → rows to which that was done, and that came back with the restore.
+    returned: Mapping[tuple[str, str, str], int]
+    #: Runs that were cancelled; the next run of their policy begins anew.
+    cancelled: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lost:
+    """A batch that the log has and the journal lacks."""
+
+    policy: str
+    details: Mapping[str, Any]
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return _place(self.details)
+
+    @property
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """(policy, table, action) → rows."""
+        own = {(self.policy, self.details["table"], self.details["action"]): self.details["rows"]}
+        counts = Counter(own)
+        for name, rows in self.details["along"].items():
+            action, _, table = name.partition(":")
+            counts[self.policy, table, action] += rows
+        return counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Findings:
+    """Where both sides differ."""
+
+    lost: list[_Lost]
+    #: (run, shard) → the last number that both sides have.
+    marks: dict[tuple[str, int], int]
+
+    @property
+    def returned(self) -> Counter[tuple[str, str, str]]:
+        """(policy, table, action) → rows that came back."""
+        return sum((batch.counts for batch in self.lost), Counter())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sides:
+    """A run as its journal and as the log have it."""
+
+    datasource: str
+    run: str
+    #: (shard, number) → event; None for a batch that changed no row.
+    here: Mapping[tuple[int, int], str | None]
+    logged: Mapping[str, _Lost]
+    #: Shard → the last number that was relayed.
+    marks: Mapping[int, int]
+
+    def lost(self) -> Iterator[_Lost]:
+        """Yield the batches that the journal lacks; those told at an earlier restore are left out."""
+        newest: dict[tuple[int, int], str] = {}
+        for event in sorted(self.logged):
+            _, shard, number = self.logged[event].place
+            if number <= self.marks.get(shard, 0):
+                newest[shard, number] = event
+        present = set(self.here.values())
+        yield from (self.logged[event] for event in newest.values() if event not in present)
+
+    def common(self, shard: int) -> int:
+        """Return the last number up to which the shard's journal stands in the log.
+
+        Raises:
+            Refused: the journal has again what was told to have come back.
+
+        """
+        mark = self.marks[shard]
+        later = [event for (of, number), event in self.here.items() if of == shard and number > mark]
+        if any(event in self.logged for event in later):
+            message = (
+                f"data source {self.datasource} has batches of run {self.run} again that an earlier restore "
+                "had taken back: it was restored to a moment before that; restore it to one after, or give "
+                "it a name of its own"
+            )
+            raise Refused(message)
+        common = 0
+        while common < mark and (shard, common + 1) in self.here:
+            event = self.here[shard, common + 1]
+            if event is not None and event not in self.logged:
+                break
+            common += 1
+        return common
+
+
+def resume(system: System, datasource: str, *, actor: str) -> Resumed:
+    """Let a source go on that was restored, or whose older replica was promoted; safe to repeat.
+
+    Raises:
+        Refused: it is in order, was tampered with, or is another database.
+        Busy: something changed meanwhile; to be repeated.
+
+    """
+    name = system.settings.source_name(datasource)
+    known = _refuse_unless_reverted(system, name)
+    holds.bring_in_line(system, name)
+    started = _started(system, name)
+    _shut_out(system, name, started)
+    found = _compare(system, name)
+    _align_journal(system, name, known, found)
+    incarnation = known.incarnation + 1
+    cancelled = [_cancelled(system, run, found.lost) for run in started]
+    details = {"datasource": name, "incarnation": incarnation, "cancelled": len(cancelled)}
+    note = Note(
+        action=Action.RETENTION_RESUME, actor=actor, target_type="source", target_id=name, details=details
+    )
+    told = [*_returned(system, name, found.lost, incarnation, actor), system.recorder.prepare(note)]
+    _align_control(system, known, found, cancelled, told)
+    system.relay.relay(name)
+    return Resumed(
+        datasource=name,
+        incarnation=incarnation,
+        returned=found.returned,
+        cancelled=[str(run["id"]) for run in started],
+    )
+
+
+def _refuse_unless_reverted(system: System, name: str) -> Any:
+    with reading(system.databases.control, _CONTROL) as connection:
+        known = connection.execute(sa.select(table_of(Source)).where(Source.name == name)).one_or_none()
+    if known is None or known.state == "ok":
+        message = f"data source {name} is in order, there is nothing to resume"
+        raise Refused(message)
+    if known.state != "reverted":
+        message = (
+            f"data source {name} is {known.state}: {known.reason}. That is no restore, and is not resumed"
+        )
+        raise Refused(message)
+    identity = system.source_row(name).identity
+    if known.identity != identity:
+        message = (
+            f"data source {name} is another database than before (identity {identity}, expected "
+            f"{known.identity}): correct its URL first"
+        )
+        raise Refused(message)
+    return known
+
+
+def _started(system: System, name: str) -> Sequence[Mapping[str, Any]]:
+    """Return the runs of the source that somebody has begun and that have not ended, with their shards."""
+    query = sa.select(table_of(Run)).where(
+        Run.datasource == name, Run.started_at.is_not(None), Run.state.not_in(sorted(FINAL))
+    )
+    with reading(system.databases.control, _CONTROL) as connection:
+        found = [dict(row) for row in connection.execute(query.order_by(Run.id)).mappings()]
+        for run in found:
+            shards = sa.select(RunShard.shard, RunShard.epoch).where(RunShard.run == run["id"])
+            run["epochs"] = {0: run["epoch"]} | {row.shard: row.epoch for row in connection.execute(shards)}
+    return found
+
+
+def _shut_out(system: System, name: str, started: Sequence[Mapping[str, Any]]) -> None:
+    """Let no worker go on with these runs; waits for their batches in flight."""
+    engine = system.databases.source(name)
+    journal = Journal(engine.dialect.name)
+    with writing(engine, f"data source {name}") as connection:
+        for run in started:
+            for shard, epoch in run["epochs"].items():
+                journal.take_over(connection, run["id"], shard, epoch + 1)
+
+
+def _compare(system: System, name: str) -> _Findings:
+    """Compare journal and log where they can differ: behind a mark, or in what was never relayed."""
+    query = sa.select(RelayMark.run, RelayMark.shard, RelayMark.number).where(RelayMark.datasource == name)
+    with reading(system.databases.control, _CONTROL) as connection:
+        marks = {(row.run, row.shard): int(row.number) for row in connection.execute(query)}
+    engine = system.databases.source(name)
+    journal = Journal(engine.dialect.name)
+    found = _Findings(lost=[], marks={})
+    with reading(engine, f"data source {name}") as connection:
+        ends = journal.numbers(connection)
+        differing = {run for (run, shard), number in marks.items() if ends.get((run, shard), 0) < number}
+        differing |= journal.waiting_of(connection, sorted({run for run, _ in marks}))
+        for run in sorted(differing):
+            sides = _Sides(
+                datasource=name,
+                run=run,
+                here=journal.event_ids(connection, run),
+                logged=_logged(system, run),
+                marks={shard: number for (of, shard), number in marks.items() if of == run},
+            )
+            found.lost.extend(sides.lost())
+            found.marks.update({(run, shard): sides.common(shard) for shard in sides.marks})
+    return found
+
+
+def _logged(system: System, run: str) -> dict[str, _Lost]:
+    """Return the batches of a run that stand in the log, by their events' ids."""
+    batch = (AuditLog.action == Action.RETENTION_BATCH) & (AuditLog.correlation_id == run)
+    query = sa.select(AuditLog.id, AuditLog.target_ref, AuditLog.entry)
+    with reading(system.databases.control, _CONTROL) as connection:
+        rows = connection.execute(query.where(batch)).all()
+        if not rows:
+            # What came back from an archive stands under the run that took it.
+            rows = connection.execute(query.where(AuditLog.action == Action.RETENTION_RESTORE)).all()
+    logged = {row.id: _Lost(policy=row.target_ref, details=events.details_of(row.entry)) for row in rows}
+    return {event: batch for event, batch in logged.items() if batch.details["run"] == run}
+
+
+def _align_journal(system: System, name: str, known: Any, found: _Findings) -> None:
+    """Write what the source itself has to know; repeating it writes the same."""
+    engine = system.databases.source(name)
+    journal = Journal(engine.dialect.name)
+    with writing(engine, f"data source {name}") as connection:
+        here = journal.source(connection, lock=True)
+        moment = dialects.now(connection)
+        for (run, shard), number in found.marks.items():
+            journal.mark_through(connection, run, shard, number, moment)
+        values = {"incarnation": known.incarnation + 1, "relayed": int(known.relayed)}
+        journal.put_source(connection, SourceRow(**vars(here) | values))
+
+
+def _cancelled(
+    system: System, run: Mapping[str, Any], lost: Sequence[_Lost]
+) -> tuple[Mapping[str, Any], Mapping[str, Any], Event]:
+    """Return a run with the report and the event that end it."""
+    engine = system.databases.source(run["datasource"])
+    journal = Journal(engine.dialect.name)
+    own = [batch.details for batch in lost if batch.details["run"] == run["id"]]
+    with reading(engine, f"data source {run['datasource']}") as connection:
+        kept, along = journal.rows_gone(connection, run["id"]), journal.along(connection, run["id"])
+    came_back = sum(details["rows"] for details in own)
+    for details in own:
+        along.update(details["along"])
+    report = {
+        "rows": kept + came_back,
+        "along": dict(along),
+        "expected": run["rows_expected"],
+        "came_back": came_back,
+        "reason": f"the data source was restored: {came_back} of its rows came back; a new run begins anew",
+    }
+    digest = policies.by_id(system, run["policy_id"]).digest
+    event = outcomes.ended(system, run, State.CANCELLED, digest=digest, cutoff=run["cutoff"], report=report)
+    return run, report, event
+
+
+def _returned(
+    system: System, name: str, lost: Sequence[_Lost], incarnation: int, actor: str
+) -> Iterator[Event]:
+    """Yield one event for each shard, policy, table and action of which batches came back."""
+    shards: dict[tuple[str, int, str], list[_Lost]] = {}
+    for batch in lost:
+        run, shard, _ = batch.place
+        # The batches of a run that masks and deletes later have two actions.
+        own = json.dumps([batch.policy, batch.details["table"], batch.details["action"]])
+        shards.setdefault((run, shard, own), []).append(batch)
+    for (run, shard, own), batches in shards.items():
+        policy, table, action = json.loads(own)
+        along: Counter[str] = Counter()
+        for batch in batches:
+            along.update(batch.details["along"])
+        numbers = [batch.place[2] for batch in batches]
+        details = {
+            "datasource": name,
+            "run": run,
+            "shard": shard,
+            "first": min(numbers),
+            "last": max(numbers),
+            "table": table,
+            "action": action,
+            "rows": sum(batch.details["rows"] for batch in batches),
+            "along": dict(along),
+            "batches": len(batches),
+            "incarnation": incarnation,
+        }
+        note = Note(
+            action=Action.RETENTION_RETURNED,
+            actor=actor,
+            target_type="policy",
+            target_id=policy,
+            details=details,
+            correlation_id=run,
+        )
+        yield system.recorder.prepare(note)
+
+
+def _align_control(
+    system: System,
+    known: Any,
+    found: _Findings,
+    cancelled: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], Event]],
+    told: Sequence[Event],
+) -> None:
+    """Commit everything that the control database has to know, or nothing of it."""
+    with writing(system.databases.control, _CONTROL) as connection:
+        which = (Source.name == known.name) & (Source.state == "reverted")
+        which &= Source.incarnation == known.incarnation
+        if connection.scalar(sa.select(Source.name).where(which).with_for_update()) is None:
+            message = f"somebody else resumed data source {known.name} just now"
+            raise Busy(message)
+        for run, report, event in cancelled:
+            _cancel(connection, run, report)
+            store(connection, event)
+        for (run_id, shard), number in found.marks.items():
+            mark = (RelayMark.datasource == known.name) & (RelayMark.run == run_id)
+            mark &= RelayMark.shard == shard
+            connection.execute(sa.update(RelayMark).where(mark).values(number=number))
+        came_back = found.returned.items()
+        count_up(connection, {(of, table, REVERTED + action): n for (of, table, action), n in came_back})
+        store(connection, *told)
+        values = {"state": "ok", "reason": None, "incarnation": known.incarnation + 1}
+        connection.execute(sa.update(Source).where(which).values(**values))
+
+
+def _cancel(connection: sa.Connection, run: Mapping[str, Any], report: Mapping[str, Any]) -> None:
+    same = (Run.id == run["id"]) & (Run.epoch == run["epoch"]) & Run.state.not_in(sorted(FINAL))
+    values = {
+        "state": State.CANCELLED,
+        "epoch": run["epoch"] + 1,
+        "reason": report["reason"],
+        "rows": report["rows"],
+        "report": report,
+        "waits_for": None,
+        "not_before": None,
+        "lease_owner": None,
+        "lease_until": None,
+        "finished_at": dialects.now(connection),
+    }
+    if connection.execute(sa.update(Run).where(same).values(**values)).rowcount != 1:
+        message = f"run {run['id']} changed just now; repeat the command"
+        raise Busy(message)
+
+
+def _place(details: Mapping[str, Any]) -> tuple[str, int, int]:
+    """Return run, shard and number; what came back from an archive is the only batch of its own."""
+    return details["run"], details.get("shard", 0), details.get("number", 1)

@@ -1,0 +1,352 @@
+"""A run of a retention policy, one slice at a time: claim, batches until the time is up, settle.
+
+Progress stands nowhere but in the journal. Whoever advances a run next goes on from its last row.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, NoReturn
+
+from aegis.db.engines import reading
+from aegis.errors import AegisError, Busy, Fenced, GuardStopped, Interrupted, Passing, Refused, UsageError
+from aegis.operations import claims, ranges, runs, tallies
+from aegis.operations.batches import Change, Shard
+from aegis.operations.claims import Claim
+from aegis.operations.pace import Pace
+from aegis.operations.ranges import Range
+from aegis.operations.states import FINAL, STUCK, State
+from aegis.operations.system import System
+from aegis.operations.tallies import Tally
+from aegis.operations.throttle import Throttle, naps, throttle_for
+from aegis.retention import archiving, control, ending, policies
+from aegis.retention.allowance import allowed
+from aegis.retention.cutoffs import Cutoffs
+from aegis.retention.gates import Cancelled, Waits, before_slice, under_holds
+from aegis.retention.landing import Landing
+from aegis.retention.opening import count_patiently, open_run
+from aegis.retention.order import wait_for_others
+from aegis.retention.portions import Portions
+from aegis.retention.preview import COUNTING_MS
+from aegis.retention.slices import OnProgress, Slice
+from aegis.retention.stages import done_until
+from aegis.retention.target import Target
+from aegis.retention.walkers import Walker
+
+#: A range of fewer rows is not worth a worker of its own.
+LEAST_ROWS: Final = 1_000
+#: Sweeps for rows that arrived late or moved past the walker, before the run says what is left.
+SWEEPS: Final = 3
+
+
+def advance(
+    system: System,
+    run_id: str,
+    seconds: float,
+    on_progress: OnProgress | None = None,
+    *,
+    full_speed: bool = False,
+) -> Slice:
+    """Work on a run for about `seconds`, counted from the first batch, and give it back.
+
+    At full speed it neither pauses between batches nor holds back for the application's sake.
+
+    Returns:
+        The slice; `outcome` is more, done, busy, fenced, waiting, blocked, retry, cancelled or failed.
+
+    """
+    run = runs.fetch(system, run_id)
+    piece = Slice(run=run_id, policy=run["policy"], table=run["table_name"], action=run["action"])
+    try:
+        claimed = claims.claim(system, run_id)
+    except Busy as busy:
+        piece.outcome, piece.reason = _where(run, "busy"), str(busy)
+        return piece
+    except Passing as passing:
+        # Nothing is claimed: others were quicker, and whoever asks again gets what is left.
+        piece.outcome, piece.reason = "retry", str(passing)
+        return piece
+    try:
+        _carry(system, claimed, piece, seconds, on_progress, full_speed=full_speed)
+    except Fenced as fenced:
+        # Taken over by another worker, or by a person; nothing was changed since.
+        taken = runs.fetch(system, run_id)
+        piece.outcome, piece.reason = _where(taken, "fenced"), taken["reason"] or str(fenced)
+    return piece
+
+
+def _carry(
+    system: System,
+    claimed: Claim,
+    piece: Slice,
+    seconds: float,
+    on_progress: OnProgress | None,
+    *,
+    full_speed: bool,
+) -> None:
+    """Work on a claimed run and give it back, in whatever state that leaves it."""
+    try:
+        _Work(system, claimed, piece, on_progress, full_speed=full_speed).go_on(seconds)
+    except KeyboardInterrupt:
+        # The batch in flight is committed or rolled back; whoever comes next goes on from its mark.
+        claims.settle(system, claimed, State.RUNNING)
+        raise
+    except Fenced:
+        raise
+    except Cancelled as cancelled:
+        piece.outcome, piece.reason = "cancelled", str(cancelled)
+        ending.settle(system, claimed, piece, State.CANCELLED)
+    except Waits as wait:
+        piece.outcome, piece.reason = "waiting", str(wait)
+        ending.settle(system, claimed, piece, State.WAITING, wait=wait.seconds, waits_for=wait.waits_for)
+    except Interrupted as passing:
+        piece.outcome, piece.reason = "retry", str(passing)
+        ending.settle(system, claimed, piece, State.ACCEPTED, wait=claims.backoff(claimed.run["attempts"]))
+    except (UsageError, Refused) as refused:
+        piece.outcome, piece.reason = "blocked", str(refused)
+        piece.guard = refused.found if isinstance(refused, GuardStopped) else None
+        ending.settle(system, claimed, piece, State.BLOCKED)
+    except AegisError as error:
+        piece.outcome, piece.reason = "failed", str(error)
+        ending.settle(system, claimed, piece, State.FAILED)
+        raise
+
+
+class _Work:
+    """One claimed run during one slice."""
+
+    def __init__(
+        self,
+        system: System,
+        claimed: Claim,
+        piece: Slice,
+        on_progress: OnProgress | None,
+        *,
+        full_speed: bool,
+    ) -> None:
+        self._system = system
+        self._claim = claimed
+        self._piece = piece
+        self._policy = policies.by_id(system, claimed.run["policy_id"])
+        self._engine = system.databases.source(self._policy.datasource)
+        self._on_progress = on_progress
+        self._renew_at = 0.0
+        #: Portions in a row that were left for the next sweep.
+        self._passed_by = 0
+        self._tally = Tally()
+        self._landing = Landing(system, self._policy, claimed)
+        self._full_speed = full_speed
+        self._throttle: Throttle | None = None
+        limits = system.settings.retention
+        self._pace = Pace(
+            size=limits.first_batch_rows,
+            target_seconds=limits.batch_milliseconds / 1000,
+            largest=limits.largest_batch_rows,
+            floor=limits.first_batch_rows,
+        )
+
+    def go_on(self, seconds: float) -> None:
+        """Do batches until the time is up or the table is through."""
+        try:
+            self._go_on(seconds)
+        finally:
+            tallies.add(self._system, self._claim.id, self._tally)
+
+    def _go_on(self, seconds: float) -> None:
+        before_slice(self._system, self._policy)
+        wait_for_others(self._system, self._policy, self._claim.run)
+        self._allowance = allowed(self._system, self._policy, self._claim.run)
+        self._landing.begin()
+        shard = Shard(
+            self._system,
+            datasource=self._policy.datasource,
+            run=self._claim.id,
+            epoch=self._claim.epoch,
+            shard=self._claim.shard,
+            # In every batch, so that a run waits at the one after the hold and does not walk on in vain.
+            obey=partial(under_holds, self._policy, self._claim.run["table_name"]),
+        )
+        shard.take_over()
+        span = self._enter_range(shard)
+        mark = span.end if span and span.end else shard.mark
+        opened = open_run(self._system, self._claim, self._policy, mark)
+        target, walker, cutoffs = opened.target, opened.walker, opened.cutoffs
+        self._piece.expected = opened.expected
+        shard.one_view = bool(target.branches)
+        archive = archiving.begin(self._system, self._policy, self._claim.run)
+        begin_at = done_until(self._system, self._policy, self._claim.run, target)
+        batches = Portions(
+            self._policy, self._claim, target, walker, cutoffs, begin_at=begin_at, archive=archive
+        )
+        if span:
+            batches.begin = span.begin
+            if span.end is not None:
+                walker.until(span.end)
+        elif not shard.mark and (self._claim.run["shards"] > 1 or self._nothing_due(target)):
+            # Every range is through, or there is nothing to walk for: what comes late is counted there.
+            return self._verify(shard, batches)
+        elif begin_at is None and self._cut_up(shard, walker, cutoffs):
+            return None
+        if not self._full_speed:
+            self._throttle = throttle_for(self._system, self._policy.datasource, target.layout.table)
+        # From here on: a slow count must not eat the time that is there for batches.
+        deadline, last = time.monotonic() + seconds, False
+        while not last:
+            if self._allowance.spent:
+                return self._through(shard, batches)
+            last = time.monotonic() >= deadline or not self._allowance.fits(self._batch_seconds)
+            if not self._one(shard, batches, last=last):
+                return self._through(shard, batches)
+        claims.settle(self._system, self._claim, State.RUNNING)
+        return None
+
+    def _nothing_due(self, target: Target) -> bool:
+        """Whether a walk would only pass rows that are masked already."""
+        return target.masks is not None and not self._piece.expected
+
+    def _enter_range(self, shard: Shard) -> Range | None:
+        """Return the claimed range, with the shard at its beginning when nothing was done in it yet."""
+        if self._claim.range_row is None:
+            return None
+        span = ranges.read(self._system, self._claim.range_row)
+        if not shard.mark:
+            shard.mark = dict(span.begin)
+        return span
+
+    def _cut_up(self, shard: Shard, walker: Walker, cutoffs: Cutoffs) -> bool:
+        """Cut a run that has not begun into ranges, where its policy asks for it and it is worth it.
+
+        A budget is one worker's to keep.
+        """
+        rows, parts = self._piece.expected or 0, self._policy.parallel
+        if (
+            self._landing.limited
+            or shard.mark
+            or self._claim.run["shards"] > 1
+            or parts == 1
+            or rows < parts * LEAST_ROWS
+            or self._policy.budget
+        ):
+            return False
+        with reading(self._engine, f"data source {self._policy.datasource}") as connection:
+            count_patiently(self._system, connection)
+            marks = walker.divide(connection, parts, rows, cutoffs.latest)
+        if not marks:
+            return False
+        self._piece.ranges = claims.cut(self._system, self._claim, marks)
+        return True
+
+    def _through(self, shard: Shard, batches: Portions) -> None:
+        """Verify; or, behind a range, leave that to whoever takes the run itself again."""
+        if part := self._claim.range_row:
+            claims.finish_range(self._system, self._claim, part)
+        else:
+            self._verify(shard, batches)
+
+    @property
+    def _batch_seconds(self) -> float:
+        """How long the next batch may take, by the one before."""
+        return max([self._pace.target_seconds, *self._piece.batch_seconds[-1:]])
+
+    def _one(self, shard: Shard, batches: Portions, *, last: bool) -> bool:
+        """Do one batch; return whether something is left behind its mark."""
+        began = time.monotonic()
+        try:
+            most = self._landing.most(self._allowance.rows)
+            size = self._pace.size if most is None else min(self._pace.size, most)
+            act = batches.act(shard.mark, size, keep_mark=last, most=most)
+            change = shard.batch(act, batches.tell)
+        except Passing:
+            return True if self._pace.refused() else self._pass_by(shard, batches)
+        self._passed_by = 0
+        spent = time.monotonic() - began
+        self._allowance.worked(change.rows, spent)
+        self._tally.worked_ms += round(1000 * spent)
+        if change.rows or last:
+            # The last batch of a slice keeps its mark even if it changed no row: that is progress.
+            self._counted(change, spent)
+            self._landing.took(change.rows)
+        self._pace.worked(spent)
+        if not last:
+            self._rest(spent)
+        return "end" not in change.mark
+
+    def _rest(self, spent: float) -> None:
+        """Rest after a batch, longer while the database is over a threshold; no transaction is open."""
+        if self._throttle is None:
+            return
+        pause, piece = self._throttle.after(spent), self._piece
+        reason = piece.throttle = self._throttle.reason
+        self._tally.unmeasured |= self._throttle.unmeasured
+        if reason:
+            self._tally.throttled_ms[reason] += round(1000 * pause)
+            piece.throttled[reason] = piece.throttled.get(reason, 0.0) + pause
+        for nap in naps(pause):
+            if reason and self._on_progress:
+                self._on_progress(replace(piece, rows=0, actions={}, batch_seconds=[]))
+            time.sleep(nap)
+        self._keep_lease()
+
+    def _pass_by(self, shard: Shard, batches: Portions) -> bool:
+        """Leave a portion that cannot be had for the next sweep; further ahead each time in a row."""
+        # Only the mark moves: nothing has to be seen at once, and no row's lock is waited for.
+        shard.one_view, view = False, shard.one_view
+        change = shard.batch(batches.pass_by(shard.mark, 2**self._passed_by), batches.tell)
+        shard.one_view = view
+        self._passed_by += 1
+        return "end" not in change.mark
+
+    def _counted(self, change: Change, spent: float) -> None:
+        rows, actions = change.rows, {change.action: change.rows} if change.rows else {}
+        self._piece.rows += rows
+        self._piece.actions = dict(Counter(self._piece.actions) + Counter(actions))
+        self._piece.batch_seconds.append(spent)
+        self._keep_lease()
+        if self._on_progress:
+            self._on_progress(replace(self._piece, rows=rows, actions=actions, batch_seconds=[spent]))
+
+    def _keep_lease(self) -> None:
+        if time.monotonic() >= self._renew_at:
+            claims.committed(self._system, self._claim)
+            self._renew_at = time.monotonic() + self._system.settings.operations.lease_seconds / 3
+
+    def _verify(self, shard: Shard, batches: Portions) -> None:
+        """Count what is left past the cutoff; sweep again for rows that came late, else finish."""
+        claims.note(self._system, self._claim, state=State.VERIFYING)
+        claims.extend(self._system, self._claim, 2 * COUNTING_MS / 1000)
+        left = ending.look(self._system, self._claim, self._policy, batches, shard.holds)
+        if left.due and not self._allowance.spent and batches.sweep(shard.mark) < SWEEPS:
+            shard.batch(batches.start_again(shard.mark), batches.tell)
+            claims.settle(self._system, self._claim, State.RUNNING)
+            return
+        if left.due and not self._allowance.spent and batches.skipped(shard.mark):
+            self._give_up(left.due, shard, batches)
+        tallies.add(self._system, self._claim.id, self._tally)
+        ending.finish(
+            self._system,
+            self._claim,
+            self._policy,
+            batches=batches,
+            left=left,
+            allowance=self._allowance,
+            piece=self._piece,
+        )
+
+    def _give_up(self, due: int, shard: Shard, batches: Portions) -> NoReturn:
+        """Block the run: rows are due that no sweep could have; resumed, it goes through once more."""
+        shard.batch(batches.start_again({"sweep": SWEEPS - 1}), batches.tell)
+        self._piece.skipped = due
+        message = (
+            f"rows that are past their time and could not be changed: {due}. Another session has held their "
+            "locks, or one row takes longer than statement_timeout_milliseconds, through the whole run. End "
+            f"that session, then `aegis retention resume {self._claim.id}`"
+        )
+        raise Refused(message)
+
+
+def _where(run: Mapping[str, Any], otherwise: str) -> str:
+    """Return the outcome for who does not have the run: where it stands, if that is for a person."""
+    state = str(run["state"])
+    return state if state in FINAL | STUCK or control.paused(state, run["waits_for"]) else otherwise

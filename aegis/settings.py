@@ -1,0 +1,387 @@
+"""Settings: `aegis.toml` and the environment, joined into one frozen, typed object.
+
+`AEGIS_CONFIG` names the file (default: `aegis.toml` in the working folder). Every key is also
+an environment variable: `AEGIS_DATABASE_URL`, `AEGIS_RETENTION__BATCH_MILLISECONDS`,
+`AEGIS_DATASOURCES__APP__URL`. The environment wins. An unknown key is refused.
+"""
+
+import contextlib
+import dataclasses
+import os
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+from aegis.errors import SettingsError, UnknownName
+
+_SECRET = re.compile("([^&=]*(?:pass|pwd|secret|token|key)[^&=]*)=[^&]*", re.IGNORECASE)
+#: The data source that exists when none is named: the control database itself.
+DEFAULT_SOURCE = "default"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """One application database that Aegis works on."""
+
+    #: postgresql://, mariadb://, mysql:// or sqlite:///
+    url: str
+    #: A file that holds the password; read again on every connect.
+    password_file: Path | None = None
+    #: A command that prints the password; run again on every connect.
+    password_command: str | None = None
+    #: How long backups of it are kept: deleted rows can be read in them until then.
+    backup_horizon_days: int | None = None
+    #: A YAML file: what is personal in it, and how long its tables must be kept.
+    datamap: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RetentionSettings:
+    """How gently a retention run works."""
+
+    #: What a batch aims at, in milliseconds of work in the database.
+    batch_milliseconds: int = 50
+    #: Rows in the first batch of a run.
+    first_batch_rows: int = 200
+    #: Most rows that one batch may look at.
+    largest_batch_rows: int = 50_000
+    #: How long a batch waits for a lock before it is made smaller.
+    lock_timeout_milliseconds: int = 1_000
+    #: How long one statement of a batch may take.
+    statement_timeout_milliseconds: int = 15_000
+    #: Share of the batch's own time that is slept after it, outside every transaction.
+    pause_share: float = 0.1
+    #: Most of a table that one run may take, from 0 to 1, where its policy says nothing else.
+    max_share: float | None = None
+    #: How long the first scheduled run of a new policy waits, before its first portion and after it; 0: not.
+    soft_landing_hours: float = 24.0
+    #: Rows of that first portion.
+    canary_rows: int = 1_000
+    #: Seconds of work per task before it goes back to the queue.
+    slice_seconds: float = 15.0
+    #: Days after a run by which its rows must be gone from the table's files too.
+    purge_days: int = 7
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ThrottleSettings:
+    """When a run holds back for the application's sake; 0 switches a threshold off."""
+
+    #: Sessions of the application that wait for a lock.
+    lock_waits: float = 3
+    #: Sessions of the application at work at the same time.
+    active_sessions: float = 40
+    #: How far the slowest replica is behind (PostgreSQL).
+    replica_lag_seconds: float = 30
+    #: What the whole server writes to its log.
+    wal_megabytes_per_second: float = 64
+    #: Log that a replication slot keeps from being removed (PostgreSQL).
+    slot_megabytes: float = 16_384
+    #: The oldest transaction that keeps dead rows from being removed (PostgreSQL).
+    snapshot_seconds: float = 0
+    #: Vacuums at work on the same table (PostgreSQL).
+    vacuums: float = 0
+    #: The longest pause between two batches; after each one batch goes.
+    longest_pause_seconds: float = 5
+    #: How often the figures are looked at while all is well.
+    look_milliseconds: float = 200
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OperationSettings:
+    """Leases and retries, the same for every kind of operation."""
+
+    #: A worker that died is replaced after this time.
+    lease_seconds: float = 60.0
+    #: Claims without one committed batch before a run is quarantined.
+    max_attempts: int = 10
+    #: How long a message may be missing before the reconciler sends it again.
+    resend_seconds: float = 30.0
+    #: How long journal rows of finished runs stay (the backup horizon).
+    journal_days: int = 35
+    #: Beat makes up a missed instant when it is at most this old.
+    catch_up_seconds: float = 3_600.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ArchiveSettings:
+    """Where rows are written before they go, for policies that ask for it."""
+
+    #: A folder, or a store that fsspec knows (`s3://bucket/path`); none: a folder under `home`.
+    url: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """The worker process and beat."""
+
+    metrics_host: str = "127.0.0.1"
+    #: The worker's own counters.
+    metrics_port: int = 9464
+    #: Beat's endpoint, with the exact ledger.
+    beat_metrics_port: int = 9465
+    concurrency: int = 2
+    #: Redis delivers a message again when a worker has not settled it after this time.
+    visibility_timeout_seconds: int = 3_600
+    #: A task is killed after this time; must be below the visibility timeout.
+    hard_time_limit_seconds: int = 600
+    max_tasks_per_child: int = 200
+    #: How often beat looks for due instants.
+    tick_seconds: float = 1.0
+    log_format: Literal["text", "json"] = "text"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that can be configured."""
+
+    #: Where keys, the default control database and running servers' files live.
+    home: Path = Path(".aegis")
+    #: The control database; none: an SQLite file under `home`, made on first use.
+    database_url: str | None = None
+    database_password_file: Path | None = None
+    database_password_command: str | None = None
+    #: The key store, kept apart from the log; none: an SQLite file under `home`.
+    keys_url: str | None = None
+    keys_password_file: Path | None = None
+    keys_password_command: str | None = None
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    broker_password_file: Path | None = None
+    #: `required`: a policy runs only when approved. `two-person`: when two people have signed it.
+    #: `off`: it runs when registered.
+    approval: Literal["required", "two-person", "off"] = "required"
+    datasources: Mapping[str, SourceSettings] = dataclasses.field(default_factory=dict)
+    retention: RetentionSettings = RetentionSettings()
+    throttle: ThrottleSettings = ThrottleSettings()
+    operations: OperationSettings = OperationSettings()
+    worker: WorkerSettings = WorkerSettings()
+    archives: ArchiveSettings = ArchiveSettings()
+
+    @property
+    def archives_url(self) -> str:
+        """Where new archives are written, with the default filled in."""
+        return self.archives.url or str(self.home.absolute() / "archives")
+
+    @property
+    def control(self) -> SourceSettings:
+        """The control database's connection, with the default filled in."""
+        return SourceSettings(
+            url=self.database_url or f"sqlite:///{self.home.absolute() / 'aegis.db'}",
+            password_file=self.database_password_file,
+            password_command=self.database_password_command,
+        )
+
+    @property
+    def keys(self) -> SourceSettings:
+        """The key store's connection, with the default filled in."""
+        return SourceSettings(
+            url=self.keys_url or f"sqlite:///{self.home.absolute() / 'keys.db'}",
+            password_file=self.keys_password_file,
+            password_command=self.keys_password_command,
+        )
+
+    @property
+    def embedded_control(self) -> bool:
+        """Whether the control database is the default one, prepared on first use."""
+        return self.database_url is None
+
+    @property
+    def sources(self) -> Mapping[str, SourceSettings]:
+        """The data sources by name; with none configured, the control database."""
+        return self.datasources or {DEFAULT_SOURCE: self.control}
+
+    def source_name(self, name: str | None) -> str:
+        """Return the data source that `name` means; `default` is the only one there is.
+
+        Raises:
+            UnknownName: no such data source, or several and none was named.
+
+        """
+        names = sorted(self.sources)
+        if name in self.sources:
+            return str(name)
+        if name in (None, DEFAULT_SOURCE) and len(names) == 1:
+            return names[0]
+        if name in (None, DEFAULT_SOURCE):
+            message = f"there are several data sources ({', '.join(names)}): name one with datasource="
+        else:
+            message = f"there is no data source {name!r}; aegis.toml names: {', '.join(names)}"
+        raise UnknownName(message)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+    """Read `aegis.toml` and the environment.
+
+    Args:
+        environ: the environment; default: the process's.
+        folder: the working folder; default: the process's.
+
+    Raises:
+        SettingsError: a key is unknown, a value has the wrong type, or they contradict.
+
+    """
+    environ = os.environ if environ is None else environ
+    folder = Path.cwd() if folder is None else folder
+    data = _read_file(environ, folder)
+    for name, value in environ.items():
+        if name.startswith("AEGIS_") and name != "AEGIS_CONFIG":
+            _put(data, name.removeprefix("AEGIS_").lower().split("__"), value, name)
+    settings: Settings = _build(Settings, data, "")
+    sources = {name: _placed(source, folder) for name, source in settings.datasources.items()}
+    settings = dataclasses.replace(settings, home=folder / settings.home, datasources=sources)
+    _check(settings)
+    return settings
+
+
+def _placed(source: SourceSettings, folder: Path) -> SourceSettings:
+    """Return a source whose data map is found from any working folder."""
+    return source if source.datamap is None else dataclasses.replace(source, datamap=folder / source.datamap)
+
+
+def masked(url: str) -> str:
+    """Return the URL with every secret in it replaced, fit to be printed."""
+    parts = urlsplit(url)
+    if parts.password is not None:
+        url = url.replace(parts.netloc, f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}", 1)
+    head, mark, query = url.partition("?")
+    return head + mark + _SECRET.sub(r"\1=***", query)
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain data with every secret masked."""
+
+    def plain(value: Any) -> Any:
+        if dataclasses.is_dataclass(value):
+            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        if isinstance(value, Mapping):
+            return {name: plain(item) for name, item in value.items()}
+        if isinstance(value, Path):
+            return str(value)
+        return masked(value) if isinstance(value, str) and "://" in value else value
+
+    return {
+        name: plain(value)
+        for name, value in [
+            *((f.name, getattr(settings, f.name)) for f in dataclasses.fields(settings)),
+            ("database_url", settings.control.url),
+            ("keys_url", settings.keys.url),
+            ("archives", dataclasses.replace(settings.archives, url=settings.archives_url)),
+        ]
+    }
+
+
+def _read_file(environ: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    named = environ.get("AEGIS_CONFIG")
+    path = folder / (named or "aegis.toml")
+    if not path.exists():
+        if named:
+            message = f"AEGIS_CONFIG names {path}, which does not exist"
+            raise SettingsError(message)
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{path} is not valid TOML: {error}"
+        raise SettingsError(message) from error
+
+
+def _put(data: dict[str, Any], path: list[str], value: str, variable: str) -> None:
+    for part in path[:-1]:
+        below: Any = data.setdefault(part, {})
+        if not isinstance(below, dict):
+            message = f"{variable} goes below {part!r}, which is a plain value"
+            raise SettingsError(message)
+        data = below
+    data[path[-1]] = value
+
+
+def _build(kind: Any, data: Any, where: str) -> Any:
+    if not isinstance(data, dict):
+        message = f"{where}: expected a table, got {type(data).__name__}"
+        raise SettingsError(message)
+    hints = get_type_hints(kind)
+    unknown = sorted(set(data) - set(hints))
+    if unknown:
+        message = f"unknown setting {where}{unknown[0]!s}; known here: {', '.join(sorted(hints))}"
+        raise SettingsError(message)
+    missing = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+        and f.name not in data
+    ]
+    if missing:
+        message = f"setting {where}{missing[0]} is missing"
+        raise SettingsError(message)
+    return kind(**{name: _value(hints[name], value, f"{where}{name}") for name, value in data.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(option for option in get_args(hint) if option is not type(None))
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, f"{where}.")
+    if get_origin(hint) is Mapping:
+        return _table(value, where)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            choices = ", ".join(map(str, get_args(hint)))
+            message = f"setting {where}: expected one of {choices}"
+            raise SettingsError(message)
+        return value
+    fits = not isinstance(value, bool) and (hint not in {str, Path} or isinstance(value, str))
+    with contextlib.suppress(TypeError, ValueError):
+        if fits:
+            return hint(value)
+    message = f"setting {where}: expected {hint.__name__}, got {type(value).__name__}"
+    raise SettingsError(message)
+
+
+def _table(value: Any, where: str) -> dict[str, SourceSettings]:
+    if not isinstance(value, dict):
+        message = f"setting {where}: expected tables like [{where}.app]"
+        raise SettingsError(message)
+    return {name: _build(SourceSettings, item, f"{where}.{name}.") for name, item in value.items()}
+
+
+def _check(settings: Settings) -> None:
+    worker = settings.worker
+    if worker.hard_time_limit_seconds >= worker.visibility_timeout_seconds:
+        message = (
+            f"worker.hard_time_limit_seconds ({worker.hard_time_limit_seconds}) must be below "
+            f"worker.visibility_timeout_seconds ({worker.visibility_timeout_seconds}): otherwise Redis "
+            "delivers a task again while it still runs"
+        )
+        raise SettingsError(message)
+    if settings.retention.slice_seconds * 2 > worker.hard_time_limit_seconds:
+        message = (
+            f"retention.slice_seconds ({settings.retention.slice_seconds}) must be at most half of "
+            f"worker.hard_time_limit_seconds ({worker.hard_time_limit_seconds})"
+        )
+        raise SettingsError(message)
+    if settings.retention.max_share is not None and not 0 < settings.retention.max_share <= 1:
+        message = f"retention.max_share ({settings.retention.max_share}) must be above 0 and at most 1"
+        raise SettingsError(message)
+    if settings.archives.url and masked(settings.archives.url) != settings.archives.url:
+        message = (
+            "archives.url holds a secret, and it is kept with every archive: give the store its credentials "
+            "by its own environment variables instead"
+        )
+        raise SettingsError(message)
+    if settings.throttle.longest_pause_seconds * 3 > settings.operations.lease_seconds:
+        message = (
+            f"throttle.longest_pause_seconds ({settings.throttle.longest_pause_seconds}) must be at most a "
+            f"third of operations.lease_seconds ({settings.operations.lease_seconds}): "
+            "a run that rests keeps its lease"
+        )
+        raise SettingsError(message)
+    for name, source in settings.datasources.items():
+        if source.password_file and source.password_command:
+            message = f"data source {name}: give password_file or password_command, not both"
+            raise SettingsError(message)

@@ -1,0 +1,1 @@
+"""The doors: one function per operation, one unit of work each, audited."""

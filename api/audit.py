@@ -1,0 +1,152 @@
+"""The audit log's doors: record, read, relay.
+
+Services that installed the wheel import the same functions from `aegis.auditing`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from aegis.audit import actions
+from aegis.audit.reading import MOST
+from aegis.audit.recorder import Note, store
+from aegis.audit.relay import Relayed
+from aegis.db.engines import reading
+from aegis.db.tables import Ledger
+from aegis.errors import AegisError, UsageError
+from aegis.operations import requests
+from aegis.operations.account import Account, account
+from aegis.operations.pruning import prune
+from aegis.operations.system import current
+
+
+def record_audit(
+    action: str,
+    actor: str,
+    target_type: str,
+    target_id: str,
+    details: Mapping[str, Any] | None = None,
+    *,
+    connection: sa.Connection | None = None,
+) -> str:
+    """Record an event of your own and return its id.
+
+    The action is kept as `custom:…`; the details are encrypted, the actor and a target that may be
+    a person are kept as keyed references.
+
+    Args:
+        action: what happened.
+        actor: who did it.
+        target_type: what kind of thing it was done to.
+        target_id: which one.
+        details: plain data, at most 32 KiB once encrypted.
+        connection: joins this open transaction of the control database and never commits it;
+            none: a transaction of its own, committed.
+
+    Raises:
+        ValueError: the details are too large or not plain data, or a text is missing.
+
+    """
+    note = _note(action, actor, target_type, target_id, details)
+    recorder = current().recorder
+    if connection is None:
+        return recorder.record(note).id
+    event = recorder.prepare(note)
+    store(connection, event)
+    return event.id
+
+
+def record_audit_once(request_id: str, action: str, actor: str, target_type: str, target_id: str) -> str:
+    """Record an event for a request; the same request again returns the same event's id."""
+    system = current()
+    event = system.recorder.prepare(_note(action, actor, target_type, target_id, None))
+
+    def work(connection: sa.Connection) -> str:
+        store(connection, event)
+        return event.id
+
+    arguments = {"action": action, "actor": actor, "target_type": target_type, "target_id": target_id}
+    kept = requests.once(
+        system, request_id=request_id, operation="audit.record", arguments=arguments, work=work
+    )
+    return str(kept)
+
+
+def get_audit_events(
+    limit: int = 100, *, action: str | None = None, run: str | None = None
+) -> list[dict[str, Any]]:
+    """Return events newest first, those that have no place in the log yet included.
+
+    Args:
+        limit: how many, from 1 to 10,000.
+        action: only this action.
+        run: only the events of this run.
+
+    Returns:
+        For each event: id, leaf (its place in the log; None before it has one), time, action,
+        outcome, actor (None once erased), target_type, target_id, tenant, correlation_id, details.
+
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST:
+        message = f"limit must be a whole number from 1 to {MOST}"
+        raise UsageError(message)
+    return current().reader.newest(limit, action=action, correlation=run)
+
+
+def relay_journals() -> list[Relayed]:
+    """Move what waits in the journals of the data sources into the log.
+
+    A source that cannot be relayed does not stop the others.
+
+    Raises:
+        aegis.errors.AegisError: the first fault, after every source was tried.
+
+    """
+    system = current()
+    moved, faults = [], []
+    for name in system.relay.registered():
+        try:
+            moved.append(system.relay.relay(name))
+        except AegisError as fault:
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+    return moved
+
+
+def prune_journals() -> int:
+    """Remove journal rows of runs that ended before the backup horizon; return how many.
+
+    Until then they stay, so that a control database restored from a backup gets them again.
+    """
+    system = current()
+    return sum(prune(system, name) for name in system.relay.registered())
+
+
+def ledger() -> list[tuple[str, str, str, int]]:
+    """Return (policy, table, action, rows gone) as the log has them: exact, all doors together."""
+    query = sa.select(Ledger.policy, Ledger.table_name, Ledger.action, Ledger.rows)
+    with reading(current().databases.control, "control database") as connection:
+        return [(row[0], row[1], row[2], int(row[3])) for row in connection.execute(query)]
+
+
+def account_of(policy: str) -> Account:
+    """Return a policy's account: journal, log, reports and ledger, which must agree."""
+    return account(current(), policy)
+
+
+def _note(
+    action: str, actor: str, target_type: str, target_id: str, details: Mapping[str, Any] | None
+) -> Note:
+    for name, value in (("action", action), ("actor", actor), ("target_type", target_type)):
+        if not isinstance(value, str) or not value:
+            message = f"{name} must be text and not empty"
+            raise UsageError(message)
+    return Note(
+        action=actions.public_name(action),
+        actor=actor,
+        target_type=target_type,
+        target_id=str(target_id),
+        details=details or {},
+    )

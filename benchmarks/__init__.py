@@ -1,0 +1,1 @@
+"""Figures against something measured in the same run; never asserted in a test."""

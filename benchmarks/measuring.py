@@ -1,0 +1,104 @@
+"""What one contender costs: seconds, write-ahead log, and the stall of an UPDATE meanwhile."""
+
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import psycopg
+import sqlalchemy as sa
+
+from benchmarks.contenders import Contender
+from benchmarks.copies import Copy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """What one contender cost once."""
+
+    seconds: float
+    #: Bytes of write-ahead log (PostgreSQL).
+    wal: int | None = None
+    #: 99th percentile of an UPDATE of a row that is being deleted meanwhile, in seconds (PostgreSQL).
+    stall: float | None = None
+    #: The most memory of Aegis's process, in bytes.
+    memory: int | None = None
+    #: What tells the rows that are left.
+    left: tuple[int, ...] = ()
+
+
+def measure(contender: Contender, copy: Copy, *, snapshot: bool = False) -> Figure:
+    """Prepare and run a contender, with or without an old snapshot that somebody holds open."""
+    contender.prepare(copy)
+    if copy.dialect != "postgresql":
+        work = contender.run(copy)
+        return Figure(seconds=work.seconds, memory=work.memory, left=copy.left())
+    copy.maintain("CHECKPOINT")
+    before = _written(copy, "0/0")
+    probe = _Probe(copy)
+    with _snapshot(copy) if snapshot else contextlib.nullcontext(), probe:
+        work = contender.run(copy)
+    return Figure(
+        seconds=work.seconds,
+        wal=_written(copy, "0/0") - before,
+        stall=probe.stall(),
+        memory=work.memory,
+        left=copy.left(),
+    )
+
+
+def _written(copy: Copy, since: str) -> int:
+    query = sa.text("SELECT pg_current_wal_insert_lsn() - CAST(:since AS pg_lsn)")
+    with copy.app.connect() as connection:
+        return int(connection.scalar(query, {"since": since}) or 0)
+
+
+@contextlib.contextmanager
+def _snapshot(copy: Copy) -> Iterator[None]:
+    with copy.app.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
+        connection.exec_driver_sql(f"SELECT 1 FROM {copy.table} LIMIT 1")  # noqa: S608 - our own name
+        yield
+
+
+class _Probe:
+    """Another process that updates expired rows while they go, and notes how long each took."""
+
+    def __init__(self, copy: Copy) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._stop, self._ready = context.Event(), context.Event()
+        self._times: Any = context.SimpleQueue()
+        url = copy.app.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        arguments = (url, copy.table, copy.rows, (self._ready, self._stop, self._times))
+        self._process = context.Process(target=_update_rows, args=arguments, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self.times = sorted(self._times.get())
+        self._process.join()
+
+    def stall(self) -> float:
+        """Return the 99th percentile."""
+        return float(self.times[int(len(self.times) * 0.99)]) if self.times else 0.0
+
+
+def _update_rows(url: str, table: str, rows: int, shared: tuple[Any, Any, Any]) -> None:
+    """Update rows of the expired half until told to stop; the probe's own process."""
+    ready, stop, times = shared
+    spent: list[float] = []
+    with psycopg.connect(url, autocommit=True) as connection:
+        update = f"UPDATE {table} SET user_id = user_id WHERE id = %s"  # noqa: S608 - our own name
+        ready.set()
+        place = 0
+        while not stop.wait(0.005):
+            place = (place + 7919) % max(1, rows // 2)
+            began = time.perf_counter()
+            connection.execute(update, (1 + place,))
+            spent.append(time.perf_counter() - began)
+    times.put(spent)

@@ -1,0 +1,57 @@
+"""Situations, each with the contenders that meet in it; the first is what the others are measured by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.contenders import (
+    IN_LIMIT,
+    RAW,
+    RAW_TENANTS,
+    RAW_UPDATE,
+    SENTRY,
+    TENANT_DAYS,
+    Aegis,
+    Bare,
+    Contender,
+    PtArchiver,
+)
+
+_MASKS: Final = {"action": "anonymize", "masks": {"body": "null"}}
+_BY_TENANT: Final = {"tenant_column": "tenant", "tenant_days": TENANT_DAYS}
+_OTHERS: Final[tuple[Contender, ...]] = (RAW, Aegis(), Bare(), SENTRY, IN_LIMIT)
+_TWO: Final = Aegis(name="Aegis, two ranges", workers=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One situation."""
+
+    name: str
+    contenders: Sequence[Contender]
+    database: str = "postgresql"
+    layout: str = "appended"
+    #: Somebody holds an old snapshot open.
+    snapshot: bool = False
+    #: Times the rows that were asked for: the cost of a row and the memory should not grow.
+    factor: int = 1
+
+
+SCENARIOS: Final[Sequence[Scenario]] = (
+    Scenario(name="PostgreSQL, appended", contenders=(*_OTHERS, _TWO)),
+    Scenario(name="PostgreSQL, scattered", layout="scattered", contenders=(*_OTHERS, _TWO)),
+    Scenario(name="PostgreSQL, an old snapshot is open", snapshot=True, contenders=_OTHERS),
+    Scenario(
+        name="PostgreSQL, 51 tenants with days of their own",
+        contenders=(RAW_TENANTS, Aegis(name="Aegis, one pass", policy=_BY_TENANT)),
+    ),
+    Scenario(name="PostgreSQL, partitions", layout="partitioned", contenders=(RAW, Aegis())),
+    Scenario(name="PostgreSQL, anonymize", contenders=(RAW_UPDATE, Aegis(policy=_MASKS))),
+    Scenario(
+        name="PostgreSQL, archived first",
+        contenders=(RAW, Aegis(policy={"archive": {"keep_days": 14}})),
+    ),
+    Scenario(name="PostgreSQL, five times as many rows", contenders=(RAW, Aegis()), factor=5),
+    Scenario(name="MariaDB", database="mariadb", contenders=(RAW, Aegis(), _TWO, PtArchiver())),
+    Scenario(name="SQLite", database="sqlite", contenders=(RAW, Aegis())),
+)

@@ -1,0 +1,69 @@
+"""The databases that rows go from: one fresh database for each contender's copy."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from aegis.db.dialects import engine_url
+from aegis.embedded.postgres import EmbeddedPostgres
+from aegis.settings import RetentionSettings, Settings, SourceSettings
+from benchmarks.copies import Copy
+from tests import mariadb
+from tests.worlds import UNTHROTTLED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where copies are made."""
+
+    folder: Path
+    server: EmbeddedPostgres | mariadb.MariaDb | None
+
+    @contextlib.contextmanager
+    def copy(self, name: str, *, rows: int, layout: str, pause_share: float) -> Iterator[Copy]:
+        """Make a database with the rows; it is dropped in the end."""
+        url = self._create(name)
+        public = {"options": "-csearch_path=public"} if url.startswith("postgresql") else {}
+        app = sa.create_engine(engine_url(url), connect_args=public)
+        settings = Settings(
+            home=self.folder / f"home_{name}",
+            approval="off",
+            datasources={"app": SourceSettings(url=url)},
+            retention=RetentionSettings(pause_share=pause_share),
+            # How gently it works is another question than how fast it can.
+            throttle=UNTHROTTLED,
+        )
+        made = Copy(app=app, table="safety_events", rows=rows, settings=settings, layout=layout)
+        try:
+            made.fill()
+            yield made
+        finally:
+            app.dispose()
+            if self.server:
+                self.server.drop_database(name)
+
+    def version(self) -> str:
+        """Return the database's kind and version."""
+        if self.server is None:
+            with contextlib.closing(sa.create_engine("sqlite://").connect()) as connection:
+                return f"SQLite {connection.scalar(sa.text('SELECT sqlite_version()'))}"
+        engine = sa.create_engine(engine_url(self.server.url()), poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            return str(connection.scalar(sa.text("SELECT version()"))).partition(" on ")[0]
+
+    def _create(self, name: str) -> str:
+        return self.server.create_database(name) if self.server else f"sqlite:///{self.folder / name}.db"
+
+
+@contextlib.contextmanager
+def place(database: str, folder: Path) -> Iterator[Place]:
+    """Start the server that a scenario needs."""
+    kinds = {"postgresql": EmbeddedPostgres, "mariadb": mariadb.MariaDb}
+    if database not in kinds:
+        yield Place(folder=folder, server=None)
+        return
+    with kinds[database](folder / "server") as server:
+        yield Place(folder=folder, server=server)

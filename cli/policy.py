@@ -1,0 +1,403 @@
+"""`aegis policy`: register, look at, approve and disable retention policies."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from aegis.audit.actions import Action
+from aegis.audit.reading import MOST
+from aegis.db.tables import DataRetentionPolicy
+from aegis.operations.states import PolicyState, State
+from aegis.operations.system import current
+from aegis.retention import policies
+from aegis.retention.definition import ACTIONS
+from api import audit, privacy
+from cli import masks, options, outlook, output, policy_files, preview, signing
+
+#: What a list says of a policy to a program; `show` says everything.
+_LISTED: Final = (
+    "name",
+    "version",
+    "state",
+    "datasource",
+    "schema_name",
+    "table_name",
+    "timestamp_column",
+    "retention_days",
+    "period",
+    "action",
+    "tenant_column",
+    "filter_sql",
+    "cron",
+    "cron_zone",
+    "digest",
+    "created_at",
+    "approved_at",
+)
+EMPTY: Final = """No policy is registered yet. The first one:
+
+  aegis policy add NAME --table TABLE --days 90 --action delete"""
+
+
+@click.group()
+def policy() -> None:
+    """Register, look at, approve and disable retention policies.
+
+    A new policy is pending: it changes nothing until somebody approves exactly what it says, against exactly
+    this database. When either changes, it stops and waits for a new approval.
+    """
+
+
+policy.add_command(outlook.what_if)
+policy.add_command(outlook.status)
+for _command in (policy_files.apply, policy_files.export, policy_files.schema):
+    policy.add_command(_command)
+
+
+@policy.command()
+@click.argument("name")
+@click.option("--table", required=True, metavar="T", help="TABLE or SCHEMA.TABLE in the data source.")
+@click.option("--days", type=int, metavar="N", help="Rows older than N days of 24 hours go.")
+@click.option("--period", metavar="P", help="In place of --days, by the calendar: P2Y, P6M, P1Y6M, P2W.")
+@click.option(
+    "--tenant-days", multiple=True, metavar="T=N", help="Days of one tenant in place; may be repeated."
+)
+@click.option(
+    "--action", required=True, metavar="A", help=f"What happens to them: {', '.join(sorted(ACTIONS))}."
+)
+@click.option(
+    "--mask", "mask", multiple=True, metavar="C=S", help="Mask column C: null, surrogate or constant:VALUE."
+)
+@click.option("--marker-column", metavar="C", help="Set in the rows that were masked.")
+@click.option("--delete-after-days", type=int, metavar="N", help="Delete masked rows N days later.")
+@click.option(
+    "--timestamp-column", default="created_at", show_default=True, metavar="C", help="Tells a row's age."
+)
+@click.option("--timestamp-unit", metavar="U", help="s, ms or us, for a column of numbers since 1970.")
+@click.option(
+    "--timestamp-zone", default="UTC", show_default=True, metavar="Z", help="Reads times without a zone."
+)
+@click.option("--tenant-column", metavar="C", help="Tells tenants apart; needed for --tenant.")
+@click.option(
+    "--filter", "filter_sql", metavar="SQL", help="Only rows with this condition; no function calls."
+)
+@click.option(
+    "--cron", default="0 2 * * *", show_default=True, metavar="C", help="When it runs: five fields."
+)
+@click.option(
+    "--zone", default="UTC", show_default=True, metavar="Z", help="The zone that --cron is read in."
+)
+@click.option(
+    "--window",
+    "windows",
+    multiple=True,
+    metavar="W",
+    help="Only then, as --zone has it: 22:00-06:00, Sat,Sun 00:00-24:00.",
+)
+@click.option("--max-run-rows", type=int, metavar="N", help="Most rows of one run.")
+@click.option("--max-run-seconds", type=int, metavar="S", help="Most seconds of work of one run.")
+@click.option("--datasource", default="default", metavar="D", help="The database, as aegis.toml names it.")
+@click.option(
+    "--cascade",
+    "cascades",
+    multiple=True,
+    metavar="T",
+    help="A table whose rows may go along; again for more.",
+)
+@click.option("--archive-days", type=int, metavar="N", help="Write rows to files first, kept N days.")
+@click.option(
+    "--backup-hours", type=int, metavar="N", help="Require an attested backup younger than N hours."
+)
+@click.option(
+    "--parallel", type=int, default=1, metavar="N", help="Ranges that as many workers may take at once."
+)
+@click.option("--after", multiple=True, metavar="P", help="A policy that comes first; again for more.")
+@click.option("--purpose", metavar="TEXT", help="What the data is for; part of what is approved.")
+@click.option("--legal-basis", metavar="TEXT", help="Why it may be kept so long; part of what is approved.")
+@options.guards
+@output.actor_option(required=False)
+@output.json_option
+def add(
+    *,
+    name: str,
+    table: str,
+    days: int | None,
+    period: str | None,
+    tenant_days: tuple[str, ...],
+    action: str,
+    mask: tuple[str, ...],
+    marker_column: str | None,
+    delete_after_days: int | None,
+    timestamp_column: str,
+    timestamp_unit: str | None,
+    timestamp_zone: str,
+    tenant_column: str | None,
+    filter_sql: str | None,
+    cron: str,
+    zone: str,
+    windows: tuple[str, ...],
+    max_run_rows: int | None,
+    max_run_seconds: int | None,
+    datasource: str,
+    cascades: tuple[str, ...],
+    archive_days: int | None,
+    backup_hours: int | None,
+    parallel: int,
+    after: tuple[str, ...],
+    purpose: str | None,
+    legal_basis: str | None,
+    guards: dict[str, Any] | None,
+    actor: str,
+    as_json: bool,
+) -> None:
+    """Register a policy; it changes nothing until it is approved.
+
+    The same name again with anything else than before makes a new version, and the old one stops.
+    """
+    if (days is None) == (period is None):
+        message = "give --days N or --period P, one of them"
+        raise click.UsageError(message)
+    archive = {"keep_days": archive_days, "backup_hours": backup_hours}
+    made = privacy.register_retention_policy(
+        name,
+        table=table,
+        timestamp_column=timestamp_column,
+        **({"period": period} if days is None else {"retention_days": days}),
+        tenant_days=options.tenant_days(tenant_days),
+        action=action,
+        masks=masks.given(mask),
+        marker_column=marker_column,
+        delete_after_days=delete_after_days,
+        tenant_column=tenant_column,
+        filter_sql=filter_sql,
+        datasource=datasource,
+        timestamp_unit=timestamp_unit,
+        zone=timestamp_zone,
+        cron=cron,
+        cron_zone=zone,
+        cascades=cascades,
+        windows=windows,
+        budget=options.budget(max_run_rows, max_run_seconds),
+        archive={key: number for key, number in archive.items() if number is not None} or None,
+        parallel=parallel,
+        after=after,
+        purpose=purpose,
+        legal_basis=legal_basis,
+        guards=guards,
+        actor=actor,
+    )
+    if as_json:
+        output.print_json(_listed(made))
+    elif made.state == PolicyState.APPROVED:
+        output.say(f"Policy {name}, version {made.version}: it says what was approved, and stays approved.")
+    else:
+        output.say(
+            f"Policy {name}, version {made.version}: pending. It changes nothing until it is approved."
+        )
+        output.say(f"Next:  aegis policy preview {name}")
+
+
+@policy.command("list")
+@output.json_option
+def list_policies(*, as_json: bool) -> None:
+    """List every policy in its newest version."""
+    found = privacy.list_retention_policies()
+    if as_json:
+        output.print_json([_listed(item) for item in found])
+    elif not found:
+        output.say(EMPTY)
+    else:
+        several = len({item.datasource for item in found}) > 1
+        headings = ["policy", "version", "table", "keeps", "action", "state", "runs"]
+        output.columns(headings, (_row(item, several=several) for item in found), right=["version"])
+
+
+@policy.command()
+@click.argument("name")
+@output.json_option
+def show(*, name: str, as_json: bool) -> None:
+    """Show every field and the approval.
+
+    The document that it prints is what an approval binds to: its SHA-256 is the policy's digest.
+    """
+    (found,) = privacy.list_retention_policies([name])
+    approval = _approval(found)
+    fields = {column.name: getattr(found, column.name) for column in found.__table__.columns}
+    text = fields.pop("definition")
+    if as_json:
+        output.print_json({**fields, "document": json.loads(text), "canonical": text, "approval": approval})
+        return
+    fields["masks"] = masks.shown(found.masks)
+    output.say(f"Policy {name}, version {found.version}: {found.state}\n")
+    output.facts((field, _shown(value)) for field, value in fields.items() if value is not None)
+    unset = [field for field, value in fields.items() if value is None]
+    output.say(f"\nNot set: {', '.join(unset)}")
+    output.say(f"\nApproval: {_approval_sentence(found, approval)}")
+    output.say(f"\nThe digest is the SHA-256 of this line, without its end:\n{text}")
+    if not policies.permitted(current(), found):
+        output.say(f"\nTo approve it with a key of OpenSSH:\n{policies.subject_of(found).signing}")
+
+
+@policy.command("preview")
+@click.argument("name")
+@click.option("--tenant", metavar="T", help="Count this tenant's rows only.")
+@click.option(
+    "--sampled",
+    is_flag=True,
+    help="Estimate from some of a large table's blocks, with the margin (PostgreSQL).",
+)
+@output.json_option
+def preview_policy(*, name: str, tenant: str | None, sampled: bool, as_json: bool) -> None:
+    """Count what a policy would do now, by tenant and month; changes nothing."""
+    seen = privacy.preview_retention_policy(name, tenant_id=tenant, sampled=sampled)
+    if as_json:
+        output.print_json(preview.document(seen, tenant))
+        return
+    preview.show(seen, tenant)
+    output.say("\nNothing was changed.")
+    if seen.policy.state == PolicyState.PENDING:
+        output.say(f"Next:  aegis policy approve {name} --actor YOU --digest {seen.policy.digest}")
+    elif seen.policy.state == PolicyState.APPROVED:
+        output.say(f"Next:  aegis retention run --policy {name} --execute")
+
+
+@policy.command()
+@click.argument("name")
+@output.actor_option(required=True)
+@click.option("--digest", metavar="D", help="What was looked at; refused when the policy has another by now.")
+@click.option("--run", "stopped", metavar="RUN", help="Not the policy: one run of it that a guard stopped.")
+@signing.options
+@output.json_option
+def approve(
+    *,
+    name: str,
+    actor: str,
+    digest: str | None,
+    stopped: str | None,
+    private: Path | None,
+    made: Path | None,
+    as_json: bool,
+) -> None:
+    """Approve a policy as it stands now, or one run of it that a guard stopped.
+
+    The approval binds to the policy's digest: to its words and to the live database. As soon as the key of
+    an approver is registered (`aegis approver add`) it has to be signed. Without keys it is recorded for the
+    actor that was named; nothing proves who that was, and the record says so.
+    """
+    if stopped is not None:
+        _approve_run(name, stopped, actor, private, made, as_json=as_json)
+        return
+    (before,) = privacy.list_retention_policies([name])
+    known = policies.permitted(current(), before)
+    seen = None if known else privacy.preview_retention_policy(name)
+    signature = signing.signature(policies.subject_of(before).message, private, made)
+    approved = privacy.approve_retention_policy(
+        name, actor, digest=digest or before.digest, signature=signature
+    )
+    if as_json:
+        output.print_json({**_listed(approved), "approval": _approval(approved)})
+    elif seen is None:
+        output.say(
+            f"Policy {name}, version {approved.version}: {_approval_sentence(approved, _approval(approved))}"
+        )
+    else:
+        preview.show_essentials(seen)
+        how = "signed" if signature else "as claimed: no key proves who typed it"
+        output.say(f"\nApproved by {output.printable(actor)}, {how}.")
+        output.say(f"Digest {approved.digest}")
+        output.say(f"Next:  {_next(approved)}")
+
+
+@policy.command()
+@click.argument("name")
+@output.actor_option(required=True)
+@output.json_option
+def confirm(*, name: str, actor: str, as_json: bool) -> None:
+    """Confirm what the first portion of a new policy took, so that its scheduled runs go on."""
+    confirmed = privacy.confirm_retention_policy(name, actor)
+    if as_json:
+        output.print_json(_listed(confirmed) | {"confirmed_at": confirmed.confirmed_at})
+    else:
+        output.say(f"Policy {name}, version {confirmed.version}: confirmed. Its scheduled runs go on.")
+
+
+@policy.command()
+@click.argument("name")
+@output.actor_option(required=True)
+@output.json_option
+def disable(*, name: str, actor: str, as_json: bool) -> None:
+    """Stop a policy for good.
+
+    Adding it again makes a new version that waits for its own approval.
+    """
+    stopped = privacy.disable_retention_policy(name, actor)
+    if as_json:
+        output.print_json(_listed(stopped))
+    else:
+        output.say(f"Policy {name}, version {stopped.version}: disabled. It does not run any more.")
+
+
+def _approve_run(
+    name: str, run: str, actor: str, private: Path | None, made: Path | None, *, as_json: bool
+) -> None:
+    signature = signing.signature(privacy.approval_message(name, run=run), private, made)
+    row = privacy.approve_stopped_run(name, run, actor, signature=signature)
+    if as_json:
+        output.print_json(row)
+        return
+    counted = output.counted(row["report"]["counted"], "row")
+    if row["state"] == State.BLOCKED:
+        output.say(f"Run {run}: somebody else has to approve it as well; nothing runs until then.")
+    else:
+        output.say(f"Run {run} may take up to {counted}, once. A worker goes on with it soon; or at once:")
+        output.say("aegis retention run --scheduled --execute")
+
+
+def _next(found: DataRetentionPolicy) -> str:
+    if found.state != PolicyState.APPROVED:
+        return "somebody else has to approve it as well; nothing runs until then"
+    return f"aegis retention run --policy {found.name} --execute, or let beat run it ({found.cron})"
+
+
+def _listed(found: DataRetentionPolicy) -> dict[str, Any]:
+    return {field: getattr(found, field) for field in _LISTED}
+
+
+def _row(found: DataRetentionPolicy, *, several: bool) -> tuple[str, ...]:
+    table = f"{found.schema_name}.{found.table_name}" if found.schema_name else found.table_name
+    return (
+        found.name,
+        str(found.version),
+        f"{found.datasource}: {table}" if several else table,
+        found.period or output.counted(found.retention_days, "day"),
+        masks.action(found),
+        found.state,
+        f"{found.cron} {found.cron_zone}" if found.state != PolicyState.DISABLED else "never",
+    )
+
+
+def _approval(found: DataRetentionPolicy) -> dict[str, Any] | None:
+    """Return who approved this version, as the audit log has it."""
+    if found.approved_at is None:
+        return None
+    for event in audit.get_audit_events(MOST, action=Action.POLICY_APPROVE):
+        if event["target_id"] == found.name and event["details"].get("version") == found.version:
+            claimed = bool(event["details"].get("claimed"))
+            digest = event["details"].get("digest")
+            return {"actor": event["actor"], "time": event["time"], "digest": digest, "claimed": claimed}
+    return {"actor": None, "time": found.approved_at, "digest": found.digest, "claimed": True}
+
+
+def _approval_sentence(found: DataRetentionPolicy, approval: dict[str, Any] | None) -> str:
+    if approval is None:
+        return f"none. aegis policy approve {found.name} --actor YOU"
+    who = output.printable(approval["actor"] or "somebody whose name was erased")
+    how = "as claimed: no key proves it" if approval["claimed"] else "signed"
+    same = "" if approval["digest"] == found.digest else ", FOR ANOTHER DIGEST"
+    return f"approved by {who} ({how}) at {output.moment(approval['time'])}{same}"
+
+
+def _shown(value: Any) -> str:
+    return output.moment(value) if hasattr(value, "astimezone") else str(value)

@@ -1,0 +1,67 @@
+"""`aegis up`, `aegis worker` and `aegis beat`."""
+
+import os
+import signal
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from aegis.errors import OperationFailed
+from aegis.operations import system
+from aegis.settings import load_settings
+from cli.stack import Stack
+
+
+@click.command()
+def up() -> None:
+    """Run everything on this machine: Redis, a worker, beat and metrics, until Ctrl-C."""
+    settings = load_settings()
+    system.use(settings).close()
+    interrupt_on_sigterm()
+    try:
+        with Stack(settings, environment=os.environ) as stack:
+            worker = settings.worker
+            click.echo(f"aegis is up: {stack.redis.server}, worker, beat. Ctrl-C ends it.", err=True)
+            click.echo(f"  worker   http://{worker.metrics_host}:{worker.metrics_port}/metrics", err=True)
+            click.echo(
+                f"  ledger   http://{worker.metrics_host}:{worker.beat_metrics_port}/metrics", err=True
+            )
+            ended = stack.wait()
+            message = f"the {ended} ended by itself; everything else was stopped"
+            raise OperationFailed(message)
+    except KeyboardInterrupt:
+        click.echo("aegis is down; what was running resumes at the next start", err=True)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def worker(options: tuple[str, ...]) -> None:
+    """Run one worker, for production; OPTIONS go to `celery worker`."""
+    system.use(load_settings()).close()
+    _celery("worker", options)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def beat(options: tuple[str, ...]) -> None:
+    """Run beat, which starts what is scheduled; OPTIONS go to `celery beat`."""
+    system.use(load_settings()).close()
+    _celery("beat", options)
+
+
+def _celery(what: str, options: tuple[str, ...]) -> NoReturn:
+    from celery.bin.celery import celery  # noqa: PLC0415 - the other commands need no Celery
+
+    arguments = ["--quiet", "--app", "worker", what, "--loglevel", "INFO", *options]
+    celery.main(args=arguments, prog_name=f"aegis {what}")
+
+
+def interrupt_on_sigterm() -> None:
+    """Make SIGTERM do what Ctrl-C does, so that everything is stopped in order."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt

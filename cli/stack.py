@@ -1,0 +1,123 @@
+"""Everything on one machine: an embedded Redis, a worker and beat, each a process of its own."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.request import urlopen
+
+from aegis.embedded.process import start_child, stop_child, wait_until
+from aegis.embedded.redis import EmbeddedRedis
+from aegis.errors import OperationFailed
+from aegis.settings import Settings
+
+_START_SECONDS: Final = 60.0
+
+
+class Stack:
+    """Redis, worker and beat; `with` starts and stops them. Killed, it takes them along."""
+
+    def __init__(
+        self, settings: Settings, *, log: Path | None = None, environment: Mapping[str, str]
+    ) -> None:
+        """Take the settings.
+
+        Args:
+            settings: what the processes run with; the broker is replaced by the embedded one.
+            log: where worker and beat write; none: to this terminal.
+            environment: the processes' environment, which names the same settings.
+
+        """
+        self.settings = settings
+        self.redis = EmbeddedRedis(settings.home / "redis")
+        self._log = log
+        self._temporary = settings.home / "tmp"
+        self._environment = dict(environment)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        """Start Redis, then worker and beat, and wait until both answer."""
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.stop)
+            self._temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.redis.start()
+            self.start("worker")
+            self.start("beat")
+            undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop them all."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop beat, worker and Redis, in this order."""
+        for name in ("beat", "worker"):
+            child = self._children.pop(name, None)
+            if child is not None:
+                stop_child(child, signal.SIGTERM)
+        self.redis.stop()
+
+    def wait(self) -> str:
+        """Return the name of the first process that ended by itself; for ever while all run."""
+        while True:
+            for name, child in self._children.items():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(0.2)
+                    return name
+
+    def metrics(self, name: str) -> str:
+        """Return what a process exports to Prometheus."""
+        with urlopen(self._address(name), timeout=10) as answer:  # noqa: S310 - our own address
+            return str(answer.read().decode())
+
+    def pid(self, name: str) -> int:
+        """Return the process id of the worker or of beat."""
+        return self._children[name].pid
+
+    def start(self, name: str) -> None:
+        """Start the worker or beat, also in the place of one that has ended, and wait until it answers.
+
+        Raises:
+            OperationFailed: it ended again, or does not answer.
+
+        """
+        earlier = self._children.pop(name, None)
+        if earlier is not None:
+            stop_child(earlier, signal.SIGTERM)
+        child = start_child(
+            [sys.executable, "-m", "aegis.home", name],
+            folder=Path.cwd(),
+            log=self._log,
+            death=signal.SIGTERM,
+            environment={
+                **self._environment,
+                "AEGIS_BROKER_URL": self.redis.url,
+                # The pool leaves an empty folder there when it is killed.
+                "TMPDIR": str(self._temporary),
+            },
+        )
+        self._children[name] = child
+        if not wait_until(child, lambda: _answers(self._address(name)), _START_SECONDS):
+            where = f"; see {self._log}" if self._log else ""
+            message = f"the {name} did not start ({self._address(name)}){where}"
+            raise OperationFailed(message)
+
+    def _address(self, name: str) -> str:
+        worker = self.settings.worker
+        port = worker.metrics_port if name == "worker" else worker.beat_metrics_port
+        return f"http://{worker.metrics_host}:{port}/metrics"
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(address, timeout=5) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's own number
+    except OSError:
+        return False

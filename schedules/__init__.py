@@ -1,0 +1,1 @@
+"""When it runs: beat entries and the policies' own schedules."""

@@ -1,0 +1,35 @@
+"""Audit tasks."""
+
+from typing import Any
+
+from celery import Task, shared_task
+
+from aegis.errors import Refused
+from aegis.operations.table import RECORD, RELAY
+from api import audit
+
+
+@shared_task(name=RECORD, bind=True)
+def record(
+    self: Task[Any, Any],
+    *,
+    action: str,
+    actor: str,
+    target_type: str,
+    target_id: str,
+    details: Any = None,
+    request_id: str | None = None,
+) -> dict[str, Any]:
+    """Record an event, once per request."""
+    if details is not None:
+        message = "details would travel through the broker in clear; call api.audit.record_audit for them"
+        raise Refused(message)
+    event = audit.record_audit_once(request_id or str(self.request.id), action, actor, target_type, target_id)
+    return {"operation": "audit.record", "outcome": "done", "event": event}
+
+
+@shared_task(name=RELAY)
+def relay() -> dict[str, Any]:
+    """Move what waits in the journals into the log."""
+    moved = audit.relay_journals()
+    return {"operation": "audit.relay", "outcome": "done", "events": sum(source.rows for source in moved)}

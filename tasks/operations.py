@@ -1,0 +1,20 @@
+"""Tasks that keep everything else going."""
+
+from typing import Any
+
+from celery import shared_task
+
+from aegis.operations.table import RECONCILE
+from api import archives, audit, privacy
+from tasks.waking import wake
+
+
+@shared_task(name=RECONCILE)
+def reconcile() -> dict[str, Any]:
+    """Send again what nobody works on although somebody should; forget and destroy what is past its time."""
+    due = privacy.due_runs()
+    wake(due)
+    audit.prune_journals()
+    privacy.look_after_purges()
+    archives.tend_archives()
+    return {"operation": "operations.reconcile", "outcome": "done", "runs": due}

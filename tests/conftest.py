@@ -1,0 +1,142 @@
+"""Fixtures: real servers for the session, one prepared database cloned for each test, and the account."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from aegis.embedded import EmbeddedPostgres, EmbeddedRedis
+from aegis.errors import NotPrepared
+from aegis.operations import system as systems
+from aegis.operations.system import System
+from aegis.settings import Settings, SourceSettings
+from api.audit import relay_journals
+from tests import account, mariadb, worlds
+from tests.worlds import Builder, World
+
+# A busy machine is no finding.
+hypothesis.settings.register_profile("aegis", deadline=None)
+hypothesis.settings.load_profile("aegis")
+
+
+def pytest_report_header() -> str:
+    """Say which servers the tests run against."""
+    maria = "MariaDB on PATH" if mariadb.found() else "no MariaDB (Debian: mariadb-server-core)"
+    try:
+        broker = EmbeddedRedis(Path()).server
+    except NotPrepared as error:
+        broker = str(error)
+    return f"servers: {broker}, PostgreSQL from its wheel, {maria}"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see no AEGIS_ variable of whoever runs them, and their own system only."""
+    for name in list(os.environ):
+        if name.startswith("AEGIS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(systems, "_CURRENT", [])
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL server for the whole session, durable as in production."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mariadb.MariaDb]:
+    """A MariaDB server for the whole session; skipped where there is none."""
+    if not mariadb.found():
+        pytest.skip("no mariadbd on this machine (Debian: mariadb-server-core)")
+    with mariadb.MariaDb(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def home_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with keys, a migrated control database and a key store, to be copied."""
+    home = tmp_path_factory.mktemp("template") / "home"
+    system = System(Settings(home=home))
+    system.prepare()
+    system.close()
+    return home
+
+
+@pytest.fixture(scope="session")
+def postgres_templates(postgres_server: EmbeddedPostgres, home_template: Path) -> dict[str, str]:
+    """Two prepared databases: `one` with everything, `source` with the journal only."""
+    one = System(Settings(home=home_template, database_url=postgres_server.create_database("one")))
+    one.migrate()
+    one.close()
+    url = postgres_server.create_database("source")
+    source = System(Settings(home=home_template, datasources={"app": SourceSettings(url=url)}))
+    source.migrate_source("app")
+    source.close()
+    return {"one": "one", "source": "source"}
+
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, home_template: Path) -> Iterator[Callable[[str, str], str]]:
+    """Makes databases for one test: (`postgresql` or `mariadb`; `one`, `source` or `empty`) → URL."""
+    made: list[tuple[worlds.Server, str]] = []
+
+    def make(kind: str, content: str) -> str:
+        name = f"test_{next(_NUMBERS)}"
+        if kind == "postgresql":
+            server: EmbeddedPostgres = request.getfixturevalue("postgres_server")
+            made.append((server, name))
+            templates = request.getfixturevalue("postgres_templates") if content != "empty" else {}
+            return server.create_database(name, templates.get(content))
+        maria: mariadb.MariaDb = request.getfixturevalue("mariadb_server")
+        made.append((maria, name))
+        url = maria.create_database(name)
+        if content == "one":
+            system = System(Settings(home=home_template, database_url=url))
+            system.migrate()
+            system.close()
+        return url
+
+    yield make
+    for server, name in made:
+        server.drop_database(name)
+
+
+@pytest.fixture
+def builder(home_template: Path, new_database: Callable[[str, str], str]) -> Builder:
+    """Builds worlds for one test."""
+    return Builder(home_template=home_template, clone=new_database)
+
+
+@pytest.fixture(params=worlds.LAYOUTS)
+def world(request: pytest.FixtureRequest, builder: Builder, tmp_path: Path) -> Iterator[World]:
+    """A fresh world in each layout; after the test its account must balance."""
+    made = builder.build(request.param, tmp_path)
+    try:
+        yield made
+        if made.unbalanced is None:
+            balance(made)
+    finally:
+        made.close()
+
+
+def balance(world: World) -> None:
+    """Relay, then assert that the account of a world balances."""
+    relay_journals()
+    account.check(
+        control=world.control,
+        sources={world.datasource: world.app},
+        home=world.settings.home,
+        gone=world.gone(),
+        masked=world.masked,
+        nullified=world.nullified,
+        restored=world.restored,
+        canaries=[worlds.CANARY.encode()],
+    )

@@ -1,0 +1,42 @@
+"""Redis dies while a worker works."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aegis.embedded.redis import EmbeddedRedis
+from tests.workerkit import sender, wait_until, worker
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A Redis that a test may kill."""
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        yield server
+
+
+def send(broker: EmbeddedRedis, gate: Path) -> None:
+    """Send a task that waits for the gate, and wait until it runs."""
+    with sender(broker.url) as app:
+        app.send_task("test.wait", (str(gate),))
+    wait_until(gate.with_name(f"{gate.name}.begun").exists, "the task runs")
+
+
+def test_worker_survives_redis_death_while_a_late_acknowledged_task_runs(
+    broker: EmbeddedRedis, tmp_path: Path
+) -> None:
+    """With a free slot and a task running, Redis dies, the task ends, Redis returns: it goes on."""
+    with worker(tmp_path / "worker", broker.url, "--concurrency", "2") as running:
+        send(broker, tmp_path / "first")
+        broker.kill()
+        running.wait_for("Connection to broker lost")
+        (tmp_path / "first").touch()
+        wait_until((tmp_path / "first.done").exists, "the task ends although Redis is away")
+        running.wait_for("Trying again")
+        broker.start()
+        (tmp_path / "second").touch()
+        send(broker, tmp_path / "second")
+        wait_until((tmp_path / "second.done").exists, "the same worker does the next task")
+        assert running.alive
+        assert "Unrecoverable error" not in running.log

@@ -1,0 +1,46 @@
+"""The benchmarks, with few rows: everybody does the same work, and who is missing is told."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from aegis.operations import system
+from benchmarks import retention
+from benchmarks.measuring import Figure
+from benchmarks.results import Results
+from benchmarks.scenarios import SCENARIOS, Scenario
+
+#: So few rows that no figure means anything.
+ROWS = "2000"
+LONG = bool(os.environ.get("LONG_TESTS"))
+MEASURED = [it for it in SCENARIOS if LONG or it.name in {"SQLite", "MariaDB", "PostgreSQL, anonymize"}]
+
+
+@pytest.mark.parametrize("scenario", MEASURED, ids=lambda it: it.name)
+@pytest.mark.timeout(600)
+def test_each_contender_leaves_the_same_rows(
+    scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the rows are left, the same ones whoever deleted; each contender has a line in the results."""
+    monkeypatch.setattr(system, "_CURRENT", [])
+    file = tmp_path / "RESULTS.md"
+    words = ["--rows", ROWS, "--repeats", "1", "--only", scenario.name, "--write", str(file)]
+    (results,) = retention.main(words)
+    assert {it.name for it in scenario.contenders} == {*results.figures, *results.skipped}
+    left = {figure.left for figures in results.figures.values() for figure in figures}
+    assert len(left) <= 1
+    text = file.read_text(encoding="utf-8")
+    assert f"## {scenario.name}: " in text
+    assert all(f"| {it.name} |" in text for it in scenario.contenders)
+    for contender, why in results.skipped.items():
+        assert f"| {contender} | skipped: {why} |" in text
+
+
+def test_other_rows_stop_the_benchmark() -> None:
+    """A contender that leaves other rows than the others did not do the same work: no ratio is shown."""
+    results = Results(scenario=SCENARIOS[0], rows=10)
+    results.add("a", Figure(seconds=1.0, left=(5, 1)))
+    results.add("b", Figure(seconds=1.0, left=(6, 1)))
+    with pytest.raises(SystemExit, match="not everybody left the same rows"):
+        results.check()

@@ -1,0 +1,52 @@
+"""What a policy's guards may say, and how they are spelled."""
+
+from typing import Any
+
+import pytest
+
+from aegis.errors import InvalidPolicy
+from aegis.retention.definition import Definition
+from aegis.retention.guards import spelled
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"max_rows": 10}, {"max_rows": 10}),
+        ({"max_share": 0.5}, {"max_share": "0.5"}),
+        ({"max_share": "0.50"}, {"max_share": "0.5"}),
+        ({"max_share": 1}, {"max_share": "1"}),
+        ({"usual_times": 1e1}, {"usual_times": "10"}),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_one_spelling(given: Any, kept: Any) -> None:
+    """However a number is written, it is the same guard and so the same digest; no float is kept."""
+    assert spelled(given) == kept
+    policy = Definition(name="p", table="t", guards=given)
+    policy.check()
+    assert policy.guards == kept
+
+
+@pytest.mark.parametrize(
+    ("guards", "said"),
+    [
+        ({"max_row": 10}, "none called max_row"),
+        ({"max_rows": 0}, "at least 1"),
+        ({"max_rows": True}, "whole number"),
+        ({"max_rows": 1.5}, "whole number"),
+        ({"max_share": 0}, "above 0"),
+        ({"max_share": "1.01"}, "up to 1"),
+        ({"max_share": "half"}, "such as 0.5"),
+        ({"max_share": float("nan")}, "such as 0.5"),
+        ({"usual_times": "0.5"}, "at least 1"),
+        ({"usual_times": True}, "at least 1"),
+        ("max_rows", "guards are"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_meant_is_refused(guards: Any, said: str) -> None:
+    """The message names the guard and its range."""
+    with pytest.raises(InvalidPolicy, match=said):
+        Definition(name="p", table="t", guards=guards).check()

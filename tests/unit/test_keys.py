@@ -1,0 +1,61 @@
+"""Key files and subkeys."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from aegis.errors import NotPrepared, SettingsError
+from aegis.keys import KeyFiles, Purpose, Secret
+
+KEY = Secret(key_id="x", material=bytes(range(32)))
+
+
+def test_subkeys_never_change() -> None:
+    """The journal's MACs and the marks of years ago must still fit: a golden value for each purpose."""
+    assert {purpose: KEY.subkey(purpose).hex() for purpose in GOLDEN} == GOLDEN
+
+
+GOLDEN: dict[Purpose, str] = {
+    "journal-mac": "8c59c3d8d0f75865a0606546705b0bb5e95bbe0d10f08409442e019ee709f9c2",
+    "mark": "b711c4de41e20c3148aa840f58036f7969813aed30e434b0f59fc31370d70913",
+    "key-lookup": "d24f7322d1d56c45ce2ae16cb9eddde11dad4d8374608fdb3804cc230f81b6c6",
+    "payload-digest": "ba4474cef76153e3041e11808f981b8522e5c3a9531a06f262d0bbb0d4cb29a0",
+}
+
+
+def test_a_key_shows_its_id_only() -> None:
+    """Neither repr nor str has the material."""
+    assert "material" not in repr(KEY)
+    assert str(KEY.material) not in str(KEY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "aegis-epoch-1:" + base64.b64encode(bytes(32)).decode(),
+        "aegis-worker-1:" + base64.b64encode(bytes(31)).decode(),
+        "aegis-worker-1:***",
+        "aegis-worker-2:" + base64.b64encode(bytes(32)).decode(),
+    ],
+)
+def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
+    """Another role, length, version or alphabet: the message says what is expected, not what is there."""
+    files = KeyFiles(tmp_path)
+    worker, _ = files.create()
+    worker.write_text(text)
+    with pytest.raises(SettingsError, match="aegis-worker-1:<base64>"):
+        files.worker()
+
+
+def test_each_home_has_other_keys(tmp_path: Path) -> None:
+    """Keys are random and read back as written; a missing one is told with its cure."""
+    one, two = KeyFiles(tmp_path / "one"), KeyFiles(tmp_path / "two")
+    with pytest.raises(NotPrepared, match="aegis init"):
+        one.worker()
+    one.create()
+    two.create()
+    assert one.worker() == one.worker() != two.worker()
+    assert one.worker().material != one.epoch(1).material

@@ -1,0 +1,99 @@
+"""Settings: the file, the environment, and what they refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aegis.errors import SettingsError, UnknownName
+from aegis.settings import Settings, SourceSettings, describe, load_settings, masked
+
+FILE = """
+database_url = "postgresql://aegis:s3cr3t1@db/aegis"
+[datasources.app]
+url = "postgresql://aegis:s3cr3t2@db/app"
+[retention]
+batch_milliseconds = 70
+"""
+
+
+def test_nothing_configured(tmp_path: Path) -> None:
+    """The control database is a file under .aegis in the working folder, and the only data source."""
+    settings = load_settings({}, tmp_path)
+    assert settings.home == tmp_path / ".aegis"
+    assert settings.control.url == f"sqlite:///{tmp_path / '.aegis' / 'aegis.db'}"
+    assert settings.keys.url == f"sqlite:///{tmp_path / '.aegis' / 'keys.db'}"
+    assert settings.sources == {"default": settings.control}
+    assert settings.embedded_control
+
+
+def test_the_file_and_the_environment(tmp_path: Path) -> None:
+    """The environment wins, key by key; foreign variables are no concern."""
+    (tmp_path / "aegis.toml").write_text(FILE)
+    environ = {
+        "AEGIS_RETENTION__BATCH_MILLISECONDS": "90",
+        "AEGIS_DATASOURCES__APP__URL": "sqlite:///x",
+        "X": "y",
+    }
+    settings = load_settings(environ, tmp_path)
+    assert settings.retention.batch_milliseconds == 90
+    assert settings.datasources == {"app": SourceSettings(url="sqlite:///x")}
+    assert settings.control.url == "postgresql://aegis:s3cr3t1@db/aegis"
+    assert not settings.embedded_control
+
+
+def test_another_file(tmp_path: Path) -> None:
+    """AEGIS_CONFIG names the file; one that is not there is an error."""
+    (tmp_path / "other.toml").write_text('approval = "off"')
+    assert load_settings({"AEGIS_CONFIG": "other.toml"}, tmp_path).approval == "off"
+    with pytest.raises(SettingsError, match=r"missing\.toml"):
+        load_settings({"AEGIS_CONFIG": "missing.toml"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "said"),
+    [
+        ("databse_url = 'x'", {}, "databse_url"),
+        ("[retention]\nbatch = 1", {}, "retention.batch"),
+        ("[datasources.app]\npassword_file = 'x'", {}, "datasources.app.url"),
+        ("retention = 7", {}, "retention"),
+        ("datasources = 'x'", {}, "datasources"),
+        ("approval = 'maybe'", {}, "required, two-person, off"),
+        ("[retention]\nbatch_milliseconds = 'soon'", {}, "batch_milliseconds"),
+        ("[retention]\nbatch_milliseconds = true", {}, "batch_milliseconds"),
+        ("home = 7", {}, "home"),
+        ("home = ", {}, "TOML"),
+        ("", {"AEGIS_DATABSE_URL": "x"}, "databse_url"),
+        ("", {"AEGIS_WORKER__HARD_TIME_LIMIT_SECONDS": "4000"}, "hard_time_limit_seconds"),
+        ("", {"AEGIS_RETENTION__SLICE_SECONDS": "400"}, "slice_seconds"),
+        ("[datasources.app]\nurl='x'\npassword_file='x'\npassword_command='y'", {}, "not both"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, text: str, environ: dict[str, str], said: str) -> None:
+    """A wrong key or value is named; nothing is guessed."""
+    (tmp_path / "aegis.toml").write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        load_settings(environ, tmp_path)
+
+
+def test_no_secret_is_shown(tmp_path: Path) -> None:
+    """What `aegis config` prints has every password masked, and is plain data."""
+    (tmp_path / "aegis.toml").write_text(FILE)
+    environ = {"AEGIS_BROKER_URL": "redis://:s3cr3t3@redis/0"}
+    text = json.dumps(describe(load_settings(environ, tmp_path)), default=str)
+    assert "s3cr3t" not in text
+    assert "postgresql://aegis:***@db/app" in text
+    assert masked("sqlite:////tmp/x") == "sqlite:////tmp/x"
+
+
+def test_names_of_sources() -> None:
+    """`default` means the only one; among several one must be named."""
+    one = Settings(datasources={"app": SourceSettings(url="x")})
+    assert {one.source_name(name) for name in (None, "default", "app")} == {"app"}
+    two = Settings(datasources={"a": SourceSettings(url="x"), "b": SourceSettings(url="y")})
+    assert two.source_name("b") == "b"
+    for name in (None, "default"):
+        with pytest.raises(UnknownName, match="a, b"):
+            two.source_name(name)
+    with pytest.raises(UnknownName, match="'c'"):
+        two.source_name("c")

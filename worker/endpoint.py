@@ -1,0 +1,220 @@
+"""The Prometheus endpoints: the worker's counters and beat's exact ledger.
+
+The worker serves from its main process, on a thread, so that a scrape is answered while the
+broker is away. Its children let go of the socket at once. A port that is taken is an error at
+start: a worker that nobody can watch does not work.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from celery import bootsteps, signals
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from aegis.errors import Conflict, SettingsError
+from worker import metrics
+
+log = logging.getLogger(__name__)
+
+#: One row of the ledger: policy, table, action, rows.
+LedgerRow = tuple[str, str, str, int]
+#: Policy, table, rows overdue, and when it was last through, in seconds since 1970.
+PolicyRow = tuple[str, str, int | None, float | None]
+
+
+class Endpoint(ThreadingHTTPServer):
+    """Serves one registry at /metrics."""
+
+    daemon_threads = True
+    # Two workers on one port would share the scrapes between them.
+    allow_reuse_port = False
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
+        """Bind the address; port 0 takes a free one.
+
+        Raises:
+            SettingsError: the address is taken or cannot be bound.
+
+        """
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.registry = registry
+        try:
+            super().__init__((host, port), _Handler)
+        except OSError as error:
+            message = (
+                f"metrics cannot be served on {host}:{port}: {error.strerror}. Is another worker running? "
+                "Choose another port (AEGIS_WORKER__METRICS_PORT, AEGIS_WORKER__BEAT_METRICS_PORT; 0: any)"
+            )
+            raise SettingsError(message) from error
+
+    def server_bind(self) -> None:
+        """Bind without asking the name service for the host's name."""
+        # Connections of earlier scrapes linger for a minute; they must not keep a restarted worker out.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        socket.socket.bind(self.socket, self.server_address)
+        self.server_name, self.server_port = self.socket.getsockname()[:2]
+
+    def start(self) -> None:
+        """Serve from now on, on a thread."""
+        threading.Thread(target=self.serve_forever, name="metrics", daemon=True).start()
+        log.info("Metrics are served on http://%s:%d/metrics", self.server_name, self.server_port)
+
+    def stop(self) -> None:
+        """Stop serving and close the socket."""
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Endpoint
+    #: Seconds that a scraper may keep a thread waiting.
+    timeout = 5
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0] != "/metrics":
+            self._answer(404, "text/plain", b"see /metrics\n")
+            return
+        encode, kind = choose_encoder(self.headers.get("Accept", ""))
+        try:
+            body = encode(self.server.registry)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the scrape must fail and not show zeros
+            log.warning("The metrics cannot be read: %s", type(error).__name__)
+            self._answer(500, "text/plain", f"{type(error).__name__}\n".encode())
+            return
+        self._answer(200, kind, body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: a scrape is no event."""
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class MetricsStep(bootsteps.StartStopStep):
+    """Serves the worker's counters from its main process."""
+
+    def create(self, worker: Any) -> Endpoint:  # type: ignore[override] # the stubs forget what it is for
+        """Bind before any child process exists; a taken port ends the worker here.
+
+        Raises:
+            SystemExit: the port is taken, or a worker of that name is running.
+
+        """
+        settings = worker.app.settings
+        try:
+            folder = metrics.MetricsFolder(settings.home, worker.hostname)
+            endpoint = Endpoint(
+                settings.worker.metrics_host,
+                settings.worker.metrics_port,
+                folder.registry(),
+            )
+        except (SettingsError, Conflict) as error:
+            raise SystemExit(str(error)) from error
+        # The step lives as long as the worker: its lock and its hook must, too.
+        self.folder = folder
+        self.close_in_child = endpoint.socket.close
+        signals.worker_process_init.connect(self._after_fork)
+        metrics.connect()
+        return endpoint
+
+    def _after_fork(self, **_: Any) -> None:
+        # A pool without processes says this of the worker itself.
+        if metrics.slot() != metrics.MAIN:
+            self.close_in_child()
+
+
+class LedgerCollector(Collector):
+    """The rows that left by policy, table and action, read from the log at every scrape."""
+
+    def __init__(self, ledger: Callable[[], list[LedgerRow]], last_tick: Callable[[], float | None]) -> None:
+        """Take what reads the ledger and what tells when beat last looked for due runs."""
+        self.ledger = ledger
+        self.last_tick = last_tick
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the ledger; an error goes up, so that the scrape fails."""
+        rows = CounterMetricFamily(
+            "aegis_ledger_rows_total",
+            "Rows that left or changed through any door, from the audit log.",
+            labels=["policy", "table", "action"],
+        )
+        for policy, table, action, count in self.ledger():
+            rows.add_metric([policy, table, action], count)
+        yield rows
+        tick = self.last_tick()
+        if tick is not None:
+            text = "When beat last looked for due runs."
+            yield GaugeMetricFamily("aegis_beat_last_tick_timestamp_seconds", text, tick)
+
+
+class PolicyCollector(Collector):
+    """How far each policy is, from the numbers that its runs stored; a scrape counts nothing."""
+
+    def __init__(self, figures: Callable[[], list[PolicyRow]]) -> None:
+        """Take what reads the stored numbers."""
+        self.figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is known; an error goes up, so that the scrape fails."""
+        overdue = GaugeMetricFamily(
+            "aegis_policy_rows_overdue",
+            "Rows that were due when the policy's newest run began, or that it left at its end.",
+            labels=["policy", "table"],
+        )
+        success = GaugeMetricFamily(
+            "aegis_policy_last_success_timestamp_seconds",
+            "When the policy was last through with its whole table.",
+            labels=["policy"],
+        )
+        for policy, table, rows, at in self.figures():
+            if rows is not None:
+                overdue.add_metric([policy, table], rows)
+            if at is not None:
+                success.add_metric([policy], at)
+        yield overdue
+        yield success
+
+
+def _figures() -> list[PolicyRow]:
+    from api import privacy  # noqa: PLC0415
+
+    return [
+        (
+            known.policy,
+            known.table,
+            known.overdue,
+            None if known.last_success is None else known.last_success.timestamp(),
+        )
+        for known in privacy.policy_figures()
+    ]
+
+
+def _ledger() -> list[LedgerRow]:
+    # Read at the scrape: beat must start, and say so, when the database is away.
+    from api import audit  # noqa: PLC0415
+
+    return audit.ledger()
+
+
+@signals.beat_init.connect
+def _serve_beat(sender: Any, **_: Any) -> None:
+    settings = sender.app.settings.worker
+    # A bare registry: registering the collector must not read the database yet.
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(LedgerCollector(_ledger, lambda: getattr(sender.scheduler, "last_tick", None)))
+    registry.register(PolicyCollector(_figures))
+    try:
+        Endpoint(settings.metrics_host, settings.beat_metrics_port, registry).start()
+    except SettingsError as error:
+        raise SystemExit(str(error)) from error

@@ -1,0 +1,76 @@
+"""The Redis transport, with one fault of kombu cured.
+
+When the connection to Redis breaks, Celery drops the old kombu connection but still holds its
+channels: a late-acknowledged task that ends afterwards asks its old channel for a Redis client.
+kombu 5.7.0 then reads the host and port from the connection that is gone and raises
+AttributeError ('NoneType' object has no attribute 'hostname'). Celery takes that for a bug and
+the whole worker exits. With Celery 5.6.3 and the kombu of its day the worker survives.
+
+Cure: the channel says what is true, "connection lost", with the error class that Celery already
+handles, so that the worker reconnects. The cure is needless as soon as
+`kombu.transport.redis.Channel._connparams` no longer reads `self.connection.client` unchecked:
+take `install()` out of `worker/app.py` and run `tests/faults/test_broker_death.py`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import redis
+from kombu import transport
+from kombu.transport import redis as kombu_redis
+
+#: The URL schemes that Aegis accepts for a broker; `redis+socket://` is resolved as `redis`.
+SCHEMES = ("redis", "rediss")
+
+
+class PasswordFile(redis.CredentialProvider):
+    """Reads the password from a file again for every new connection."""
+
+    def __init__(self, username: str | None, path: Path) -> None:
+        """Take the user (none: the server's default user) and the file."""
+        self.username = username
+        self.path = path
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """Return (password,) or (user, password)."""
+        password = self.path.read_text(encoding="utf-8").rstrip("\r\n")
+        return (self.username, password) if self.username else (password,)
+
+
+class Channel(kombu_redis.Channel):
+    """A Redis channel that reports a lost connection as one."""
+
+    #: Where the password is read from; none: it stands in the URL.
+    password_file: str | None = None
+
+    from_transport_options = (
+        *kombu_redis.Channel.from_transport_options,
+        "password_file",
+    )
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
+        if self.connection is None or self.connection.client is None:
+            message = "the connection of this channel to Redis is closed"
+            raise redis.ConnectionError(message)
+        params: dict[str, Any] = super()._connparams(asynchronous=asynchronous)  # type: ignore[misc] # not in the stubs
+        # kombu speaks the older protocol; redis-py 8 would choose the newer one.
+        params["protocol"] = 2
+        if self.password_file:
+            user = params.pop("username", None)
+            params.pop("password", None)
+            params["credential_provider"] = PasswordFile(user, Path(self.password_file))
+        return params
+
+
+class Transport(kombu_redis.Transport):
+    """The Redis transport whose channels report a lost connection as one."""
+
+    Channel = Channel
+
+
+def install() -> None:
+    """Make kombu use this transport for every Redis URL of this process."""
+    for scheme in SCHEMES:
+        transport.TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+        # An earlier look-up would win.
+        transport._transport_cache.pop(scheme, None)  # type: ignore[attr-defined] # noqa: SLF001
