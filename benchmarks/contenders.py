@@ -32,6 +32,8 @@ class Work:
     seconds: float
     #: The most bytes of memory of one process, where it has its own.
     memory: int | None = None
+    #: The seconds of these that its batches took; the rest is counting before the first and after the last.
+    batches: float | None = None
 
 
 class Contender(Protocol):
@@ -178,20 +180,23 @@ class Aegis:
         if results.empty() or any(process.exitcode for process in others):
             message = f"{self.name} did not come to its end"
             raise SystemExit(message)
-        began, ended, memory = zip(*(results.get() for _ in others), strict=True)
-        return Work(seconds=max(ended) - min(began), memory=max(memory))
+        began, ended, memory, batches = zip(*(results.get() for _ in others), strict=True)
+        return Work(seconds=max(ended) - min(began), memory=max(memory), batches=max(batches))
 
 
 def _advance(settings: Settings, run: str, ready: Any, results: Any) -> None:
     """Advance a run to its end; a worker's own process."""
     system.use(settings)
     ready.wait()
-    began = time.monotonic()
+    began, batches = time.monotonic(), 0.0
     while (report := privacy.advance_run(run, 3600.0))["outcome"] in {"more", "busy", "retry"}:
+        batches += sum(report["batch_seconds"])
         time.sleep(0.0 if report["more"] else 0.01)
     if report["outcome"] != "done":
         raise SystemExit(str(report))
-    results.put((began, time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+    batches += sum(report["batch_seconds"])
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    results.put((began, time.monotonic(), memory, batches))
 
 
 @dataclass(frozen=True, kw_only=True)

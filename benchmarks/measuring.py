@@ -25,6 +25,8 @@ class Figure:
     stall: float | None = None
     #: The most memory of Aegis's process, in bytes.
     memory: int | None = None
+    #: The seconds that Aegis's batches took.
+    batches: float | None = None
     #: What tells the rows that are left.
     left: tuple[int, ...] = ()
 
@@ -34,7 +36,7 @@ def measure(contender: Contender, copy: Copy, *, snapshot: bool = False) -> Figu
     contender.prepare(copy)
     if copy.dialect != "postgresql":
         work = contender.run(copy)
-        return Figure(seconds=work.seconds, memory=work.memory, left=copy.left())
+        return Figure(seconds=work.seconds, memory=work.memory, batches=work.batches, left=copy.left())
     copy.maintain("CHECKPOINT")
     before = _written(copy, "0/0")
     probe = _Probe(copy)
@@ -45,6 +47,7 @@ def measure(contender: Contender, copy: Copy, *, snapshot: bool = False) -> Figu
         wal=_written(copy, "0/0") - before,
         stall=probe.stall(),
         memory=work.memory,
+        batches=work.batches,
         left=copy.left(),
     )
 

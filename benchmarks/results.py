@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks.measuring import Figure
 from benchmarks.scenarios import Scenario
 
-_HEADINGS: Final = ("", "seconds", "ratio", "µs a row", "WAL", "stall p99, ms", "memory, MiB")
+_HEADINGS: Final = ("", "seconds", "ratio", "batches alone", "µs a row", "WAL", "stall p99, ms", "MiB")
 
 
 @dataclass(kw_only=True)
@@ -42,7 +42,8 @@ class Results:
         """Return the table: medians, and ratios to the first contender of the same repeat."""
         first = next(iter(self.scenario.contenders)).name
         lines = [self._line(it.name, first) for it in self.scenario.contenders if it.name in self.figures]
-        return lines + [(name, f"skipped: {why}", "", "", "", "", "") for name, why in self.skipped.items()]
+        empty = [""] * (len(_HEADINGS) - 2)
+        return lines + [(name, f"skipped: {why}", *empty) for name, why in self.skipped.items()]
 
     def _line(self, name: str, first: str) -> tuple[str, ...]:
         mine = self.figures[name]
@@ -53,6 +54,7 @@ class Results:
             name,
             f"{seconds:.3f}",
             f"{statistics.median(raw.seconds / it.seconds for it, raw in pairs):.2f}",
+            _median([raw.seconds / it.batches for it, raw in pairs if it.batches], "{:.2f}"),
             f"{seconds / gone * 1e6:.2f}",
             _median([it.wal / max(1, raw.wal) for it, raw in pairs if it.wal and raw.wal], "{:.2f}"),
             _median([it.stall * 1000 for it in mine if it.stall is not None], "{:.1f}"),

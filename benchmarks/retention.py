@@ -2,8 +2,9 @@
 
 All work on the same rows in the same run, in turn: half of the table is expired, with indexes on
 clock, tenant and user. A ratio is the time of one raw statement of the same repeat / the
-contender's; 1 means that batches, journal, audit events and fencing cost nothing. Each has to
-leave exactly the rows that the first one left.
+contender's; 1 means that batches, journal, audit events and fencing cost nothing. Aegis also counts
+before its first row, for the guards, and after its last, to tell what is left: `batches alone` is
+the ratio without that. Each has to leave exactly the rows that the first one left.
 """
 
 import argparse
