@@ -49,7 +49,7 @@ class RetentionSettings:
     #: Rows in the first batch of a run.
     first_batch_rows: int = 200
     #: Most rows that one batch may look at.
-    largest_batch_rows: int = 50_000
+    largest_batch_rows: int = 200_000
     #: How long a batch waits for a lock before it is made smaller.
     lock_timeout_milliseconds: int = 1_000
     #: How long one statement of a batch may take.

@@ -234,6 +234,17 @@ def begin_snapshot(connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
+def count_among_the_dead(connection: sa.Connection) -> None:
+    """Make the open transaction count, without writing, where nearly every row was just deleted.
+
+    PostgreSQL's plain index scan marks each dead entry that it meets. With data checksums every page
+    that it marks goes to the WAL: a tenth of what the deletion itself had written. A bitmap marks none.
+    """
+    if connection.dialect.name == POSTGRESQL:
+        scans = ("enable_indexscan", "enable_indexonlyscan")
+        connection.execute(sa.select(*[sa.func.set_config(key, "off", sa.true()) for key in scans]))
+
+
 def write_exactly(connection: sa.Connection) -> None:
     """Make PostgreSQL write, and read, every value as text without losing anything, until the commit."""
     exact = {

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.journal import Journal
 from aegis.db.tables import DataRetentionPolicy
@@ -22,6 +23,7 @@ from aegis.retention.portions import Portions
 from aegis.retention.preview import count, without_clock
 from aegis.retention.slices import Slice
 from aegis.retention.stages import Stage, done, done_by
+from aegis.retention.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,9 @@ def look(
         system.databases.source(policy.datasource), f"data source {policy.datasource}"
     ) as connection:
         count_patiently(system, connection)
+        if not _spares(target, scopes):
+            # What lies past the cutoff now is dead but for what came late.
+            dialects.count_among_the_dead(connection)
         counts = {"due": 0, "held": 0, "kept": 0, "null_clock": without_clock(connection, target, tenant)}
         for stage in batches.stages:
             for reason, rows in _by_reason(connection, batches, stage, scopes, tenant).items():
@@ -68,12 +73,17 @@ def _by_reason(
     target = batches.target
     expired = count(connection, target, stage.target.expired(stage.cutoffs, tenant))
     # Without a hold or a minimum, what is past its time is due: no second count.
-    spared = expired and (scopes or target.floors or target.own_holds)
+    spared = expired and _spares(target, scopes)
     due = count(connection, target, batches.doomed(scopes, stage)) if spared else expired
     held = expired - due
     if spared and target.floors:
         held = count(connection, target, batches.held(scopes, stage))
     return {"due": due, "held": held, "kept": expired - due - held}
+
+
+def _spares(target: Target, scopes: Sequence[Scope]) -> bool:
+    """Whether rows past their time can have a reason to stay."""
+    return bool(scopes or target.floors or target.own_holds)
 
 
 def finish(
