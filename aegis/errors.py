@@ -120,6 +120,11 @@ class Busy(Interrupted):
 class Fenced(Interrupted):
     """Another worker took this run over; this one must not write any more."""
 
+    def __init__(self, message: str, *, epoch: int | None = None) -> None:
+        super().__init__(message)
+        #: The epoch that the data source's header has, where that is what objected.
+        self.epoch = epoch
+
 
 class Tampered(AegisError):
     """Stored bytes are not the bytes that were written."""

@@ -195,6 +195,22 @@ class Settings:
         """The data sources by name; with none configured, the control database."""
         return self.datasources or {DEFAULT_SOURCE: self.control}
 
+    def source(self, name: str) -> SourceSettings:
+        """Return a data source by the name that a policy or a run was stored with; no other will do.
+
+        Raises:
+            UnknownName: `aegis.toml` does not name it any more.
+
+        """
+        if name not in self.sources:
+            message = (
+                f"there is no data source {name!r} any more; aegis.toml names: "
+                f"{', '.join(sorted(self.sources))}. Name its database [datasources.{name}], or register its "
+                "policies again"
+            )
+            raise UnknownName(message)
+        return self.sources[name]
+
     def source_name(self, name: str | None) -> str:
         """Return the data source that `name` means; `default` is the only one there is.
 

@@ -52,7 +52,7 @@ def record_audit(
     recorder = current().recorder
     if connection is None:
         return recorder.record(note).id
-    event = recorder.prepare(note)
+    event = recorder.prepare(note, connection=connection)
     store(connection, event)
     return event.id
 

@@ -39,24 +39,35 @@ class Recorder:
         self._keystore = keystore
         self._known_actors: set[str] = set()
 
-    def actor_ref(self, actor: str) -> str:
-        """Return the keyed reference of an actor, whose name stays resolvable until erased."""
+    def actor_ref(self, actor: str, connection: sa.Connection | None = None) -> str:
+        """Return the keyed reference of an actor, whose name stays resolvable until erased.
+
+        Args:
+            actor: a person or a program.
+            connection: the caller's open transaction of the control database; none: one of its own.
+
+        """
         key = self._keystore.key("actor", actor)
         reference = key.reference(actor)
-        if reference not in self._known_actors:
-            sealed = key.seal(actor.encode("utf-8"), reference.encode())
-            with writing(self._databases.control, "control database") as connection:
-                values = {
-                    "actor_ref": reference,
-                    "name_sealed": sealed,
-                    "created_at": dialects.now(connection),
-                }
-                dialects.insert_missing(connection, table_of(Actor), values)
-            self._known_actors.add(reference)
+        if reference in self._known_actors:
+            return reference
+        sealed = key.seal(actor.encode("utf-8"), reference.encode())
+        if connection is not None:
+            # It may be rolled back, so that the next event has to look again.
+            _put_actor(connection, reference, sealed)
+            return reference
+        with writing(self._databases.control, "control database") as own:
+            _put_actor(own, reference, sealed)
+        self._known_actors.add(reference)
         return reference
 
-    def prepare(self, note: Note, moment: dt.datetime | None = None) -> Event:
-        """Build the final event; touches the key store, so never call it inside a transaction.
+    def prepare(
+        self, note: Note, moment: dt.datetime | None = None, connection: sa.Connection | None = None
+    ) -> Event:
+        """Build the final event; touches the key store and, for a new actor, the control database.
+
+        Inside a transaction of the control database it needs that `connection`: on SQLite nobody else
+        can write until it ends.
 
         Raises:
             UsageError: the details are too large or not plain data.
@@ -79,7 +90,7 @@ class Recorder:
         return events.compose(
             action=note.action,
             outcome=note.outcome,
-            actor_ref=self.actor_ref(note.actor),
+            actor_ref=self.actor_ref(note.actor, connection),
             target_type=note.target_type,
             target_ref=reference,
             moment=moment,
@@ -103,3 +114,8 @@ def store(connection: sa.Connection, *prepared: Event) -> None:
     if prepared:
         connection.execute(sa.insert(AuditLog), [dict(vars(event)) for event in prepared])
         connection.execute(sa.insert(AuditPending), [{"id": event.id} for event in prepared])
+
+
+def _put_actor(connection: sa.Connection, reference: str, sealed: bytes) -> None:
+    values = {"actor_ref": reference, "name_sealed": sealed, "created_at": dialects.now(connection)}
+    dialects.insert_missing(connection, table_of(Actor), values)

@@ -52,8 +52,7 @@ class Databases:
 
     def source(self, name: str) -> sa.Engine:
         """Return the engine of a data source; unknown names are refused."""
-        name = self.settings.source_name(name)
-        source = self.settings.sources[name]
+        source = self.settings.source(name)
         if source == self.settings.control:
             return self.control
         return self._engine(f"source:{name}", source, own=False)

@@ -4,6 +4,7 @@ from typing import Final
 
 from aegis.doctor.findings import Found, Skipped, fault, ok
 from aegis.doctor.patient import Patient
+from aegis.operations import runs
 from aegis.operations.states import PolicyState
 from aegis.retention import policies, purges
 from aegis.retention.forecast import forecast
@@ -29,6 +30,25 @@ def check_backlogs(patient: Patient) -> Found:
             cure = "give it longer windows, a larger budget, or an index on its timestamp column"
             yield fault("backlogs", f"policy {policy.name}: {found.sentence()}", cure)
     yield ok("backlogs", f"{known} with a forecast" if known else "no run was measured yet")
+
+
+def check_runs(patient: Patient) -> Found:
+    """Check that no run was left by a process that died."""
+    if patient.fresh:
+        return
+    if not patient.control_ready:
+        message = "cannot be read while the control database is not ready"
+        raise Skipped(message)
+    left = runs.abandoned(patient.system)
+    for run in left:
+        text = f"run {run['id']} of policy {run['policy']} is {run['state']}, and nobody works on it"
+        cure = (
+            "start beat and a worker, which go on with it; or, where a call began it, "
+            f"`aegis retention run --policy {run['policy']} --execute`"
+        )
+        yield fault("runs", text, cure)
+    if not left:
+        yield ok("runs", "every unfinished run is worked on, or waits as it should")
 
 
 def check_purges(patient: Patient) -> Found:

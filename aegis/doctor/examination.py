@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from aegis.doctor.backlogs import check_backlogs, check_purges
+from aegis.doctor.backlogs import check_backlogs, check_purges, check_runs
 from aegis.doctor.broker import check_broker
 from aegis.doctor.findings import Finding, Found, careful, fault
 from aegis.doctor.holds import check_holds
@@ -46,5 +46,6 @@ def _checks(patient: Patient) -> Iterator[tuple[str, Callable[[], Found]]]:
     yield "policies", partial(check_policies, patient)
     yield "holds", partial(check_holds, patient)
     yield "backlogs", partial(check_backlogs, patient)
+    yield "runs", partial(check_runs, patient)
     yield "purges", partial(check_purges, patient)
     yield "broker", partial(check_broker, patient.settings)

@@ -139,7 +139,7 @@ class Shard:
                 f"run {self._run} shard {self._shard}: expected epoch {self._epoch}, "
                 f"got {header.epoch if header else 'none'}: another worker took over, or a person paused it"
             )
-            raise Fenced(message)
+            raise Fenced(message, epoch=header.epoch if header else None)
         if header.holds_version != self._holds_version:
             self.holds = holds.read(connection, self._journal, self._mac_key)
             self._holds_version = header.holds_version

@@ -143,11 +143,12 @@ def _refuse_unless_free(connection: sa.Connection, run: Mapping[str, Any], momen
         raise Busy(message)
 
 
-def committed(system: System, claimed: Claim) -> None:
-    """Note that a batch was committed: attempts start anew, the lease is renewed."""
+def renew(system: System, claimed: Claim, *, progress: bool) -> None:
+    """Renew the lease; with progress, that is a batch in the journal, attempts start anew."""
+    anew = {"attempts": 0} if progress else {}
     with writing(system.databases.control, _CONTROL) as connection:
         lease = dt.timedelta(seconds=system.settings.operations.lease_seconds)
-        _update(connection, claimed, {"attempts": 0, "lease_until": dialects.now(connection) + lease})
+        _update(connection, claimed, anew | {"lease_until": dialects.now(connection) + lease})
 
 
 def extend(system: System, claimed: Claim, seconds: float) -> None:
@@ -155,6 +156,28 @@ def extend(system: System, claimed: Claim, seconds: float) -> None:
     with writing(system.databases.control, _CONTROL) as connection:
         until = dialects.now(connection) + dt.timedelta(seconds=seconds)
         _update(connection, claimed, {"lease_until": until})
+
+
+def catch_up(system: System, claimed: Claim, epoch: int) -> bool:
+    """Count on from the epoch in the data source, when the control database was restored to an older one.
+
+    Returns:
+        Whether the run was still this claim's, and is free again; the try does not count.
+
+    """
+    if epoch <= claimed.epoch:
+        return False
+    free = {"epoch": epoch, "lease_owner": None, "lease_until": None}
+    with writing(system.databases.control, _CONTROL) as connection:
+        mine = (Run.id == claimed.id) & Run.state.in_([State.RUNNING, State.VERIFYING])
+        if (part := claimed.range_row) is not None:
+            still = connection.scalar(sa.select(Run.id).where(mine).with_for_update())
+            mine = (RunShard.run == part["run"]) & (RunShard.shard == part["shard"])
+            change = sa.update(RunShard).where(mine, RunShard.epoch == claimed.epoch)
+            change = change.values(**free, attempts=RunShard.attempts - 1)
+            return still is not None and connection.execute(change).rowcount == 1
+        change = sa.update(Run).where(mine, Run.epoch == claimed.epoch)
+        return connection.execute(change.values(**free, attempts=Run.attempts - 1)).rowcount == 1
 
 
 def note(system: System, claimed: Claim, **values: Any) -> None:
@@ -200,6 +223,8 @@ def settle(
         if state in {State.RUNNING, State.WAITING}:
             # The slice ended as it should: nothing was in vain.
             values["attempts"] = 0
+        elif wait is not None:
+            values["attempts"] = _returned(system, claimed.run["attempts"])
         if state in FINAL:
             values["finished_at"] = moment
         # Another range may have ended the run for the same reason: that is told once.
@@ -220,9 +245,18 @@ def _give_back(system: System, claimed: Claim, part: Mapping[str, Any], wait: fl
             values["attempts"] = 0
         else:
             values["not_before"] = moment + dt.timedelta(seconds=wait)
+            values["attempts"] = _returned(system, part["attempts"])
         # The run before its range, in the order of `claim`: two workers must not wait for each other.
         connection.execute(sa.update(Run).where(Run.id == claimed.id).values(sent_at=moment))
         ranges.update(connection, part, claimed.epoch, values)
+
+
+def _returned(system: System, attempts: int) -> int:
+    """Return the tries to count for a run that was given back in order, after a fault that passes.
+
+    They make the next wait longer; only a run that kills its workers comes to the end of them.
+    """
+    return min(attempts, system.settings.operations.max_attempts // 2)
 
 
 def finish_range(system: System, claimed: Claim, part: Mapping[str, Any]) -> None:

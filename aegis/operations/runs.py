@@ -67,6 +67,33 @@ def create(connection: sa.Connection, order: Order, actor_ref: str) -> str | Non
     return run_id if dialects.insert_missing(connection, table_of(Run), values) else None
 
 
+def left_behind(system: System, order: Order) -> list[str]:
+    """Return the unfinished runs of earlier calls for the same, whose processes work on them no more.
+
+    Those of earlier versions of the policy come first.
+    """
+    with reading(system.databases.control, _CONTROL) as connection:
+        moment = dialects.now(connection)
+        query = sa.select(Run.id).where(
+            Run.policy == order.policy,
+            Run.tenant == order.tenant if order.tenant is not None else Run.tenant.is_(None),
+            Run.origin == order.origin,
+            Run.state.in_(sorted(CLAIMABLE)),
+            sa.or_(Run.waits_for.is_(None), Run.waits_for != Wait.PAUSED),
+            sa.or_(Run.lease_until.is_(None), Run.lease_until < moment),
+            sa.not_(ranges.worked_on(moment)),
+        )
+        mine = sa.case((Run.policy_id == order.policy_id, 1), else_=0)
+        return list(connection.scalars(query.order_by(mine, Run.created_at)))
+
+
+def withdraw(system: System, run_id: str) -> bool:
+    """Remove a run that nobody ever claimed; return whether it was one."""
+    with writing(system.databases.control, _CONTROL) as connection:
+        never = (Run.id == run_id) & (Run.epoch == 0) & Run.lease_until.is_(None)
+        return connection.execute(sa.delete(Run).where(never)).rowcount == 1
+
+
 def fetch(system: System, run_id: str) -> Mapping[str, Any]:
     """Return a run's row."""
     with reading(system.databases.control, _CONTROL) as connection:
@@ -97,6 +124,21 @@ def due(system: System, limit: int = 100) -> list[str]:
         sent = sa.update(Run).where(Run.id.in_(ids)).values(sent_at=moment, not_before=None)
         connection.execute(sent)
     return [run_id for run_id, workers in wanted.items() for _ in range(workers)]
+
+
+def abandoned(system: System) -> list[Mapping[str, Any]]:
+    """Return the runs that somebody ought to have gone on with: no beat, or no worker, is there."""
+    with reading(system.databases.control, _CONTROL) as connection:
+        moment = dialects.now(connection)
+        long_ago = moment - dt.timedelta(seconds=2 * WAITING_SECONDS)
+        query = sa.select(Run.id, Run.policy, Run.state).where(
+            Run.state.in_(sorted(CLAIMABLE - {State.WAITING})),
+            Run.sent_at < long_ago,
+            sa.or_(Run.lease_until.is_(None), Run.lease_until < long_ago),
+            sa.or_(Run.not_before.is_(None), Run.not_before < long_ago),
+            sa.not_(ranges.worked_on(moment)),
+        )
+        return [dict(row) for row in connection.execute(query.order_by(Run.created_at)).mappings()]
 
 
 def wake_held(system: System, datasource: str) -> None:

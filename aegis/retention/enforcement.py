@@ -53,15 +53,23 @@ def apply(
     on_progress: OnProgress | None,
     full_speed: bool = False,
 ) -> dict[str, Any]:
-    """Run the policy to its end, relay its events, and return what went."""
+    """Run the policy to its end, relay its events, and return what went.
+
+    A run of an earlier call whose process died is gone on with, from its mark.
+    """
     if not policies.permitted(system, policy):
         return _counted(system, policy, tenant, "unapproved", policies.why_not_permitted(system, policy))
+    wanted = order(policy, tenant=tenant, actor=actor, origin="call")
     try:
         system.relay.register(policy.datasource)
-        run_id = _create(system, order(policy, tenant=tenant, actor=actor, origin="call"))
+        run_id = _left_behind(system, wanted) or _create(system, wanted)
     except AegisError as error:
         return _fault(policy, error)
-    return carry_out(system, policy, run_id, on_progress, full_speed=full_speed)
+    report = carry_out(system, policy, run_id, on_progress, full_speed=full_speed)
+    if report["status"] == "busy" and runs.withdraw(system, run_id):
+        # Nobody is to find a run later that its caller was told is not done.
+        del report["run"]
+    return report
 
 
 def carry_out(
@@ -101,6 +109,15 @@ def order(
         actor=actor,
         request_id=request_id,
     )
+
+
+def _left_behind(system: System, wanted: Order) -> str | None:
+    """Return the run to go on with; runs of earlier versions are ended first, as their gates say."""
+    for run_id in runs.left_behind(system, wanted):
+        if runs.fetch(system, run_id)["policy_id"] == wanted.policy_id:
+            return run_id
+        advance(system, run_id, system.settings.retention.slice_seconds)
+    return None
 
 
 def _create(system: System, wanted: Order) -> str:

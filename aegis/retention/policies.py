@@ -357,7 +357,7 @@ def _owners(system: System, datasource: str) -> dict[str, frozenset[str]]:
 
 def keeping_of(system: System, definition: Definition, table: str | None = None) -> Keeping:
     """Return what the data map of a policy's source says about keeping its table, or another one."""
-    path = system.settings.sources[definition.datasource].datamap
+    path = system.settings.source(definition.datasource).datamap
     return keeping_in_map(path, table or definition.table)
 
 

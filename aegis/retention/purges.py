@@ -152,7 +152,7 @@ def _keep(
     report = {**purge["report"], "why": verdict.why, "baseline": verdict.baseline}
     event = None
     if verdict.how:
-        days = system.settings.sources[purge["datasource"]].backup_horizon_days
+        days = system.settings.source(purge["datasource"]).backup_horizon_days
         report |= {"how": verdict.how}
         report["remains"] = remains(
             dialect, how=verdict.how, mode=mode, horizon_days=days, changed_at=purge["changed_at"]

@@ -71,6 +71,9 @@ def advance(
     try:
         _carry(system, claimed, piece, seconds, on_progress, full_speed=full_speed)
     except Fenced as fenced:
+        if fenced.epoch is not None and claims.catch_up(system, claimed, fenced.epoch):
+            piece.outcome, piece.reason = "more", "the control database was restored; counting on from there"
+            return piece
         # Taken over by another worker, or by a person; nothing was changed since.
         taken = runs.fetch(system, run_id)
         piece.outcome, piece.reason = _where(taken, "fenced"), taken["reason"] or str(fenced)
@@ -133,6 +136,8 @@ class _Work:
         self._engine = system.databases.source(self._policy.datasource)
         self._on_progress = on_progress
         self._renew_at = 0.0
+        #: Whether a batch of this slice stands in the journal.
+        self._progress = False
         #: Portions in a row that were left for the next sweep.
         self._passed_by = 0
         self._tally = Tally()
@@ -287,7 +292,7 @@ class _Work:
             if reason and self._on_progress:
                 self._on_progress(replace(piece, rows=0, actions={}, batch_seconds=[]))
             time.sleep(nap)
-        self._keep_lease()
+        self._keep_lease(progress=False)
 
     def _pass_by(self, shard: Shard, batches: Portions) -> bool:
         """Leave a portion that cannot be had for the next sweep; further ahead each time in a row."""
@@ -303,14 +308,17 @@ class _Work:
         self._piece.rows += rows
         self._piece.actions = dict(Counter(self._piece.actions) + Counter(actions))
         self._piece.batch_seconds.append(spent)
-        self._keep_lease()
+        self._keep_lease(progress=True)
         if self._on_progress:
             self._on_progress(replace(self._piece, rows=rows, actions=actions, batch_seconds=[spent]))
 
-    def _keep_lease(self) -> None:
-        if time.monotonic() >= self._renew_at:
-            claims.committed(self._system, self._claim)
+    def _keep_lease(self, *, progress: bool) -> None:
+        """Renew the lease now and then; the first batch in the journal is told at once."""
+        first = progress and not self._progress
+        if first or time.monotonic() >= self._renew_at:
+            claims.renew(self._system, self._claim, progress=progress)
             self._renew_at = time.monotonic() + self._system.settings.operations.lease_seconds / 3
+        self._progress |= progress
 
     def _verify(self, shard: Shard, batches: Portions) -> None:
         """Count what is left past the cutoff; sweep again for rows that came late, else finish."""

@@ -1,6 +1,7 @@
 """What beat plans with, and the rows that its instants become."""
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ from aegis.audit.events import stamp
 from aegis.audit.recorder import Note, store
 from aegis.db.engines import reading, writing
 from aegis.db.tables import DataRetentionPolicy
+from aegis.errors import AegisError
 from aegis.operations import runs
 from aegis.operations.states import PolicyState
 from aegis.operations.system import System
@@ -18,6 +20,8 @@ from aegis.retention import policies
 from aegis.retention.enforcement import order
 
 _CONTROL: Final = "control database"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +58,11 @@ def create(system: System, policy_id: str, instant: dt.datetime) -> str | None:
     plain = order(policy, tenant=None, actor="schedule", origin="schedule")
     wanted = runs.Order(**vars(plain) | {"scheduled_for": instant})
     actor_ref = system.recorder.actor_ref(wanted.actor)
-    system.relay.register(policy.datasource)
+    try:
+        system.relay.register(policy.datasource)
+    except AegisError as fault:
+        # The instant becomes a run all the same: it waits for its source, or says why it may not.
+        log.warning("Policy %s is due and its data source is not ready: %s", policy.name, fault)
     with writing(system.databases.control, _CONTROL) as connection:
         run_id = runs.create(connection, wanted, actor_ref)
         _planned(connection, policy_id, instant)
@@ -64,7 +72,12 @@ def create(system: System, policy_id: str, instant: dt.datetime) -> str | None:
 def missed(system: System, policy_id: str, first: dt.datetime, last: dt.datetime, count: int) -> None:
     """Leave an event for instants that nobody made up, once."""
     policy = policies.by_id(system, policy_id)
-    details = {"first": stamp(first), "last": stamp(last), "count": count, "reason": "beat did not run"}
+    details = {
+        "first": stamp(first),
+        "last": stamp(last),
+        "count": count,
+        "reason": "older than catch_up_seconds",
+    }
     note = Note(
         action=Action.RETENTION_MISSED,
         actor="schedule",
