@@ -27,7 +27,9 @@ from aegis.errors import Conflict, NotPrepared, SettingsError
 
 KEY_BYTES = 32
 _NAMES = ("worker", "epoch-1")
-Purpose = Literal["journal-mac", "mark", "key-lookup", "payload-digest", "approval", "archive-mac"]
+Purpose = Literal[
+    "journal-mac", "mark", "key-lookup", "payload-digest", "approval", "archive-mac", "hold-key"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import UsageError
-from aegis.operations import holds, requests, reviews, runs, stops
+from aegis.operations import holds, requests, reviews, rowkeys, runs, stops
 from aegis.operations.scopes import Scope
 from aegis.operations.system import current
 from aegis.retention import (
@@ -491,6 +491,7 @@ def place_hold(
     owner: str,
     review_by: dt.date,
     datasource: str = "default",
+    key: Mapping[str, Any] | None = None,
     **scope: Any,
 ) -> str:
     """Place a legal hold and return its id once it is in force: the next batch obeys it.
@@ -500,13 +501,16 @@ def place_hold(
         owner: who answers for it.
         review_by: when somebody looks at it again; past it the hold alarms and stays.
         datasource: the name in `aegis.toml`.
+        key: one row of `table`: each column of its primary key → the value. Kept sealed, never logged.
         scope: what narrows it: `policy`, `table`, `tenant`, `since`, `until`.
 
     Raises:
-        ValueError: a policy or table of that name does not exist.
+        ValueError: a policy, a table or a row of that name does not exist.
         aegis.errors.Unreachable: the hold is kept and NOT yet in force.
 
     """
+    if key is not None:
+        scope["key"] = rowkeys.spell(key)
     return holds.place(
         current(), Scope(**scope), datasource=datasource, matter=matter, owner=owner, review_by=review_by
     )

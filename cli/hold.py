@@ -7,7 +7,7 @@ import click
 
 from aegis.errors import Interrupted, Unreachable, UsageError
 from api import privacy
-from cli import output
+from cli import options, output
 
 #: Kept, but something is not as it was asked for: a person has to look.
 NOT_YET = 4
@@ -34,9 +34,17 @@ def hold() -> None:
     "--since", metavar="TIME", help="Only rows whose clock is at or after it: ISO 8601, with a zone."
 )
 @click.option("--until", metavar="TIME", help="Only rows whose clock is before it: ISO 8601, with a zone.")
+@click.option(
+    "--key",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Only the row of --table with this primary key, once for each column of it; "
+    "COLUMN=- reads the value from a line of stdin. The value is kept sealed.",
+)
 @output.json_option
 def add(
     *,
+    key: tuple[str, ...],
     matter: str,
     owner: str,
     review: str,
@@ -50,6 +58,7 @@ def add(
     When this returns with 0 the hold is in force: the batch in flight is over, and the next one obeys. Where
     the data source cannot be reached the hold is kept, it says NOT yet in force, and the exit code is 4.
     """
+    where["key"] = options.row_key(key)
     where |= {"since": _moment(since, "--since"), "until": _moment(until, "--until")}
     try:
         made = privacy.place_hold(matter=matter, owner=owner, review_by=_date(review), **where)
@@ -108,7 +117,7 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
         ("tenant", item["tenant"]),
     ]
     parts += [("since", _shown(item["from_time"])), ("until", _shown(item["until_time"]))]
-    covers = ", ".join(f"{name} {value}" for name, value in parts if value)
+    covers = ", ".join([f"{name} {value}" for name, value in parts if value] + ["one row"] * item["by_key"])
     return (
         item["id"],
         item["kind"],

@@ -1,6 +1,7 @@
 """Options of `policy add` that hold more than one value."""
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -25,6 +26,21 @@ def tenant_days(given: Sequence[str]) -> dict[str, int] | None:
             message = "--tenant-days names one tenant twice"
             raise click.UsageError(message)
         found[tenant] = int(days)
+    return found or None
+
+
+def row_key(given: Sequence[str]) -> dict[str, str] | None:
+    """Return the key of a row, from `COLUMN=VALUE`; `-` takes the value from a line of stdin."""
+    found: dict[str, str] = {}
+    for item in given:
+        column, equals, value = item.partition("=")
+        if not equals or not column:
+            message = "--key: expected COLUMN=VALUE, for example id=42"
+            raise click.UsageError(message)
+        if column in found:
+            message = f"--key names column {column} twice"
+            raise click.UsageError(message)
+        found[column] = value if value != "-" else sys.stdin.readline().rstrip("\r\n")
     return found or None
 
 

@@ -88,7 +88,7 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.APPROVER_ADD: frozenset({"scheme", "from", "until"}),
     Action.APPROVER_REMOVE: frozenset({"scheme"}),
     Action.TENANT_DENY: frozenset({"reason"}),
-    Action.HOLD_PLACE: frozenset({"datasource", "table", "policy", "review_by", "in_force"}),
+    Action.HOLD_PLACE: frozenset({"datasource", "table", "policy", "review_by", "in_force", "key_columns"}),
     Action.HOLD_RELEASE: frozenset({"datasource"}),
     Action.HOLD_OVERDUE: frozenset({"datasource", "table", "policy", "review_by"}),
     Action.OPERATIONS_STOP: frozenset({"datasource", "review_by"}),

@@ -106,6 +106,15 @@ def _equal(element: _Exactly, compiler: SQLCompiler, **options: Any) -> str:
     return f"({column} {_is_one_of(values)})"
 
 
+@compiles(_Exactly, "postgresql")
+def _equal_whatever(element: _Exactly, compiler: SQLCompiler, **options: Any) -> str:
+    column, *values = (compiler.process(part, **options) for part in _without_likes(element))
+    plain = f"{column} {_is_one_of(values)}"
+    # Only a collation that was chosen for the column can be one that takes different letters as equal.
+    chosen = getattr(next(iter(element.clauses)).type, "collation", None)
+    return f'({plain} AND {column} COLLATE "C" {_is_one_of(values)})' if chosen else f"({plain})"
+
+
 @compiles(_Exactly, "mysql", "mariadb")
 def _equal_letters(element: _Exactly, compiler: SQLCompiler, **options: Any) -> str:
     # The plain comparison finds the index; LIKE neither pads with blanks nor folds letters.

@@ -141,7 +141,7 @@ class Shard:
             )
             raise Fenced(message, epoch=header.epoch if header else None)
         if header.holds_version != self._holds_version:
-            self.holds = holds.read(connection, self._journal, self._mac_key)
+            self.holds = holds.read(connection, self._journal, self._system.worker_key)
             self._holds_version = header.holds_version
         wait_if_stopped(self.holds)
         if self._obey:

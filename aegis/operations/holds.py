@@ -23,9 +23,10 @@ from aegis.db.engines import reading, writing
 from aegis.db.journal import HOLD_SHARD, NIL, Journal
 from aegis.db.reflection import read_layout
 from aegis.db.tables import DataRetentionPolicy, Hold
-from aegis.errors import Refused, Tampered, UnknownName, Unreachable
-from aegis.operations import runs
-from aegis.operations.scopes import STOP, Scope
+from aegis.errors import Refused, Tampered, UnknownName, Unreachable, UsageError
+from aegis.keys import Secret
+from aegis.operations import rowkeys, runs
+from aegis.operations.scopes import STOP, Scope, open_key, seal_key
 from aegis.operations.system import System
 
 #: `Scope` is what a hold covers; rooms above know it by this module.
@@ -60,6 +61,7 @@ def place(
     """Place a hold and return its id once it is in force.
 
     Raises:
+        UsageError: it names what is not there, and would hold nothing.
         Unreachable: the data source cannot be reached; the hold is kept and NOT yet in force.
 
     """
@@ -70,6 +72,8 @@ def place(
         "table": scope.table,
         "policy": scope.policy,
         "review_by": str(review_by),
+        # The names only: the values may be personal data.
+        "key_columns": None if scope.key is None else ", ".join(sorted(scope.key)),
     }
     note = Note(
         action=_PLACE.get(scope.kind, Action.HOLD_PLACE),
@@ -92,6 +96,7 @@ def place(
             "tenant": scope.tenant,
             "from_time": scope.since,
             "until_time": scope.until,
+            "key_sealed": seal_key(system.worker_key, scope),
             "state": PLACED,
             "placed_at": dialects.now(connection),
         }
@@ -104,7 +109,7 @@ def place(
 def put_in_force(system: System, scope: Scope, datasource: str) -> None:
     """Write the hold into its source; repeating it does no harm."""
     engine = system.databases.source(datasource)
-    body = scope.write()
+    body = scope.write(system.worker_key)
     with writing(engine, f"data source {datasource}: the {scope.kind} is NOT yet in force") as connection:
         journal = Journal(engine.dialect.name)
         held = _hold_rows(journal)
@@ -128,10 +133,10 @@ def put_in_force(system: System, scope: Scope, datasource: str) -> None:
         _undo_if_released(system, scope.id, datasource)
 
 
-def _move(system: System, hold_id: str, old: str, new: str, when: str) -> bool:
+def _move(system: System, hold_id: str, old: str, new: str, when: str, **values: Any) -> bool:
     with writing(system.databases.control, _CONTROL) as connection:
         update = sa.update(Hold).where(Hold.id == hold_id, Hold.state == old)
-        moved = connection.execute(update.values(state=new, **{when: dialects.now(connection)}))
+        moved = connection.execute(update.values(state=new, **values, **{when: dialects.now(connection)}))
     return moved.rowcount == 1
 
 
@@ -151,7 +156,7 @@ def put_placed_in_force(system: System, datasource: str) -> None:
         found = connection.execute(query.order_by(Hold.placed_at)).all()
     for row in found:
         if row.state == PLACED:
-            put_in_force(system, _scope_of(row), datasource)
+            put_in_force(system, _scope_of(system, row), datasource)
         else:
             _end(system, row.id, datasource)
 
@@ -163,17 +168,17 @@ def bring_in_line(system: System, datasource: str) -> None:
         known = connection.execute(query).all()
     for row in known:
         if row.state in {PLACED, IN_FORCE}:
-            put_in_force(system, _scope_of(row), datasource)
+            put_in_force(system, _scope_of(system, row), datasource)
     engine = system.databases.source(datasource)
     with reading(engine, f"data source {datasource}") as connection:
-        scopes = read(connection, Journal(engine.dialect.name), system.worker_key.subkey("journal-mac"))
+        scopes = read(connection, Journal(engine.dialect.name), system.worker_key)
     here = {scope.id for scope in scopes}
     for row in known:
         if row.state in {RELEASING, RELEASED} and row.id in here:
             _end(system, row.id, datasource)
 
 
-def _scope_of(row: Any) -> Scope:
+def _scope_of(system: System, row: Any) -> Scope:
     return Scope(
         id=row.id,
         kind=row.kind,
@@ -182,6 +187,7 @@ def _scope_of(row: Any) -> Scope:
         tenant=row.tenant,
         since=row.from_time,
         until=row.until_time,
+        key=open_key(system.worker_key, row.id, row.key_sealed),
     )
 
 
@@ -226,7 +232,9 @@ def _record_release(system: System, hold_id: str, row: Any, actor: str) -> None:
 
 def _end(system: System, hold_id: str, datasource: str) -> None:
     _remove(system, hold_id, datasource)
-    _move(system, hold_id, RELEASING, RELEASED, "released_at")
+    # That it was one row stays known; which one is forgotten.
+    forgotten = sa.case((Hold.key_sealed.is_not(None), sa.literal(b"")), else_=sa.null())
+    _move(system, hold_id, RELEASING, RELEASED, "released_at", key_sealed=forgotten)
     runs.wake_held(system, datasource)
 
 
@@ -244,17 +252,25 @@ def _remove(system: System, hold_id: str, datasource: str) -> None:
 
 
 def listed(system: System, *, everything: bool = False, kind: str | None = None) -> list[dict[str, Any]]:
-    """Return the holds, the oldest first; those that are over only with `everything`."""
+    """Return the holds, the oldest first; those that are over only with `everything`.
+
+    Of a hold on one row it is told that it is one (`by_key`), and never which row.
+    """
     query = sa.select(table_of(Hold)).order_by(Hold.placed_at, Hold.id)
     if not everything:
         query = query.where(Hold.state != RELEASED)
     if kind is not None:
         query = query.where(Hold.kind == kind)
     with reading(system.databases.control, _CONTROL) as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
+        return [_told(row) for row in connection.execute(query).mappings()]
 
 
-def read(connection: sa.Connection, journal: Journal, key: bytes) -> Sequence[Scope]:
+def _told(row: sa.RowMapping) -> dict[str, Any]:
+    told: dict[str, Any] = {name: value for name, value in row.items() if name != "key_sealed"}
+    return told | {"by_key": row["key_sealed"] is not None}
+
+
+def read(connection: sa.Connection, journal: Journal, secret: Secret) -> Sequence[Scope]:
     """Return every hold that is in force, inside the batch's own transaction.
 
     Raises:
@@ -264,14 +280,14 @@ def read(connection: sa.Connection, journal: Journal, key: bytes) -> Sequence[Sc
     rows = connection.execute(
         sa.select(journal.table.c.entry, journal.table.c.mac).where(_hold_rows(journal))
     )
-    scopes = []
+    scopes, key = [], secret.subkey("journal-mac")
     for row in rows:
         if not hmac.compare_digest(row.mac, _digest(key, row.entry)):
             message = (
                 "a legal hold in the journal does not fit its MAC; nothing is changed until it is explained"
             )
             raise Tampered(message)
-        scopes.append(Scope.read(row.entry))
+        scopes.append(Scope.read(row.entry, secret))
     return scopes
 
 
@@ -289,6 +305,9 @@ def _digest(key: bytes, body: bytes) -> bytes:
 
 def _refuse_unknown(system: System, scope: Scope, datasource: str) -> None:
     """Refuse a hold that would silently hold nothing because of a wrong name."""
+    if scope.key is not None and scope.table is None:
+        message = "a key belongs to a table; name it. Nothing was placed"
+        raise UsageError(message)
     if scope.policy is not None:
         query = sa.select(DataRetentionPolicy.id).where(DataRetentionPolicy.name == scope.policy).limit(1)
         with reading(system.databases.control, _CONTROL) as connection:
@@ -301,4 +320,12 @@ def _refuse_unknown(system: System, scope: Scope, datasource: str) -> None:
             contextlib.suppress(Unreachable),
             reading(system.databases.source(datasource), f"data source {datasource}") as connection,
         ):
-            read_layout(connection, scope.table)
+            layout = read_layout(connection, scope.table)
+            if scope.key is not None:
+                limits = system.settings.retention
+                dialects.begin_work(
+                    connection,
+                    lock_ms=limits.lock_timeout_milliseconds,
+                    statement_ms=limits.statement_timeout_milliseconds,
+                )
+                rowkeys.check(connection, layout, scope.key)

@@ -1,4 +1,4 @@
-"""Marks: where a shard goes on, kept sealed because a key can be an e-mail address."""
+"""Sealed boxes. Marks tell where a shard goes on, and are sealed because a key can be an e-mail address."""
 
 import base64
 import datetime as dt
@@ -34,24 +34,25 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
 }
 
 
-class MarkBox:
-    """Seals and opens the marks of one shard with AES-256-GCM-SIV."""
+class Box:
+    """Seals and opens plain data with AES-256-GCM-SIV, bound to what it is about."""
 
-    def __init__(self, key: bytes, run: str, shard: int) -> None:
+    def __init__(self, key: bytes, about: str, what: str) -> None:
         self._cipher = AESGCMSIV(key)
-        self._about = f"{run}/{shard}".encode()
+        self._about = about.encode()
+        self._what = what
 
-    def seal(self, mark: Mapping[str, Any]) -> bytes:
-        """Return the mark as bytes that only Aegis's workers read."""
+    def seal(self, data: Mapping[str, Any]) -> bytes:
+        """Return the data as bytes that only Aegis's workers read."""
         nonce = secrets.token_bytes(_NONCE)
-        plain = json.dumps(mark, default=_write).encode()
+        plain = json.dumps(data, default=_write).encode()
         return nonce + self._cipher.encrypt(nonce, plain, self._about)
 
     def open(self, sealed: bytes | None) -> dict[str, Any]:
-        """Return the mark; an empty one when there is none yet.
+        """Return the data; nothing when nothing was sealed yet.
 
         Raises:
-            Tampered: the bytes are not a mark of this shard.
+            Tampered: the bytes are about something else, or sealed with another key.
 
         """
         if sealed is None:
@@ -59,10 +60,17 @@ class MarkBox:
         try:
             plain = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], self._about)
         except InvalidTag:
-            message = f"the mark of shard {self._about.decode()} does not open with the worker key"
+            message = f"the {self._what} does not open with the worker key"
             raise Tampered(message) from None
-        mark: dict[str, Any] = json.loads(plain, object_hook=_read)
-        return mark
+        data: dict[str, Any] = json.loads(plain, object_hook=_read)
+        return data
+
+
+class MarkBox(Box):
+    """Seals and opens the marks of one shard."""
+
+    def __init__(self, key: bytes, run: str, shard: int) -> None:
+        super().__init__(key, f"{run}/{shard}", f"mark of shard {run}/{shard}")
 
 
 def _write(value: Any) -> dict[str, str]:

@@ -14,6 +14,7 @@ from aegis.db import dialects
 from aegis.db.references import Reference
 from aegis.db.reflection import Layout, read_layout
 from aegis.errors import InvalidPolicy, UnsafeTable
+from aegis.operations.rowkeys import held_rows
 from aegis.operations.scopes import Scope
 from aegis.retention.clocks import Clock, clock_for
 
@@ -74,7 +75,10 @@ class Branch:
 
         """
         touching = [hold for hold in holds if self._touched(hold, policies)]
-        kept = [part for hold in touching if (part := self._held(hold, told=told)) is not None]
+        others = [hold for hold in touching if hold.one_row is None]
+        kept = [part for hold in others if (part := self._held(hold, told=told)) is not None]
+        if rows := [key for hold in touching if (key := hold.one_row) is not None]:
+            kept.append(held_rows(self.layout.table, rows))
         return sa.or_(*kept) if kept else None
 
     def _touched(self, hold: Scope, policies: frozenset[str] | None) -> bool:
@@ -96,6 +100,8 @@ class Branch:
                 parts.append(sa.not_(clock.expired(column, hold.since)))
             if hold.until is not None:
                 parts.append(clock.expired(column, hold.until))
+        if hold.key is not None:
+            parts.append(held_rows(self.layout.table, [hold.key]))
         return sa.and_(sa.true(), *parts)
 
 

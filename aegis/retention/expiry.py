@@ -93,8 +93,7 @@ def _in_force(system: System, datasource: str) -> list[Scope]:
     """Return the holds of the data source itself; the control database may have been restored."""
     engine = system.databases.source(datasource)
     with reading(engine, f"data source {datasource}") as connection:
-        key = system.worker_key.subkey("journal-mac")
-        return list(holds.read(connection, Journal(engine.dialect.name), key))
+        return list(holds.read(connection, Journal(engine.dialect.name), system.worker_key))
 
 
 def _touches(scope: Scope, row: Mapping[str, Any]) -> bool:

@@ -139,7 +139,7 @@ def looks(
         dialects.begin_work(connection, lock_ms=limits.lock_timeout_milliseconds, statement_ms=COUNTING_MS)
         target = read_policy_target(connection, variants[0], system)
         counter = counting.counter(connection, target, sampled=sampled)
-        scopes = holds.read(connection, Journal(engine.dialect.name), system.worker_key.subkey("journal-mac"))
+        scopes = holds.read(connection, Journal(engine.dialect.name), system.worker_key)
         now = dialects.now(connection)
         walker = choose(connection, target).name
         looked = [_Look(policy, target, counter, scopes, now=now, tenant=tenant) for policy in variants]

@@ -278,7 +278,7 @@ def _takers(system: System, row: Mapping[str, Any]) -> list[str]:
     """Return the policies that would take the rows again; none while a hold covers the whole table."""
     engine = system.databases.source(row["datasource"])
     with reading(engine, f"data source {row['datasource']}") as connection:
-        scopes = holds.read(connection, Journal(engine.dialect.name), system.worker_key.subkey("journal-mac"))
+        scopes = holds.read(connection, Journal(engine.dialect.name), system.worker_key)
 
     def held(policy: str) -> bool:
         touching = [scope for scope in scopes if scope.touches(policy=policy, table=row["table_name"])]

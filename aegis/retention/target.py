@@ -14,6 +14,7 @@ from aegis.db.readings import exactly
 from aegis.db.reflection import Layout, read_layout
 from aegis.errors import InvalidPolicy, UsageError
 from aegis.masking.masks import Masks, masks_of
+from aegis.operations.rowkeys import held_rows
 from aegis.operations.scopes import Scope
 from aegis.retention.branches import Branch, kept, read_branches
 from aegis.retention.clocks import Clock, clock_for, form_census
@@ -104,7 +105,9 @@ class Target:
         no tenant column. A row is held, too, when one that would go along with it is.
         """
         touching = [hold for hold in holds if hold.touches(policy=policy, table=self.layout.label)]
-        parts = [self._held(hold) for hold in touching]
+        parts = [self._held(hold) for hold in touching if hold.one_row is None]
+        if rows := [key for hold in touching if (key := hold.one_row) is not None]:
+            parts.append(held_rows(self.layout.table, rows))
         parts += [hold.expression for hold in self.own_holds]
         told = self.tenant_column is not None
         # A row that is masked stays where it is, with all that hangs on it.
@@ -185,6 +188,8 @@ class Target:
         if hold.until is not None:
             slack = dt.timedelta() if self.clock.kind in {"aware", "epoch"} else _SLACK
             parts.append(self.clock.expired(self.clock_column, hold.until + slack))
+        if hold.key is not None:
+            parts.append(held_rows(self.layout.table, [hold.key]))
         return sa.and_(sa.true(), *parts)
 
 

@@ -1,9 +1,11 @@
 """`aegis hold`, `aegis stop` and `aegis start`, as a person and a program use them."""
 
+import io
 from pathlib import Path
 
 import pytest
 
+from cli import options
 from tests.integration.test_cli import ADD, APPROVE, EXECUTE, Shell, empty
 
 HOLD = ("hold", "add", "--matter", "Doe v. Example", "--owner", "legal@example.com")
@@ -39,6 +41,37 @@ def test_a_hold_from_its_beginning_to_its_end(shell: Shell) -> None:
     assert shell.rows() == 2
     refused = shell("hold", "release", placed["id"], "--actor", "me")
     assert (refused.code, "released already" in refused.refusal) == (4, True)
+
+
+def test_a_hold_on_one_row(shell: Shell) -> None:
+    """By the key of its table: it stays, the list tells that it is one row, and no output tells which."""
+    words = (*HOLD, "--review", "2099-01-01", "--table", "safety_events")
+    placed = shell(*words, "--key", "id=2")
+    assert placed.code == 0
+    listed = shell("hold", "list")
+    assert "table safety_events, one row" in listed.out
+    document = shell("hold", "list", "--json").out
+    assert ('"by_key": true' in document, "key_sealed" in document) == (True, False)
+    assert shell(*EXECUTE).code == 0
+    assert shell.rows() == 3
+    for key, said in (
+        (("id=77",), "no row of table safety_events has that key"),
+        (("id=2", "id=3"), "names column id twice"),
+        (("id",), "expected COLUMN=VALUE"),
+        (("tenant_id=t0",), "the primary key of table safety_events is (id)"),
+    ):
+        refused = shell(*words, *(word for item in key for word in ("--key", item)))
+        assert (refused.code, said in refused.refusal) == (2, True)
+
+
+def test_a_key_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays out of the shell's history and of the list of processes; one line for each `-`."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("doe@example.com\n7\n"))
+    assert options.row_key(["email=-", "n=-", "part=a=b"]) == {
+        "email": "doe@example.com",
+        "n": "7",
+        "part": "a=b",
+    }
 
 
 def test_wrong_words(shell: Shell) -> None:
