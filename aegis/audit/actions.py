@@ -58,13 +58,13 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.RETENTION_BATCH: frozenset(
         _RUN
         | {"shard", "number", "pass", "held", "incarnation"}
-        | {"archive", "part", "part_rows", "part_bytes"}
+        | {"archive", "part", "part_rows", "part_bytes", "partition"}
     ),
     Action.RETENTION_RUN: frozenset(
         _RUN
         | {"state", "batches", "expected", "arrived_late", "held", "null_clock", "origin", "scheduled_for"}
         | {"kept", "left", "seconds", "throttled", "unmeasured", "skipped"}
-        | {"guard", "limit", "counted"}
+        | {"guard", "limit", "counted", "partitions"}
     ),
     Action.RETENTION_MISSED: frozenset({"first", "last", "count", "reason"}),
     Action.RETENTION_PAUSE: frozenset({"reason"}),

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from aegis.audit.events import Event
 from aegis.db import dialects
 from aegis.db.engines import reading, writing
-from aegis.db.journal import Entry, Header, Journal
+from aegis.db.journal import Entry, Journal
 from aegis.errors import Fenced, NotPrepared
 from aegis.operations import holds
 from aegis.operations.marks import MarkBox
@@ -41,6 +41,8 @@ class Change:
 
 #: Changes rows in the open transaction, obeying these holds.
 Act = Callable[[sa.Connection, Sequence[Scope]], Change]
+#: Prepares an act in its transaction before the header is locked, under the holds that were last read.
+First = Callable[[sa.Connection, Sequence[Scope]], None]
 #: Looks at the holds whenever they are read; raises Waits where nothing may be changed under them.
 Obey = Callable[[Sequence[Scope]], None]
 #: Builds the event of a change; gets the journal number that it will stand under.
@@ -61,9 +63,9 @@ class Shard:
         obey: Obey | None = None,
     ) -> None:
         self._system = system
-        self._engine = system.databases.source(datasource)
-        self._label = f"data source {datasource}"
-        self._journal = Journal(self._engine.dialect.name)
+        self.engine = system.databases.source(datasource)
+        self.label = f"data source {datasource}"
+        self._journal = Journal(self.engine.dialect.name)
         self._run, self._shard, self._epoch = run, shard, epoch
         self._obey = obey
         self._mac_key = system.worker_key.subkey("journal-mac")
@@ -76,8 +78,19 @@ class Shard:
         self.one_view = False
         self.mark: dict[str, Any] = {}
 
-    def take_over(self) -> Sequence[Scope]:
+    def peek(self) -> dict[str, Any]:
+        """Return the mark as it stands, without a claim to it; an empty one where there is no journal."""
+        with reading(self.engine, self.label) as connection:
+            if not self._journal.exists(connection):
+                return {}
+            _, sealed = self._journal.last(connection, self._run, self._shard)
+        return self._box.open(sealed)
+
+    def take_over(self, *, anyhow: bool = False) -> Sequence[Scope]:
         """Fence off every earlier epoch, then read the holds and the mark.
+
+        Args:
+            anyhow: neither a stop nor a hold hinders, because what follows changes no row.
 
         Raises:
             Fenced: a later epoch is at work already.
@@ -85,20 +98,25 @@ class Shard:
             NotPrepared: the source has no journal.
 
         """
-        with reading(self._engine, self._label) as connection:
+        with reading(self.engine, self.label) as connection:
             if not self._journal.exists(connection):
-                message = f"{self._label} has no journal; run `aegis migrate --datasource …` as its owner"
+                message = f"{self.label} has no journal; run `aegis migrate --datasource …` as its owner"
                 raise NotPrepared(message)
-        with writing(self._engine, self._label) as connection:
+        with writing(self.engine, self.label) as connection:
             self._journal.take_over(connection, self._run, self._shard, self._epoch)
         with self._transaction() as connection:
-            self._check(self._journal.lock_header(connection, self._run, self._shard), connection)
+            self.permit(connection, anyhow=anyhow)
             self._number, sealed = self._journal.last(connection, self._run, self._shard)
         self.mark = self._box.open(sealed)
         return self.holds
 
-    def batch(self, act: Act, tell: Tell) -> Change:
+    def batch(self, act: Act, tell: Tell, *, first: First | None = None) -> Change:
         """Do one batch; everything of it is committed on return, or nothing.
+
+        Args:
+            act: changes rows.
+            tell: builds the event.
+            first: what takes long, and must not keep whoever places a hold waiting.
 
         Raises:
             Fenced: another worker took over; nothing was changed.
@@ -106,8 +124,17 @@ class Shard:
             AegisError: a database error; nothing was changed.
 
         """
+        return self._do(act, tell, first)
+
+    def note(self, act: Act, *, first: First | None = None) -> Change:
+        """Do a batch that changes no row, so that neither a stop nor a hold hinders it."""
+        return self._do(act, None, first)
+
+    def _do(self, act: Act, tell: Tell | None, first: First | None) -> Change:
         with self._transaction() as connection:
-            self._check(self._journal.lock_header(connection, self._run, self._shard), connection)
+            if first is not None:
+                first(connection, self.holds)
+            self.permit(connection, anyhow=tell is None)
             change = act(connection, self.holds)
             number = self._number + 1
             written = bool(change.rows or change.keep_mark)
@@ -118,8 +145,8 @@ class Shard:
         self.mark = change.mark
         return change
 
-    def _entry(self, change: Change, number: int, tell: Tell) -> Entry:
-        event = tell(change, number) if change.rows else None
+    def _entry(self, change: Change, number: int, tell: Tell | None) -> Entry:
+        event = tell(change, number) if tell and change.rows else None
         plain = Entry(
             run=self._run,
             shard=self._shard,
@@ -133,7 +160,19 @@ class Shard:
         )
         return Entry(**vars(plain) | {"mac": plain.authenticated(self._mac_key)})
 
-    def _check(self, header: Header | None, connection: sa.Connection) -> None:
+    def permit(self, connection: sa.Connection, *, anyhow: bool = False) -> None:
+        """Lock the header, read the holds, and let the open transaction go on.
+
+        Args:
+            connection: the data source.
+            anyhow: neither a stop nor a hold hinders, because no row is changed.
+
+        Raises:
+            Fenced: another worker took over.
+            Waits: a stop or a hold over everything is in force.
+
+        """
+        header = self._journal.lock_header(connection, self._run, self._shard)
         if header is None or header.epoch != self._epoch:
             message = (
                 f"run {self._run} shard {self._shard}: expected epoch {self._epoch}, "
@@ -143,6 +182,8 @@ class Shard:
         if header.holds_version != self._holds_version:
             self.holds = holds.read(connection, self._journal, self._system.worker_key)
             self._holds_version = header.holds_version
+        if anyhow:
+            return
         wait_if_stopped(self.holds)
         if self._obey:
             self._obey(self.holds)
@@ -150,7 +191,7 @@ class Shard:
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
         limits = self._system.settings.retention
-        with writing(self._engine, self._label) as connection:
+        with writing(self.engine, self.label) as connection:
             dialects.begin_work(
                 connection,
                 lock_ms=limits.lock_timeout_milliseconds,

@@ -17,6 +17,7 @@ from aegis.operations.claims import Claim
 from aegis.operations.states import CLAIMABLE, STUCK, State, Wait
 from aegis.operations.system import System
 from aegis.retention import outcomes, policies
+from aegis.retention.attaching import attach_again
 
 _ANYHOW: Final = frozenset(CLAIMABLE | STUCK)
 
@@ -33,7 +34,9 @@ def pause(system: System, run_id: str, *, actor: str) -> None:
     note = _note(Action.RETENTION_PAUSE, run_id, actor)
     reason = f"a person paused it; `aegis retention resume {run_id}` lets it go on"
     event = system.recorder.prepare(note)
-    _fence(system, claims.seize(system, run_id, CLAIMABLE, reason=reason, event=event), "paused")
+    claimed = claims.seize(system, run_id, CLAIMABLE, reason=reason, event=event)
+    _fence(system, claimed, "paused")
+    attach_again(system, claimed.run, epoch=claimed.epoch)
 
 
 def cancel(system: System, run_id: str, *, actor: str) -> int:
@@ -49,6 +52,7 @@ def cancel(system: System, run_id: str, *, actor: str) -> int:
     reason = f"a person cancels it; repeat `aegis retention cancel {run_id}` if this stays"
     claimed = claims.seize(system, run_id, _ANYHOW, reason=reason, event=system.recorder.prepare(note))
     _fence(system, claimed, "cancelled")
+    attach_again(system, claimed.run, epoch=claimed.epoch)
     run = runs.fetch(system, run_id)
     rows, along = runs.rows_gone(system, run), runs.along(system, run)
     report = {

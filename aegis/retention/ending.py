@@ -19,6 +19,7 @@ from aegis.operations.system import System
 from aegis.retention import archiving, outcomes, policies, purges, watermarks
 from aegis.retention.allowance import Allowance
 from aegis.retention.opening import count_patiently
+from aegis.retention.partitions import dropped
 from aegis.retention.portions import Portions
 from aegis.retention.preview import count, without_clock
 from aegis.retention.slices import Slice
@@ -105,16 +106,20 @@ def finish(
         along = dict(journal.along(connection, claimed.id))
         actions = done(connection, policy, claimed.id)
         files = purges.baseline_of(connection, run["table_name"], along)
+        whole = dropped(connection, claimed.id) if batches.target.layout.partitioned else {}
     archiving.complete(system, run, policy, over=True)
     kept = runs.fetch(system, claimed.id)
     report = dict(kept["report"] or {}) | tallies.reported(kept["tally"])
     report |= {"rows": total, "actions": actions, "along": along, "expected": piece.expected}
     report |= allowance.told(left.due)
+    report |= {"partitions": whole} if whole else {}
     report |= {reason: left.counts[reason] for reason in ("held", "kept", "null_clock")}
     cutoffs = batches.cutoffs
     event = outcomes.ended(system, run, State.DONE, digest=policy.digest, cutoff=cutoffs.base, report=report)
     marks = watermarks.ended(run, cutoffs=cutoffs, left=left.counts, by_tenant=left.by_tenant)
-    also = [marks, *purges.begun(system, run, rows=total, base=files)]
+    # The files of a partition that was dropped went with it: there is nothing to wait for.
+    purged = purges.begun(system, run, rows=total - whole.get("rows", 0), base=files)
+    also = [marks, *purged]
     reason = allowance.says(left.due)
     values: dict[str, Any] = {"reason": reason, "rows": total, "report": report}
     claims.settle(system, claimed, State.DONE, event=event, also=also, **values)

@@ -152,7 +152,7 @@ def _applied(system: System, policy: DataRetentionPolicy, piece: Slice) -> dict[
     report["rows"] = sum(report["actions"].values())
     report["cutoff"] = run["cutoff"] and stamp(run["cutoff"])
     report["cutoffs"] = told(run, policy)
-    report |= {name: (run["report"] or {}).get(name, {}) for name in ("left", "throttled")}
+    report |= {name: (run["report"] or {}).get(name, {}) for name in ("left", "throttled", "partitions")}
     report["run"] = piece.run
     return report
 

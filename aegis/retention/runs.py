@@ -3,6 +3,7 @@
 Progress stands nowhere but in the journal. Whoever advances a run next goes on from its last row.
 """
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -23,11 +24,13 @@ from aegis.operations.tallies import Tally
 from aegis.operations.throttle import Throttle, naps, throttle_for
 from aegis.retention import archiving, control, ending, policies
 from aegis.retention.allowance import allowed
+from aegis.retention.attaching import attach_again, put_back
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.gates import Cancelled, Waits, before_slice, under_holds
 from aegis.retention.landing import Landing
 from aegis.retention.opening import count_patiently, open_run
 from aegis.retention.order import wait_for_others
+from aegis.retention.partitions import Partitions
 from aegis.retention.portions import Portions
 from aegis.retention.preview import COUNTING_MS
 from aegis.retention.slices import OnProgress, Slice
@@ -156,8 +159,21 @@ class _Work:
         """Do batches until the time is up or the table is through."""
         try:
             self._go_on(seconds)
+        except (Interrupted, Refused, UsageError, KeyboardInterrupt):
+            # The run goes on some day, and attaches first what it had detached.
+            with contextlib.suppress(AegisError):
+                self._attach_again()
+            raise
+        except (Cancelled, Waits, AegisError):
+            self._attach_again()
+            raise
         finally:
             tallies.add(self._system, self._claim.id, self._tally)
+
+    def _attach_again(self) -> None:
+        """Leave no partition detached while nobody works on the run."""
+        if self._claim.range_row is None and self._policy.action == "delete":
+            attach_again(self._system, self._claim.run, epoch=self._claim.epoch)
 
     def _go_on(self, seconds: float) -> None:
         before_slice(self._system, self._policy)
@@ -174,6 +190,7 @@ class _Work:
             obey=partial(under_holds, self._policy, self._claim.run["table_name"]),
         )
         shard.take_over()
+        put_back(shard)
         span = self._enter_range(shard)
         mark = span.end if span and span.end else shard.mark
         opened = open_run(self._system, self._claim, self._policy, mark)
@@ -185,6 +202,11 @@ class _Work:
         batches = Portions(
             self._policy, self._claim, target, walker, cutoffs, begin_at=begin_at, archive=archive
         )
+        if not self._full_speed:
+            self._throttle = throttle_for(self._system, self._policy.datasource, target.layout.table)
+        seconds = self._drop_partitions(shard, batches, seconds)
+        if seconds <= 0:
+            return claims.settle(self._system, self._claim, State.RUNNING)
         if span:
             batches.begin = span.begin
             if span.end is not None:
@@ -194,8 +216,6 @@ class _Work:
             return self._verify(shard, batches)
         elif begin_at is None and self._cut_up(shard, walker, cutoffs):
             return None
-        if not self._full_speed:
-            self._throttle = throttle_for(self._system, self._policy.datasource, target.layout.table)
         # From here on: a slow count must not eat the time that is there for batches.
         deadline, last = time.monotonic() + seconds, False
         while not last:
@@ -206,6 +226,35 @@ class _Work:
                 return self._through(shard, batches)
         claims.settle(self._system, self._claim, State.RUNNING)
         return None
+
+    def _drop_partitions(self, shard: Shard, batches: Portions, seconds: float) -> float:
+        """Drop the partitions that are wholly past; return the seconds that are left for batches."""
+        if self._claim.range_row or self._landing.limited:
+            return seconds
+        until = time.monotonic() + seconds
+        whole = Partitions(
+            self._policy,
+            self._claim.run,
+            shard,
+            target=batches.target,
+            cutoffs=batches.cutoffs,
+            tell=batches.tell,
+        )
+        for leaf in whole.due():
+            began = time.monotonic()
+            if began >= until or self._allowance.spent or not self._allowance.fits(self._batch_seconds):
+                break
+            claims.extend(self._system, self._claim, 4 * COUNTING_MS / 1000)
+            change = whole.drop(leaf, self._allowance.rows)
+            if change is not None:
+                self._worked(change, time.monotonic() - began)
+                self._rest(time.monotonic() - began)
+        return until - time.monotonic()
+
+    def _worked(self, change: Change, spent: float) -> None:
+        self._allowance.worked(change.rows, spent)
+        self._tally.worked_ms += round(1000 * spent)
+        self._counted(change, spent)
 
     def _nothing_due(self, target: Target) -> bool:
         """Whether a walk would only pass rows that are masked already."""
