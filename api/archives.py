@@ -7,12 +7,15 @@ from aegis.operations import archives
 from aegis.operations.system import current
 from aegis.retention import backups, expiry, restoring
 
+from .arguments import door
+
 
 def list_archives() -> list[dict[str, Any]]:
     """Return every archive, the newest first; `state` is open, complete or expired."""
     return archives.listing(current())
 
 
+@door
 def restore_archive(archive: str, *, actor: str = "system", dry_run: bool = True) -> dict[str, Any]:
     """Bring the rows of an archive back into their table, all of them or none.
 
@@ -39,6 +42,7 @@ def tend_archives() -> dict[str, str]:
     return expiry.tend(current())
 
 
+@door
 def attest_backup(datasource: str, moment: dt.datetime, *, actor: str) -> str:
     """Record that a backup of a data source was complete at an instant; return the event's id.
 

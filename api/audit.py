@@ -5,6 +5,7 @@ Services that installed the wheel import the same functions from `aegis.auditing
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -20,12 +21,16 @@ from aegis.operations.account import Account, account
 from aegis.operations.pruning import prune
 from aegis.operations.system import current
 
+from . import arguments
+from .arguments import RequestId, door
 
+
+@door
 def record_audit(
     action: str,
     actor: str,
     target_type: str,
-    target_id: str,
+    target_id: str | int | UUID,
     details: Mapping[str, Any] | None = None,
     *,
     connection: sa.Connection | None = None,
@@ -57,7 +62,10 @@ def record_audit(
     return event.id
 
 
-def record_audit_once(request_id: str, action: str, actor: str, target_type: str, target_id: str) -> str:
+@door
+def record_audit_once(
+    request_id: RequestId, action: str, actor: str, target_type: str, target_id: str | int | UUID
+) -> str:
     """Record an event for a request; the same request again returns the same event's id."""
     system = current()
     event = system.recorder.prepare(_note(action, actor, target_type, target_id, None))
@@ -73,6 +81,7 @@ def record_audit_once(request_id: str, action: str, actor: str, target_type: str
     return str(kept)
 
 
+@door
 def get_audit_events(
     limit: int = 100, *, action: str | None = None, run: str | None = None
 ) -> list[dict[str, Any]]:
@@ -131,22 +140,30 @@ def ledger() -> list[tuple[str, str, str, int]]:
         return [(row[0], row[1], row[2], int(row[3])) for row in connection.execute(query)]
 
 
+@door
 def account_of(policy: str) -> Account:
     """Return a policy's account: journal, log, reports and ledger, which must agree."""
     return account(current(), policy)
 
 
 def _note(
-    action: str, actor: str, target_type: str, target_id: str, details: Mapping[str, Any] | None
+    action: str,
+    actor: str,
+    target_type: str,
+    target_id: str | int | UUID,
+    details: Mapping[str, Any] | None,
 ) -> Note:
-    for name, value in (("action", action), ("actor", actor), ("target_type", target_type)):
-        if not isinstance(value, str) or not value:
-            message = f"{name} must be text and not empty"
-            raise UsageError(message)
+    # A target that stands in clear is a name; any other becomes a reference, however long it is.
+    most = arguments.MOST if target_type in actions.CLEAR_TARGETS else arguments.LONGEST
     return Note(
-        action=actions.public_name(action),
+        action=arguments.text("action", actions.public_name(action)),
         actor=actor,
         target_type=target_type,
-        target_id=str(target_id),
+        target_id=arguments.text("target_id", _identified(target_id), most),
         details=details or {},
     )
+
+
+def _identified(target: object) -> object:
+    """Return an id of another kind as text; what is none stays, to be refused."""
+    return str(target) if isinstance(target, int | UUID) and not isinstance(target, bool) else target

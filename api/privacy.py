@@ -35,7 +35,10 @@ from aegis.retention.runs import advance
 from aegis.retention.slices import OnProgress
 from aegis.tenancy import check_isolation
 
+from .arguments import Long, Parsed, RequestId, door
 
+
+@door
 def register_retention_policy(  # noqa: PLR0917 - the signature that services already use
     name: str,
     table: str,
@@ -43,7 +46,7 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
     retention_days: int = 90,
     action: str = "delete",
     tenant_column: str | None = None,
-    filter_sql: str | None = None,
+    filter_sql: Long | None = None,
     *,
     datasource: str = "default",
     timestamp_unit: str | None = None,
@@ -62,8 +65,8 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
     windows: Sequence[str] = (),
     budget: Mapping[str, int] | None = None,
     parallel: int = 1,
-    purpose: str | None = None,
-    legal_basis: str | None = None,
+    purpose: Long | None = None,
+    legal_basis: Long | None = None,
     categories: Sequence[str] = (),
     owner: str | None = None,
     review_by: dt.date | None = None,
@@ -100,7 +103,7 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
         legal_basis: why it may be kept so long; part of what is approved.
         categories: kinds of personal data, for the record of processing.
         owner: who answers for the policy.
-        review_by: when somebody should look at it again.
+        review_by: when somebody should look at it again: a date, or its ISO text from JSON.
         actor: who registers it.
 
     Returns:
@@ -145,6 +148,7 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
     return registry.register(system, definition, actor=actor, owner=owner)
 
 
+@door
 def approve_retention_policy(
     name: str, actor: str, *, digest: str | None = None, signature: bytes | None = None
 ) -> DataRetentionPolicy:
@@ -169,6 +173,7 @@ def approve_retention_policy(
     return registry.approve(current(), name, actor=actor, digest=digest, signature=signature)
 
 
+@door
 def approval_message(name: str, *, run: str | None = None) -> bytes:
     """Return the bytes to sign for a policy's newest version, or for a run of it that a guard stopped."""
     system = current()
@@ -177,6 +182,7 @@ def approval_message(name: str, *, run: str | None = None) -> bytes:
     return registry.subject_of(registry.find(system, name)).message
 
 
+@door
 def approve_stopped_run(
     name: str, run: str, actor: str, *, signature: bytes | None = None
 ) -> Mapping[str, Any]:
@@ -190,6 +196,7 @@ def approve_stopped_run(
     return stopped.approve(current(), name, run, actor=actor, signature=signature)
 
 
+@door
 def confirm_retention_policy(name: str, actor: str) -> DataRetentionPolicy:
     """Confirm what the first portion of a policy took, so that its scheduled runs go on.
 
@@ -201,18 +208,21 @@ def confirm_retention_policy(name: str, actor: str) -> DataRetentionPolicy:
     return landing.confirm(current(), name, actor=actor)
 
 
+@door
 def disable_retention_policy(name: str, actor: str) -> DataRetentionPolicy:
     """Stop a policy for good; registering it again makes a new version."""
     return registry.disable(current(), name, actor=actor)
 
 
+@door
 def list_retention_policies(names: Sequence[str] | None = None) -> list[DataRetentionPolicy]:
     """Return the newest version of every policy, or of those named."""
     return registry.newest(current(), names)
 
 
+@door
 def apply_retention_policies(
-    text: str, *, file: str = "policies.yaml", check: bool = False, actor: str = "system"
+    text: Parsed, *, file: Long = "policies.yaml", check: bool = False, actor: str = "system"
 ) -> list[dict[str, Any]]:
     """Register what is new or changed in a policy file; nothing when anything in it is wrong.
 
@@ -237,6 +247,7 @@ def apply_retention_policies(
     return [step.report() for step in steps]
 
 
+@door
 def export_retention_policies(names: Sequence[str] | None = None) -> str:
     """Return the policies, or those named, as a file that applies without a change."""
     return plans.export(current(), names)
@@ -247,6 +258,7 @@ def retention_policy_schema() -> dict[str, Any]:
     return words.schema()
 
 
+@door
 def preview_retention_policy(name: str, *, tenant_id: Any = None, sampled: bool = False) -> preview.Preview:
     """Count what a policy would do now, by tenant and month, without changing anything.
 
@@ -261,6 +273,7 @@ def preview_retention_policy(name: str, *, tenant_id: Any = None, sampled: bool 
     return preview.look(system, policy, tenant=tenant_id, in_full=True, sampled=sampled)
 
 
+@door
 def what_if_retention_policy(
     name: str, *, days: int | None = None, period: str | None = None, tenant_id: Any = None
 ) -> whatif.WhatIf:
@@ -274,12 +287,14 @@ def what_if_retention_policy(
     return whatif.what_if(system, registry.find(system, name), days=days, period=period, tenant=tenant_id)
 
 
+@door
 def retention_forecasts(names: Sequence[str] | None = None) -> list[forecast.Forecast]:
     """Return how far each policy is and whether it keeps up, from what its runs counted."""
     system = current()
     return [forecast.forecast(system, policy) for policy in registry.newest(system, names)]
 
 
+@door
 def run_standing(run_id: str) -> standing.Standing:
     """Return where a run stands: its row, what its journal has, its rate and what is left.
 
@@ -295,6 +310,7 @@ def retention_purges(limit: int = 20) -> list[Mapping[str, Any]]:
     return purges.recent(current(), limit)
 
 
+@door
 def purge_run(run: str, *, execute: bool = False) -> Mapping[str, Any]:
     """Look whether a run's rows are gone from the files too.
 
@@ -321,6 +337,7 @@ def policy_figures() -> list[forecast.Figures]:
     return forecast.figures(current())
 
 
+@door
 def enforce_retention_policies(
     dry_run: bool = True,  # noqa: FBT001, FBT002 - the signature that services already use
     tenant_id: Any = None,
@@ -348,7 +365,6 @@ def enforce_retention_policies(
 
     """
     system = current()
-    _refuse_unless_bool(dry_run)
     chosen = enforcement.choose(system, policies, tenant_id)
     if dry_run:
         return [enforcement.count_only(system, policy, tenant_id) for policy in chosen]
@@ -365,8 +381,9 @@ def enforce_retention_policies(
     ]
 
 
+@door
 def create_retention_runs(
-    request_id: str,
+    request_id: RequestId,
     *,
     tenant_id: Any = None,
     policies: Sequence[str] | None = None,
@@ -396,6 +413,7 @@ def create_retention_runs(
     return [str(run_id) for run_id in made if run_id]
 
 
+@door
 def advance_run(run_id: str, seconds: float | None = None) -> dict[str, Any]:
     """Work on a run for one slice and give it back.
 
@@ -429,16 +447,19 @@ def scheduled_policies() -> list[scheduling.Scheduled]:
     return scheduling.scheduled(current())
 
 
+@door
 def create_scheduled_run(policy_id: str, instant: dt.datetime) -> str | None:
     """Create the run of a scheduled instant; None when somebody did already."""
     return scheduling.create(current(), policy_id, instant)
 
 
+@door
 def note_missed_runs(policy_id: str, first: dt.datetime, last: dt.datetime, count: int) -> None:
     """Record scheduled instants that were missed and are not made up."""
     scheduling.missed(current(), policy_id, first, last, count)
 
 
+@door
 def retention_progress(policy: str) -> list[dict[str, Any]]:
     """Return the unfinished and the newest runs of a policy: run, state, reason, rows so far, expected."""
     system = current()
@@ -460,16 +481,19 @@ def due_runs() -> list[str]:
     return runs.due(current())
 
 
+@door
 def pause_run(run_id: str, actor: str) -> None:
     """Let the batch in flight be a run's last; it goes on when a person resumes it."""
     control.pause(current(), run_id, actor=actor)
 
 
+@door
 def resume_run(run_id: str, actor: str) -> None:
     """Let a run go on that was paused, blocked or quarantined; the reconciler sends it."""
     control.resume(current(), run_id, actor=actor)
 
 
+@door
 def resume_source(datasource: str, actor: str) -> returning.Resumed:
     """Let a data source go on that was restored from a backup, once it is accounted for what came back.
 
@@ -480,14 +504,16 @@ def resume_source(datasource: str, actor: str) -> returning.Resumed:
     return returning.resume(current(), datasource, actor=actor)
 
 
+@door
 def cancel_run(run_id: str, actor: str) -> int:
     """End a run for good after the batch in flight; return the rows that went until then."""
     return control.cancel(current(), run_id, actor=actor)
 
 
+@door
 def place_hold(
     *,
-    matter: str,
+    matter: Long,
     owner: str,
     review_by: dt.date,
     datasource: str = "default",
@@ -516,24 +542,28 @@ def place_hold(
     )
 
 
+@door
 def list_holds(*, everything: bool = False) -> list[dict[str, Any]]:
     """Return the holds and stops that are not over, or all of them."""
     return holds.listed(current(), everything=everything)
 
 
+@door
 def release_hold(hold_id: str, actor: str) -> None:
     """Release a legal hold; runs that waited for it go on."""
     holds.release(current(), hold_id, actor=actor)
 
 
+@door
 def stop_operations(
-    reason: str, actor: str, *, datasource: str | None = None, everywhere: bool = False
+    reason: Long, actor: str, *, datasource: str | None = None, everywhere: bool = False
 ) -> list[stops.Switched]:
     """Stop everything that changes rows in one data source, or everywhere, from the next batch on."""
     system = current()
     return stops.stop(system, _sources(datasource, everywhere=everywhere), reason=reason, actor=actor)
 
 
+@door
 def start_operations(
     actor: str, *, datasource: str | None = None, everywhere: bool = False
 ) -> list[stops.Switched]:
@@ -558,10 +588,3 @@ def tenant_isolation_check(requesting_tenant: Any, resource_tenant: Any) -> None
 
     """
     check_isolation(current(), requesting_tenant, resource_tenant)
-
-
-def _refuse_unless_bool(dry_run: object) -> None:
-    # `dry_run="no"` must not delete, and `dry_run=0` must not be a guess.
-    if not isinstance(dry_run, bool):
-        message = "dry_run must be True or False"
-        raise UsageError(message)

@@ -191,11 +191,15 @@ def translated(label: str) -> Iterator[None]:
     """Turn a database error into Aegis's own, without the data that its text quotes."""
     try:
         yield
-    except sa.exc.DBAPIError as error:
+    except sa.exc.StatementError as error:
         raise _translate(error, label) from None
 
 
-def _translate(error: sa.exc.DBAPIError, label: str) -> AegisError:
+def _translate(error: sa.exc.StatementError, label: str) -> AegisError:
+    if not isinstance(error, sa.exc.DBAPIError):
+        # It never came to the database; SQLAlchemy's own text quotes the value.
+        found = type(error.orig).__name__
+        return OperationFailed(f"{label}: a value is not of its column's type ({found}); nothing was done")
     fault = dialects.fault_of(error)
     kind, cure = _CURES.get(fault, (OperationFailed, ""))
     return kind(f"{label}: {dialects.describe(error)}{cure and '; '}{cure}")

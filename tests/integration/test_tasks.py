@@ -133,10 +133,12 @@ def test_enforce_is_a_dry_run_unless_told_otherwise(site: Site) -> None:
 
 
 def test_a_policy_registered_by_task_is_pending_and_does_nothing(site: Site) -> None:
-    """Registering through the queue approves nothing."""
-    site.send("aegis.retention.register", name="by_task", table="things", retention_days=30)
+    """Registering through the queue approves nothing; a day comes as JSON writes it."""
+    wanted = {"name": "by_task", "table": "things", "retention_days": 30, "review_by": "2031-01-31"}
+    site.send("aegis.retention.register", **wanted)
     pending = "SELECT state FROM data_retention_policies WHERE name = 'by_task'"
     wait_until(lambda: site.ask(pending), "the policy")
+    assert site.ask("SELECT review_by FROM data_retention_policies") == "2031-01-31"
     site.send("aegis.retention.enforce", dry_run=False, request_id="one")
     wait_until(lambda: "'accepted'" in site.log.read_text(), "the task has ended")
     assert (site.ask(pending), _things(site)) == ("pending", 60)

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from aegis.db.engines import writing
+from aegis.db.tables import Hold
 from aegis.errors import (
     AegisError,
     InvalidCondition,
     InvalidPolicy,
     NotPrepared,
+    OperationFailed,
     Refused,
     SettingsError,
     UnknownName,
@@ -30,8 +33,8 @@ from tests.worlds import CANARY, DAY, EACH_DATABASE, World, on
 #: What is wrong → (arguments beside name and table, error, words of its message).
 WRONG: dict[str, tuple[dict[str, Any], type[AegisError], str]] = {
     "unknown table": ({"table": "no_such"}, UnknownName, "safety_events"),
-    "table of no text": ({"table": 7}, UnknownName, "text"),
-    "empty table": ({"table": " "}, UnknownName, "text"),
+    "table of no text": ({"table": 7}, UsageError, "table must be text"),
+    "empty table": ({"table": " "}, UsageError, "table must be text"),
     "table that is SQL": ({"table": "safety_events; DROP TABLE safety_events"}, UnknownName, "no table"),
     "unknown clock": ({"timestamp_column": "no_such"}, UnknownName, "created_at"),
     "clock that is SQL": ({"timestamp_column": "created_at < now() --"}, UnknownName, "created_at"),
@@ -53,7 +56,8 @@ WRONG: dict[str, tuple[dict[str, Any], type[AegisError], str]] = {
     "days none": ({"retention_days": None}, InvalidPolicy, "1 to 36500"),
     "days too many": ({"retention_days": 36_501}, InvalidPolicy, "1 to 36500"),
     "action": ({"action": "shred"}, InvalidPolicy, "delete"),
-    "action of no text": ({"action": None}, InvalidPolicy, "delete"),
+    "action of no text": ({"action": None}, UsageError, "action must be text"),
+    "several actions": ({"action": ["delete"]}, UsageError, "action must be text"),
     "subquery": ({"filter_sql": "id IN (SELECT id FROM safety_events)"}, InvalidCondition, "refused"),
     "exists": ({"filter_sql": "EXISTS (SELECT 1)"}, InvalidCondition, "refused"),
     "second statement": ({"filter_sql": "1=1; DROP TABLE safety_events"}, InvalidCondition, "refused"),
@@ -61,15 +65,24 @@ WRONG: dict[str, tuple[dict[str, Any], type[AegisError], str]] = {
     "sleeping": ({"filter_sql": "pg_sleep(10) IS NULL"}, InvalidCondition, "refused"),
     "comment": ({"filter_sql": "kind = 'low' -- AND id = 1"}, InvalidCondition, "refused"),
     "unknown column in the condition": ({"filter_sql": "nope = 1"}, UnknownName, "nope"),
-    "empty condition": ({"filter_sql": ""}, InvalidCondition, "refused"),
+    "empty condition": ({"filter_sql": ""}, UsageError, "filter_sql must be text"),
+    "blank condition": ({"filter_sql": "()"}, InvalidCondition, "refused"),
     "zone": ({"zone": "Mars/Olympus"}, InvalidPolicy, "Mars/Olympus"),
     "unit of no number": ({"timestamp_unit": "s"}, InvalidPolicy, "timestamp_unit"),
     "data source": ({"datasource": "elsewhere"}, UnknownName, "elsewhere"),
     "cron": ({"cron": "every day"}, InvalidPolicy, "cron"),
     "cron zone": ({"cron_zone": "Mars/Olympus"}, InvalidPolicy, "Mars/Olympus"),
-    "name empty": ({"name": ""}, InvalidPolicy, "name"),
+    "clock of no text": ({"timestamp_column": None}, UsageError, "timestamp_column must be text"),
+    "tenant column of no text": ({"tenant_column": 5}, UsageError, "tenant_column must be text"),
+    "purpose of no text": ({"purpose": 5}, UsageError, "purpose must be text"),
+    "categories that are one text": ({"categories": "abc"}, UsageError, "categories must be a list"),
+    "masks that are a list": ({"masks": ["note"]}, UsageError, "masks must be a mapping"),
+    "no actor": ({"actor": None}, UsageError, "actor must be text"),
+    "actor of no text": ({"actor": 5}, UsageError, "actor must be text"),
+    "a day that is none": ({"review_by": "soon"}, UsageError, "review_by must be a date"),
+    "name empty": ({"name": ""}, UsageError, "name"),
     "name with blanks": ({"name": "a b"}, InvalidPolicy, "name"),
-    "name of no text": ({"name": None}, InvalidPolicy, "name"),
+    "name of no text": ({"name": None}, UsageError, "name"),
 }
 
 
@@ -112,6 +125,17 @@ def test_a_number_that_counts_nothing(prepared: World) -> None:
     assert prepared.everything() == before
 
 
+@on("postgresql-one")
+def test_a_value_that_a_door_let_through(prepared: World) -> None:
+    """What SQLAlchemy cannot bind is an error of Aegis's own, and does not quote the value."""
+    with (
+        pytest.raises(OperationFailed, match="not of its column's type") as caught,
+        writing(prepared.system.databases.control, "control database") as connection,
+    ):
+        connection.execute(sa.update(Hold).values(placed_at=CANARY))
+    assert CANARY not in str(caught.value)
+
+
 @on("mariadb-one")
 def test_a_table_without_transactions(prepared: World) -> None:
     """MyISAM cannot roll back, so its rows cannot be accounted for."""
@@ -147,6 +171,19 @@ CALLS: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "dry_run",
     ),
     "approve nothing": (lambda: privacy.approve_retention_policy("nope", "me"), UnknownName, "nope"),
+    "approve by nobody": (lambda: privacy.approve_retention_policy("p", actor=""), UsageError, "actor"),
+    "approve by None": (lambda: privacy.approve_retention_policy("p", None), UsageError, "actor"),  # type: ignore[arg-type]
+    "approve None": (lambda: privacy.approve_retention_policy(None, "me"), UsageError, "name"),  # type: ignore[arg-type]
+    "enforce for nobody": (
+        lambda: privacy.enforce_retention_policies(dry_run=False, actor=None),  # type: ignore[arg-type]
+        UsageError,
+        "actor",
+    ),
+    "policies that are one text": (
+        lambda: privacy.enforce_retention_policies(dry_run=False, policies="p"),
+        UsageError,
+        "policies must be a list",
+    ),
     "disable nothing": (lambda: privacy.disable_retention_policy("nope", "me"), UnknownName, "nope"),
     "unknown run": (lambda: privacy.advance_run("nope"), UnknownName, "nope"),
     "events: limit": (lambda: get_audit_events(0), UsageError, "limit"),
@@ -157,6 +194,19 @@ CALLS: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         lambda: record_audit("x", "me", "policy", "p", {"a": "b" * 40_000}),
         UsageError,
         "32768",
+    ),
+    "record: a long action": (lambda: record_audit("x" * 190, "me", "policy", "p"), UsageError, "action"),
+    "record: a long name": (lambda: record_audit("x", "me", "policy", "p" * 191), UsageError, "target_id"),
+    "record: no target": (lambda: record_audit("x", "me", "user", None), UsageError, "target_id"),  # type: ignore[arg-type]
+    "record: a list": (
+        lambda: record_audit("x", "me", "policy", "p", ["x"]),  # type: ignore[arg-type]
+        UsageError,
+        "details",
+    ),
+    "record: a text": (
+        lambda: record_audit("x", "me", "policy", "p", "x"),  # type: ignore[arg-type]
+        UsageError,
+        "details",
     ),
     "record: not plain data": (
         lambda: record_audit("x", "me", "policy", "p", {"a": object()}),
