@@ -4,9 +4,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from api import privacy
 from tests.worlds import DAY, World, on
 
 POSTGRESQL = ("postgresql-one", "sqlite+postgresql")
