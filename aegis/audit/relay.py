@@ -2,13 +2,15 @@
 
 Two commits: first the log (control database), then the note in the journal. Killed between them,
 the next relay finds the rows in the log already and only repeats the note. Both sides count what
-was relayed, ever; a difference that does not pass says which side was restored from a backup.
+was relayed, ever; a difference that no relay at work explains says which side was restored from a
+backup. They are compared before a source is used and before a row is moved: a row that is written
+to a restored source would hide what it lacks.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import sqlalchemy as sa
 
@@ -18,9 +20,9 @@ from aegis.audit.recorder import Note, Recorder, store
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, writing
-from aegis.db.journal import Entry, Journal, SourceRow
+from aegis.db.journal import Entry, Journal, SourceRow, Waiting
 from aegis.db.tables import AuditLog, Ledger, RelayMark, Source
-from aegis.errors import NotPrepared, Refused, Tampered
+from aegis.errors import Refused, Tampered
 
 #: Journal rows in one pair of transactions.
 PORTION: Final = 500
@@ -47,13 +49,14 @@ class Relay:
         self._mac_key = mac_key
 
     def register(self, name: str) -> None:
-        """Note a source on its first use.
+        """Let a source be used; note it on its first use.
 
         Raises:
             Refused: it was restored, replaced or tampered with; nothing runs on it.
 
         """
-        _Transfer(name=name, databases=self._databases, mac_key=self._mac_key).register()
+        transfer = _Transfer(name=name, databases=self._databases, mac_key=self._mac_key)
+        self._log_is_behind(transfer)
 
     def registered(self) -> list[str]:
         """Return the configured sources that were ever used; the others have nothing to relay."""
@@ -70,12 +73,13 @@ class Relay:
 
         """
         transfer = _Transfer(name=name, databases=self._databases, mac_key=self._mac_key)
-        known, moved = transfer.register(), 0
+        moved = 0
+        if self._log_is_behind(transfer):
+            transfer.offer_again()
         try:
             while entries := transfer.waiting():
                 moved += transfer.to_log(entries)
                 transfer.note(entries)
-            transfer.compare(known)
         except Tampered as finding:
             transfer.stop("tampered", str(finding))
             raise
@@ -83,7 +87,16 @@ class Relay:
             self._alarm(transfer, finding)
         return Relayed(datasource=name, rows=moved)
 
-    def _alarm(self, transfer: "_Transfer", finding: "_Reverted") -> None:
+    def _log_is_behind(self, transfer: "_Transfer") -> bool:
+        """Return whether the log lacks what it had: refuse a source whose journal does."""
+        if transfer.register():
+            return False
+        try:
+            return transfer.compare()
+        except _Reverted as finding:
+            self._alarm(transfer, finding)
+
+    def _alarm(self, transfer: "_Transfer", finding: "_Reverted") -> NoReturn:
         missing = transfer.missing()
         named = ", ".join(f"{shard} batches {first} to {last}" for shard, (first, last) in missing.items())
         message = (
@@ -126,8 +139,8 @@ class _Transfer:
         self.journal = Journal(self.engine.dialect.name)
         self.label = f"data source {self.name}"
 
-    def register(self) -> int:
-        """Return how many rows the log has of this source; refuse one that is not the known one."""
+    def register(self) -> bool:
+        """Return whether both sides count alike; refuse a source that is not the known one."""
         with reading(self.engine, self.label) as connection:
             here = self.journal.source(connection)
         with writing(self.databases.control, _CONTROL) as connection:
@@ -140,7 +153,7 @@ class _Transfer:
                 f"{known.identity}): correct its URL, or give the new database a name of its own"
             )
             raise Refused(message)
-        return int(known.relayed)
+        return bool(here.relayed == known.relayed and here.incarnation >= known.incarnation)
 
     def _known(self, connection: sa.Connection, here: SourceRow) -> Any:
         new = {"name": self.name, "identity": here.identity, "incarnation": here.incarnation, "state": "ok"}
@@ -219,38 +232,49 @@ class _Transfer:
             counted = source.relayed + marked
             self.journal.put_source(connection, SourceRow(**vars(source) | {"relayed": counted}))
 
-    def compare(self, known_before: int) -> None:
-        """Compare both counts, now that nothing waits.
+    def compare(self) -> bool:
+        """Compare both counts; return whether the log lacks rows that it had.
 
-        The order of the reads matters while another relay works: the log's count was read before
-        the journal was found empty, and it is read again after the journal's own count.
+        The order of the reads matters while another relay works: the log's count is read, then the
+        journal with its own count in one view, then the log's count again. Every row of the first is
+        noted in that view, or waits there behind the log's mark.
+
+        Raises:
+            _Reverted: the journal lacks rows that the log has.
+
         """
+        known = self._known_now()
         with reading(self.engine, self.label) as connection:
-            own = self.journal.source(connection)
-        here = own.relayed
-        if here < known_before:
-            raise _Reverted(expected=known_before, found=here)
-        query = sa.select(Source.relayed, Source.incarnation).where(Source.name == self.name)
-        with reading(self.databases.control, _CONTROL) as connection:
-            known = connection.execute(query).one_or_none()
-        if known is None:
-            message = f"{self.label} is not registered any more"
-            raise NotPrepared(message)
+            own, waiting = self.journal.standing(connection)
         if own.incarnation < known.incarnation:
             raise _Reverted(expected=known.incarnation, found=own.incarnation)
-        if here > known.relayed:
-            self._offer_again()
+        here = own.relayed + self._logged_already(waiting)
+        if here < known.relayed:
+            raise _Reverted(expected=known.relayed, found=here)
+        return bool(own.relayed > self._known_now().relayed)
 
-    def _offer_again(self) -> None:
+    def _known_now(self) -> Any:
+        query = sa.select(Source.relayed, Source.incarnation).where(Source.name == self.name)
+        with reading(self.databases.control, _CONTROL) as connection:
+            return connection.execute(query).one()
+
+    def _logged_already(self, waiting: Sequence[Waiting]) -> int:
+        """Return how many rows wait for nothing but the note that the log has them."""
+        query = sa.select(RelayMark.run, RelayMark.shard, RelayMark.number)
+        runs = {part.run for part in waiting}
+        query = query.where(RelayMark.datasource == self.name, RelayMark.run.in_(runs))
+        with reading(self.databases.control, _CONTROL) as connection:
+            marks = {(row.run, row.shard): int(row.number) for row in connection.execute(query)}
+        behind = ((part, marks.get((part.run, part.shard), 0)) for part in waiting)
+        return sum(min(part.rows, max(0, mark - part.first + 1)) for part, mark in behind)
+
+    def offer_again(self) -> None:
         """Take back every note: the log was restored and lacks rows that it had."""
         with writing(self.engine, self.label) as connection:
             source = self.journal.source(connection, lock=True)
             reopened = self.journal.unmark(connection)
             counted = source.relayed - reopened
             self.journal.put_source(connection, SourceRow(**vars(source) | {"relayed": counted}))
-        while entries := self.waiting():
-            self.to_log(entries)
-            self.note(entries)
 
     def missing(self) -> dict[str, tuple[int, int]]:
         """Return what the log has and the journal lacks: `run/shard` → first and last number."""
@@ -269,9 +293,10 @@ class _Transfer:
     def stop(self, state: str, reason: str, *alarm: events.Event) -> None:
         """Take nothing more from this source until a person has looked."""
         with writing(self.databases.control, _CONTROL) as connection:
-            update = sa.update(Source).where(Source.name == self.name)
-            connection.execute(update.values(state=state, reason=reason))
-            store(connection, *alarm)
+            update = sa.update(Source).where(Source.name == self.name, Source.state == "ok")
+            # Of several that notice, one tells the log.
+            if connection.execute(update.values(state=state, reason=reason)).rowcount:
+                store(connection, *alarm)
 
 
 class _Reverted(Exception):

@@ -88,6 +88,17 @@ class Entry:
             raise Tampered(message)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """The rows of one shard that are not known to be relayed."""
+
+    run: str
+    shard: int
+    #: The lowest of their numbers.
+    first: int
+    rows: int
+
+
 class Journal:
     """The journal of one data source; every method works inside the caller's transaction."""
 
@@ -137,6 +148,24 @@ class Journal:
             message = "the journal has no row of the source itself; run `aegis migrate --datasource …`"
             raise NotPrepared(message)
         return SourceRow(**state)
+
+    def standing(self, connection: sa.Connection) -> tuple[SourceRow, list[Waiting]]:
+        """Read the source's own row and what waits beside it, in one statement and so in one view."""
+        table, rows = self.table, self.table.alias()
+        query = sa.select(
+            rows.c.run, rows.c.shard, sa.func.min(rows.c.number).label("first"), sa.func.count().label("rows")
+        ).where(rows.c.relayed_at.is_(None), rows.c.number > HEADER, rows.c.run != NIL)
+        waiting = query.group_by(rows.c.run, rows.c.shard).subquery()
+        both = sa.select(table.c.counts, *waiting.c).select_from(table.outerjoin(waiting, sa.true()))
+        found = connection.execute(both.where(self._own)).all()
+        if not found:
+            return self.source(connection), []
+        parts = [
+            Waiting(run=row.run, shard=row.shard, first=int(row.first), rows=int(row.rows))
+            for row in found
+            if row.run is not None
+        ]
+        return SourceRow(**found[0].counts), parts
 
     def put_source(self, connection: sa.Connection, source: SourceRow) -> None:
         """Write the source's own row."""
