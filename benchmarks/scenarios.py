@@ -19,6 +19,8 @@ from benchmarks.contenders import (
 
 _MASKS: Final = {"action": "anonymize", "masks": {"body": "null"}}
 _BY_TENANT: Final = {"tenant_column": "tenant", "tenant_days": TENANT_DAYS}
+#: A tenant that keeps its rows for longer, if there were one: no partition is past for everybody.
+_IN_BATCHES: Final = {"tenant_column": "tenant", "tenant_days": {"nobody": 3650}}
 _OTHERS: Final[tuple[Contender, ...]] = (RAW, Aegis(), Bare(), SENTRY, IN_LIMIT)
 _TWO: Final = Aegis(name="Aegis, two ranges", workers=2)
 
@@ -45,7 +47,15 @@ SCENARIOS: Final[Sequence[Scenario]] = (
         name="PostgreSQL, 51 tenants with days of their own",
         contenders=(RAW_TENANTS, Aegis(name="Aegis, one pass", policy=_BY_TENANT)),
     ),
-    Scenario(name="PostgreSQL, partitions", layout="partitioned", contenders=(RAW, Aegis())),
+    Scenario(
+        name="PostgreSQL, partitions",
+        layout="partitioned",
+        contenders=(
+            RAW,
+            Aegis(name="Aegis, whole partitions"),
+            Aegis(name="Aegis, in batches", policy=_IN_BATCHES),
+        ),
+    ),
     Scenario(name="PostgreSQL, anonymize", contenders=(RAW_UPDATE, Aegis(policy=_MASKS))),
     Scenario(
         name="PostgreSQL, archived first",

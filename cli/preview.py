@@ -70,6 +70,7 @@ def document(preview: Preview, tenant: str | None) -> dict[str, Any]:
         "other_tenants": preview.spread.other_tenants,
         "estimate": preview.estimate and estimated(preview.estimate),
         "technique": preview.walker,
+        "partitions": preview.partitions,
         "references": [{"from": item.label, "on_delete": item.on_delete} for item in layout.references],
         "along": preview.along,
         "unindexed": preview.unindexed,
@@ -86,6 +87,7 @@ def show(preview: Preview, tenant: str | None) -> None:
     more = [
         *estimate_facts(preview.estimate),
         ("technique", preview.walker),
+        ("partitions", preview.partitions),
         ("referred to by", ", ".join(references) or "no foreign key"),
         ("go along", _along(preview)),
         ("no index on", ", ".join(preview.unindexed) or None),

@@ -12,7 +12,6 @@ again before anything else is done for the run, and then the way begins anew.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -30,6 +29,7 @@ from aegis.errors import OperationFailed, Passing, Refused
 from aegis.operations.batches import Act, Change, Shard, Tell
 from aegis.operations.scopes import Scope
 from aegis.retention.attaching import INTENT, KEPT, NAP_SECONDS, put_back, tried, with_intent, without_intent
+from aegis.retention.bounds import wholly_past, why_in_batches
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.preview import COUNTING_MS
 from aegis.retention.target import Target
@@ -38,49 +38,8 @@ from aegis.retention.target import Target
 GRACE_SECONDS: Final = 5.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Whole:
-    """A partition that is wholly past, and why it goes in batches all the same, if it does."""
-
-    leaf: Leaf
-    why_not: str | None
-
-
 class _Stays(Exception):
     """A row of the partition has a reason to stay, or there are more than may go."""
-
-
-def why_in_batches(target: Target, policy: Any, tenant: Any) -> str | None:
-    """Return what keeps partitions of a table from being dropped whole; None: nothing that is known."""
-    if policy.action != "delete":
-        return "only a policy that deletes drops partitions"
-    if (policy.archive or {}).get("keep_days"):
-        return "their rows are archived first"
-    if tenant is not None:
-        return "the run is for one tenant"
-    if target.layout.references:
-        return f"{', '.join(item.table_label for item in target.layout.references)} refers to their rows"
-    return None
-
-
-def wholly_past(connection: sa.Connection, target: Target, cutoffs: Cutoffs) -> list[Whole]:
-    """Return the partitions whose bounds leave no room for a row that is not past everybody's time."""
-    found = partitions.leaves(connection, target.layout.table)
-    if not found:
-        return []
-    expired = target.clock.expired(target.clock_column, cutoffs.earliest)
-    stays = sa.or_(sa.not_(expired), target.clock_column.is_(None))
-    young = partitions.holding(connection, target.layout.table, stays)
-    return [
-        Whole(leaf=leaf, why_not=_why_not(leaf)) for leaf in found if (leaf.schema, leaf.name) not in young
-    ]
-
-
-def _why_not(leaf: Leaf) -> str | None:
-    if leaf.hindered or leaf.owned:
-        return leaf.hindered
-    parent = f"{leaf.parent_schema}.{leaf.parent_name}"
-    return f"Aegis's role does not own it and {parent}; `GRANT owner TO role` of their owner would do"
 
 
 class Partitions:

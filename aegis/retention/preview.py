@@ -17,7 +17,7 @@ from aegis.db.tables import DataRetentionPolicy
 from aegis.operations import holds
 from aegis.operations.holds import Scope
 from aegis.operations.system import System
-from aegis.retention import counting
+from aegis.retention import bounds, counting
 from aegis.retention.children import count_children, without_index
 from aegis.retention.counting import Exact, Sample
 from aegis.retention.cutoffs import Cutoffs, cutoffs_for
@@ -64,6 +64,8 @@ class Preview:
     #: Rows of the table.
     total: int
     walker: str
+    #: Which partitions would be dropped whole, and why others that are wholly past would not.
+    partitions: str | None = None
     spread: Spread = field(default_factory=Spread)
     #: None where nobody asked for it.
     estimate: Estimate | None = None
@@ -203,7 +205,11 @@ class _Look:
         last = self._stages[-1]
         goes = exact and last.action.name == "delete"
         along = count_children(connection, self._target, self._doomed_in(last)) if goes else {}
-        return {"along": along, "unindexed": without_index(connection, self._target)}
+        return {
+            "along": along,
+            "unindexed": without_index(connection, self._target),
+            "partitions": bounds.told(connection, self._target, self._policy, self._cutoffs, self._tenant),
+        }
 
     def _stays(self, rows: int, total: int) -> dict[str, int]:
         """Return the rows that stay, by reason; every row of the table goes or has one of them."""
