@@ -516,7 +516,7 @@ class TestVersions:
         privacy.approve_retention_policy("p", worlds.ACTOR)
         assert world.enforce()["rows"] == 6
 
-    @on("sqlite-one", "postgresql-one")
+    @on(*EACH_DATABASE)
     def test_a_change_stops_a_run_at_work(self, world: World) -> None:
         """A run of the version before is cancelled; its rows stay."""
         world.safety_events()
