@@ -77,7 +77,7 @@ class TestWindows:
         assert world.finish(run)["outcome"] == "done"
         assert world.ids() == []
 
-    @on("sqlite-one", "sqlite+postgresql")
+    @on("sqlite-one")
     def test_the_nights_in_which_the_clocks_move(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """The window begins at ten and ends at six by the clocks of its zone, whatever they do between."""
         world.safety_events()
