@@ -42,6 +42,8 @@ from aegis.retention.walkers import Walker
 LEAST_ROWS: Final = 1_000
 #: Sweeps for rows that arrived late or moved past the walker, before the run says what is left.
 SWEEPS: Final = 3
+#: So long at most a run goes on after its policy was replaced or disabled, and its batch.
+LOOK_SECONDS: Final = 1.0
 
 
 def advance(
@@ -141,6 +143,7 @@ class _Work:
         self._renew_at = 0.0
         #: Whether a batch of this slice stands in the journal.
         self._progress = False
+        self._look_at = 0.0
         #: Portions in a row that were left for the next sweep.
         self._passed_by = 0
         self._tally = Tally()
@@ -221,6 +224,9 @@ class _Work:
         while not last:
             if self._allowance.spent:
                 return self._through(shard, batches)
+            if self._policy_changed():
+                # The next slice finds out what became of it.
+                break
             last = time.monotonic() >= deadline or not self._allowance.fits(self._batch_seconds)
             if not self._one(shard, batches, last=last):
                 return self._through(shard, batches)
@@ -255,6 +261,13 @@ class _Work:
         self._allowance.worked(change.rows, spent)
         self._tally.worked_ms += round(1000 * spent)
         self._counted(change, spent)
+
+    def _policy_changed(self) -> bool:
+        """Whether somebody replaced or disabled the policy; looked up between batches, not before each."""
+        if time.monotonic() < self._look_at:
+            return False
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        return policies.by_id(self._system, self._policy.id).state != self._policy.state
 
     def _nothing_due(self, target: Target) -> bool:
         """Whether a walk would only pass rows that are masked already."""

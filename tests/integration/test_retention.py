@@ -15,10 +15,11 @@ from aegis.operations import claims
 from aegis.operations.batches import Shard
 from aegis.operations.states import State
 from aegis.retention import policies
+from aegis.retention import runs as retention_runs
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.portions import Portions
 from aegis.retention.runs import advance
-from aegis.retention.slices import Slice  # noqa: TC001 - lists are made of it
+from aegis.retention.slices import Slice
 from aegis.retention.walkers import choose
 from aegis.settings import SourceSettings
 from api import privacy
@@ -516,7 +517,7 @@ class TestVersions:
         privacy.approve_retention_policy("p", worlds.ACTOR)
         assert world.enforce()["rows"] == 6
 
-    @on("sqlite-one", "postgresql-one")
+    @on(*EACH_DATABASE)
     def test_a_change_stops_a_run_at_work(self, world: World) -> None:
         """A run of the version before is cancelled; its rows stay."""
         world.safety_events()
@@ -530,6 +531,26 @@ class TestVersions:
         report = privacy.advance_run(run)
         assert (report["outcome"], report["rows"]) == ("cancelled", 0)
         assert world.count("safety_events") == 60 - gone
+
+    @on(*EACH_DATABASE)
+    def test_a_change_stops_a_slice_at_work(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A worker in the middle of a slice looks at the policy between its batches, and stops."""
+        monkeypatch.setattr(retention_runs, "LOOK_SECONDS", 0.0)
+        world.safety_events()
+        world.events(range(60), 60)
+        world.policy()
+        world.batches_of(10)
+        run = world.start()
+        left: list[int] = []
+
+        def on_progress(_piece: Slice) -> None:
+            if not left:
+                left.append(world.count("safety_events"))
+                world.policy(retention_days=50, approve=False)
+
+        assert advance(world.system, run, 600, on_progress).outcome == "more"
+        assert [world.count("safety_events")] == left
+        assert privacy.advance_run(run)["outcome"] == "cancelled"
 
     @on("sqlite-one", "sqlite+postgresql", "mariadb-one")
     def test_disabled_is_over(self, world: World) -> None:
