@@ -7,6 +7,7 @@ to run twice. The settings below follow from that; those that look unusual say w
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ import redis
 from celery import Celery, signals
 from kombu import Exchange, Queue
 
+from aegis.doctor.broker import refuse_wrong_login
+from aegis.errors import SettingsError
 from aegis.operations import system
 from aegis.operations.table import ROUTES
 from aegis.settings import Settings, load_settings, masked
@@ -139,6 +142,25 @@ def _worker(settings: Settings) -> dict[str, Any]:
         "beat_scheduler": "schedules.scheduler:PolicyScheduler",
         "beat_schedule": entries(settings.operations.resend_seconds),
     }
+
+
+@signals.celeryd_init.connect
+def _worker_login(instance: Any, **_: Any) -> None:
+    _refuse_wrong_login(instance.app.settings)
+
+
+@signals.beat_init.connect
+def _beat_login(sender: Any, **_: Any) -> None:
+    _refuse_wrong_login(sender.app.settings)
+
+
+def _refuse_wrong_login(settings: Settings) -> None:
+    """End at once where Celery would try a wrong password for ever."""
+    try:
+        refuse_wrong_login(settings)
+    except SettingsError as error:
+        print(f"aegis: {error}", file=sys.stderr)  # noqa: T201 - a worker has no log yet
+        raise SystemExit(error.exit_code) from None
 
 
 @signals.worker_process_init.connect

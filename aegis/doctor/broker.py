@@ -7,6 +7,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from aegis.doctor.findings import Finding, Found, fault, note, ok, unknown
+from aegis.errors import SettingsError
 from aegis.settings import Settings, masked
 
 #: How long the broker may take to answer.
@@ -29,6 +30,32 @@ def check_broker(settings: Settings) -> Found:
     finally:
         client.close()
     yield from _check_info(shown, info)
+
+
+def refuse_wrong_login(settings: Settings) -> None:
+    """Refuse to go on with a broker that answers and does not let us in; one that is away is waited for.
+
+    Raises:
+        SettingsError: says what the doctor says of it.
+
+    """
+    shown = masked(settings.broker_url)
+    try:
+        client = _client(settings)
+    except (ValueError, OSError) as error:
+        message = f"broker {shown}: {error}; correct broker_url or broker_password_file"
+        raise SettingsError(message) from None
+    try:
+        client.ping()
+    except redis.AuthenticationError as error:
+        found = _refused(shown, error)
+        message = f"broker {found.text}; {found.cure}"
+        raise SettingsError(message) from None
+    except redis.RedisError:
+        # It is away, or least privilege forbids PING: the transport goes on trying.
+        return
+    finally:
+        client.close()
 
 
 def _client(settings: Settings) -> redis.Redis:

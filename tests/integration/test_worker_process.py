@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from aegis.embedded.redis import EmbeddedRedis
-from tests.workerkit import client, sender, wait_until, worker
+from tests.workerkit import DEADLINE, client, program, sender, wait_until, worker
 from worker.shutdown import GRACE_SECONDS
 
 
@@ -41,6 +41,18 @@ def test_sigterm_finishes_a_short_task_and_sends_a_long_one_back(
         assert not long.with_name("long.done").exists()
         assert redis.llen("retention") == 1
         assert redis.hlen("unacked") == 0
+
+
+@pytest.mark.parametrize("what", ["worker", "beat"])
+def test_a_wrong_password_ends_it_at_once(broker: EmbeddedRedis, tmp_path: Path, what: str) -> None:
+    """Worker and beat say which broker refuses the login and what to correct, and end with exit code 2."""
+    wrong = broker.url.replace(quote(broker.password), "hunter2")
+    with program(tmp_path / what, wrong, what, "--loglevel", "INFO") as running:
+        assert running.process.wait(DEADLINE) == 2
+        assert f"aegis: broker redis://:***@127.0.0.1:{broker.port}/0 refuses the login" in running.log
+        assert "AEGIS_BROKER_URL" in running.log
+        assert "hunter2" not in running.log
+        assert "Traceback" not in running.log
 
 
 def test_a_password_file_is_read_and_shown_nowhere(broker: EmbeddedRedis, tmp_path: Path) -> None:
