@@ -16,6 +16,7 @@ class Action(enum.StrEnum):
     RETENTION_RUN = "retention:run"
     RETENTION_MISSED = "retention:missed"
     RETENTION_REVERTED = "retention:reverted"
+    RETENTION_TAMPERED = "retention:tampered"
     RETENTION_RETURNED = "retention:returned"
     RETENTION_PAUSE = "retention:pause"
     RETENTION_RESUME = "retention:resume"
@@ -78,6 +79,7 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
         | {"batches", "incarnation"}
     ),
     Action.RETENTION_RESUME: frozenset({"datasource", "incarnation", "cancelled"}),
+    Action.RETENTION_TAMPERED: frozenset({"datasource", "reason"}),
     Action.RETENTION_PURGE: frozenset({"run", "table", "datasource", "rows", "how", "changed_at"}),
     Action.POLICY_REGISTER: frozenset(
         {"version", "digest", "datasource", "table", "days", "action", "state"}

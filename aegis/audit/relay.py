@@ -81,8 +81,7 @@ class Relay:
                 moved += transfer.to_log(entries)
                 transfer.note(entries)
         except Tampered as finding:
-            transfer.stop("tampered", str(finding))
-            raise
+            self._tampered(transfer, finding)
         except _Reverted as finding:
             self._alarm(transfer, finding)
         return Relayed(datasource=name, rows=moved)
@@ -95,6 +94,32 @@ class Relay:
             return transfer.compare()
         except _Reverted as finding:
             self._alarm(transfer, finding)
+
+    def recheck(self, name: str) -> None:
+        """Look again at what waits in a source that was tampered with.
+
+        Raises:
+            Tampered: it still does not fit.
+
+        """
+        _Transfer(name=name, databases=self._databases, mac_key=self._mac_key).waiting()
+
+    def _tampered(self, transfer: "_Transfer", finding: Tampered) -> NoReturn:
+        message = (
+            f"data source {transfer.name}: {finding}. Somebody changed Aegis's journal there: nothing more is "
+            "taken from it, and nothing runs on it. Find out who and what; bring the rows back as they were "
+            f"from a backup, then `aegis retention resume --datasource {transfer.name}`"
+        )
+        note = Note(
+            action=Action.RETENTION_TAMPERED,
+            actor="system",
+            target_type="source",
+            target_id=transfer.name,
+            outcome="failure",
+            details={"datasource": transfer.name, "reason": str(finding)},
+        )
+        transfer.stop("tampered", message, self._recorder.prepare(note))
+        raise Tampered(message) from None
 
     def _alarm(self, transfer: "_Transfer", finding: "_Reverted") -> NoReturn:
         missing = transfer.missing()

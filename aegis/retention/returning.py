@@ -32,6 +32,8 @@ from aegis.retention import outcomes, policies
 
 #: Before the name of an action in the ledger: rows to which it was done, and that came back as they were.
 REVERTED: Final = "reverted_"
+#: The state of a source whose journal somebody changed.
+TAMPERED: Final = "tampered"
 _CONTROL: Final = "control database"
 
 
@@ -133,13 +135,18 @@ class _Sides:
 def resume(system: System, datasource: str, *, actor: str) -> Resumed:
     """Let a source go on that was restored, or whose older replica was promoted; safe to repeat.
 
+    One whose journal was tampered with goes on when it is again as it was written.
+
     Raises:
-        Refused: it is in order, was tampered with, or is another database.
+        Refused: it is in order, or is another database.
+        Tampered: its journal was changed, and is not as it was again.
         Busy: something changed meanwhile; to be repeated.
 
     """
     name = system.settings.source_name(datasource)
     known = _refuse_unless_reverted(system, name)
+    if known.state == TAMPERED:
+        return _mended(system, name, known.incarnation, actor)
     holds.bring_in_line(system, name)
     started = _started(system, name)
     _shut_out(system, name, started)
@@ -162,16 +169,32 @@ def resume(system: System, datasource: str, *, actor: str) -> Resumed:
     )
 
 
+def _mended(system: System, name: str, incarnation: int, actor: str) -> Resumed:
+    """Let a source go on whose journal is again as it was written.
+
+    Raises:
+        Tampered: it is not.
+
+    """
+    system.relay.recheck(name)
+    details = {"datasource": name, "incarnation": incarnation, "cancelled": 0}
+    note = Note(
+        action=Action.RETENTION_RESUME, actor=actor, target_type="source", target_id=name, details=details
+    )
+    event = system.recorder.prepare(note)
+    with writing(system.databases.control, _CONTROL) as connection:
+        mine = (Source.name == name) & (Source.state == TAMPERED)
+        if connection.execute(sa.update(Source).where(mine).values(state="ok", reason=None)).rowcount:
+            store(connection, event)
+    system.relay.relay(name)
+    return Resumed(datasource=name, incarnation=incarnation, returned={}, cancelled=[])
+
+
 def _refuse_unless_reverted(system: System, name: str) -> Any:
     with reading(system.databases.control, _CONTROL) as connection:
         known = connection.execute(sa.select(table_of(Source)).where(Source.name == name)).one_or_none()
     if known is None or known.state == "ok":
         message = f"data source {name} is in order, there is nothing to resume"
-        raise Refused(message)
-    if known.state != "reverted":
-        message = (
-            f"data source {name} is {known.state}: {known.reason}. That is no restore, and is not resumed"
-        )
         raise Refused(message)
     identity = system.source_row(name).identity
     if known.identity != identity:

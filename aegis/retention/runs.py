@@ -207,8 +207,8 @@ class _Work:
         )
         if not self._full_speed:
             self._throttle = throttle_for(self._system, self._policy.datasource, target.layout.table)
-        seconds = self._drop_partitions(shard, batches, seconds)
-        if seconds <= 0:
+        spent = self._drop_partitions(shard, batches, seconds)
+        if spent and spent >= seconds:
             return claims.settle(self._system, self._claim, State.RUNNING)
         if span:
             batches.begin = span.begin
@@ -220,7 +220,11 @@ class _Work:
         elif begin_at is None and self._cut_up(shard, walker, cutoffs):
             return None
         # From here on: a slow count must not eat the time that is there for batches.
-        deadline, last = time.monotonic() + seconds, False
+        return self._walk(shard, batches, time.monotonic() + seconds - spent)
+
+    def _walk(self, shard: Shard, batches: Portions, deadline: float) -> None:
+        """Do batches until the deadline, at least one, or until the table is through."""
+        last = False
         while not last:
             if self._allowance.spent:
                 return self._through(shard, batches)
@@ -234,10 +238,11 @@ class _Work:
         return None
 
     def _drop_partitions(self, shard: Shard, batches: Portions, seconds: float) -> float:
-        """Drop the partitions that are wholly past; return the seconds that are left for batches."""
+        """Drop the partitions that are wholly past; return the seconds that this took, 0 for none."""
         if self._claim.range_row or self._landing.limited:
-            return seconds
-        until = time.monotonic() + seconds
+            return 0.0
+        start, dropped = time.monotonic(), False
+        until = start + seconds
         whole = Partitions(
             self._policy,
             self._claim.run,
@@ -253,9 +258,10 @@ class _Work:
             claims.extend(self._system, self._claim, 4 * COUNTING_MS / 1000)
             change = whole.drop(leaf, self._allowance.rows)
             if change is not None:
+                dropped = True
                 self._worked(change, time.monotonic() - began)
                 self._rest(time.monotonic() - began)
-        return until - time.monotonic()
+        return time.monotonic() - start if dropped else 0.0
 
     def _worked(self, change: Change, spent: float) -> None:
         self._allowance.worked(change.rows, spent)
