@@ -16,7 +16,7 @@ from aegis.operations import claims, runs
 from aegis.operations.claims import Claim
 from aegis.operations.states import CLAIMABLE, STUCK, State, Wait
 from aegis.operations.system import System
-from aegis.retention import outcomes, policies
+from aegis.retention import archiving, outcomes, policies
 
 _ANYHOW: Final = frozenset(CLAIMABLE | STUCK)
 
@@ -50,6 +50,8 @@ def cancel(system: System, run_id: str, *, actor: str) -> int:
     claimed = claims.seize(system, run_id, _ANYHOW, reason=reason, event=system.recorder.prepare(note))
     _fence(system, claimed, "cancelled")
     run = runs.fetch(system, run_id)
+    policy = policies.by_id(system, run["policy_id"])
+    archiving.complete_if_possible(system, run, policy)
     rows, along = runs.rows_gone(system, run), runs.along(system, run)
     report = {
         "rows": rows,
@@ -61,7 +63,7 @@ def cancel(system: System, run_id: str, *, actor: str) -> int:
         system,
         run,
         State.CANCELLED,
-        digest=policies.by_id(system, run["policy_id"]).digest,
+        digest=policy.digest,
         cutoff=run["cutoff"],
         report=report,
     )
