@@ -92,7 +92,8 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
         delete_after_days: an anonymized row is deleted when it is so many days older.
         tenant_days: tenant → days, in place of `retention_days`.
         guards: what stops a run before its first row: `max_rows`, `max_share`, `usual_times`.
-        archive: `keep_days`: rows are written to files first; `backup_hours`: a backup must be that young.
+        archive: `keep_days`: rows are written to files first; `backup_hours`: a backup must be that young;
+            `{}`: files, kept 14 days.
         cascades: tables whose rows may go with their parents'.
         after: policies that have to be through with their tables before this one.
         cron: when it runs, five fields; `cron_zone` says in which zone.

@@ -106,7 +106,14 @@ for _command in (policy_files.apply, policy_files.export, policy_files.schema):
     metavar="T",
     help="A table whose rows may go along; again for more.",
 )
-@click.option("--archive-days", type=int, metavar="N", help="Write rows to files first, kept N days.")
+@click.option(
+    "--archive-days",
+    type=int,
+    is_flag=False,
+    flag_value=14,
+    metavar="[N]",
+    help="Write rows to files first, kept N days; without N 14.",
+)
 @click.option(
     "--backup-hours", type=int, metavar="N", help="Require an attested backup younger than N hours."
 )

@@ -17,6 +17,7 @@ from aegis.operations.scopes import STOP, Scope
 from aegis.operations.states import Wait, Waits
 from aegis.operations.system import System
 
+_STOPPED: Final = "everything in this data source is stopped; `aegis start` lets it go on"
 #: After so long somebody should say whether it is still meant.
 REVIEW: Final = dt.timedelta(days=1)
 
@@ -88,7 +89,18 @@ def wait_if_stopped(scopes: Sequence[Scope]) -> None:
 
     """
     if any(scope.stops for scope in scopes):
-        raise Waits(Wait.HOLD, "everything in this data source is stopped; `aegis start` lets it go on")
+        raise Waits(Wait.HOLD, _STOPPED)
+
+
+def refuse_if_among(scopes: Sequence[Scope]) -> None:
+    """Refuse what a person asked for while a stop is among the holds that its transaction read.
+
+    Raises:
+        Refused: there is one.
+
+    """
+    if any(scope.stops for scope in scopes):
+        raise Refused(_STOPPED)
 
 
 def _switched(name: str, act: Callable[[str], None]) -> Switched:

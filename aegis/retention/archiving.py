@@ -18,6 +18,8 @@ from aegis.retention import backups
 from aegis.retention.changes import Changed, RowAction
 from aegis.retention.target import Target
 
+#: How long an archive is kept when its policy does not say.
+KEEP_DAYS: Final = 14
 #: What `archive` may say, with the most that it may ask for.
 _LARGEST: Final[Mapping[str, int]] = {"keep_days": 3_650, "backup_hours": 8_784}
 
@@ -65,6 +67,11 @@ class Archived:
         return replace(changed, about={**changed.about, **about})
 
 
+def spelled(archive: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return `archive` in its one spelling: `{}` keeps archives for the days that are usual."""
+    return {"keep_days": KEEP_DAYS} if isinstance(archive, Mapping) and not archive else archive
+
+
 def check_archive(policy: Archivable) -> None:
     """Refuse an `archive` that cannot be meant.
 
@@ -75,7 +82,7 @@ def check_archive(policy: Archivable) -> None:
     given = policy.archive
     if given is None:
         return
-    if not isinstance(given, Mapping) or not given or set(given) - set(_LARGEST):
+    if not isinstance(given, Mapping) or set(given) - set(_LARGEST):
         message = f"policy {policy.name}: archive says keep_days, backup_hours or both, and nothing else"
         raise InvalidPolicy(message)
     for name, number in given.items():

@@ -16,7 +16,7 @@ from aegis.operations import claims, runs
 from aegis.operations.claims import Claim
 from aegis.operations.states import CLAIMABLE, STUCK, State, Wait
 from aegis.operations.system import System
-from aegis.retention import outcomes, policies
+from aegis.retention import archiving, outcomes, policies
 from aegis.retention.attaching import attach_again
 
 _ANYHOW: Final = frozenset(CLAIMABLE | STUCK)
@@ -54,6 +54,8 @@ def cancel(system: System, run_id: str, *, actor: str) -> int:
     _fence(system, claimed, "cancelled")
     attach_again(system, claimed.run, epoch=claimed.epoch)
     run = runs.fetch(system, run_id)
+    policy = policies.by_id(system, run["policy_id"])
+    archiving.complete_if_possible(system, run, policy)
     rows, along = runs.rows_gone(system, run), runs.along(system, run)
     report = {
         "rows": rows,
@@ -65,7 +67,7 @@ def cancel(system: System, run_id: str, *, actor: str) -> int:
         system,
         run,
         State.CANCELLED,
-        digest=policies.by_id(system, run["policy_id"]).digest,
+        digest=policy.digest,
         cutoff=run["cutoff"],
         report=report,
     )

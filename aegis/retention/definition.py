@@ -15,9 +15,8 @@ import sqlalchemy as sa
 from aegis.audit.events import canonical
 from aegis.datamap.periods import LONGEST_DAYS, parse_period
 from aegis.errors import InvalidPolicy
-from aegis.retention import anonymizing
+from aegis.retention import anonymizing, archiving
 from aegis.retention import guards as guarding
-from aegis.retention.archiving import check_archive
 from aegis.retention.branches import Branch, check_cascades, every
 from aegis.retention.budgets import check_budget
 from aegis.retention.cron import check_cron
@@ -86,8 +85,9 @@ class Definition:
     review_by: dt.date | None = None
 
     def __post_init__(self) -> None:
-        """Derive the days from the period, unless both were given; give guards their one spelling."""
+        """Derive the days from the period, unless both were given; spell guards and archive in one way."""
         object.__setattr__(self, "guards", guarding.spelled(self.guards))
+        object.__setattr__(self, "archive", archiving.spelled(self.archive))
         if self.period is not None and self.retention_days == Definition.retention_days:
             object.__setattr__(self, "retention_days", parse_period(self.period).fewest_days)
 
@@ -127,7 +127,7 @@ class Definition:
             raise InvalidPolicy(message)
         anonymizing.check(self)
         check_cascades(self)
-        check_archive(self)
+        archiving.check_archive(self)
         check_cron(self.cron, self.cron_zone)
         check_windows(self.name, self.windows or (), self.cron_zone)
         check_budget(self.name, self.budget)

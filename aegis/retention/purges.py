@@ -15,6 +15,7 @@ from aegis.db.engines import reading, writing
 from aegis.db.tables import Purge
 from aegis.db.upkeep import checkpoint, vacuum
 from aegis.errors import AegisError, Refused, UnknownName
+from aegis.operations import stops
 from aegis.operations.system import System
 from aegis.retention.purging import Verdict, baseline, judge, remains
 
@@ -112,10 +113,12 @@ def execute(system: System, run: str) -> Mapping[str, Any]:
     """Do what the database offers without a rewrite: VACUUM on PostgreSQL, a checkpoint on SQLite.
 
     Raises:
-        Refused: the server skipped the vacuum, or the database offers a rewrite only.
+        Refused: the server skipped the vacuum, the database offers a rewrite only, or everything in the
+            source is stopped.
 
     """
     purge = fetch(system, run)
+    stops.refuse_if_stopped(system, purge["datasource"])
     engine = system.databases.source(purge["datasource"])
     if purge["state"] == "done" or engine.dialect.name == dialects.SQLITE:
         return look(system, purge)

@@ -22,7 +22,7 @@ from aegis.db.rowlines import Shape, shape_of
 from aegis.db.staging import Stage, staged
 from aegis.db.tables import AuditLog, DataRetentionPolicy, Run
 from aegis.errors import Busy, Refused, Tampered, UnsafeTable
-from aegis.operations import archives, holds, runs, tombstones
+from aegis.operations import archives, holds, ranges, runs, stops, tombstones
 from aegis.operations.parts import Parts
 from aegis.operations.scopes import Scope
 from aegis.operations.system import System
@@ -63,8 +63,8 @@ def restore(system: System, archive: str, *, actor: str, execute: bool) -> Resto
 
     Raises:
         UnknownName: there is no such archive.
-        Refused: it has expired, the table changed, rows of the same key are there, or a policy would
-            take the rows again.
+        Refused: it has expired, the table changed, rows of the same key are there, a policy would take
+            the rows again, or everything in the source is stopped.
         Tampered: the manifest or a part is not what the log says was written.
 
     """
@@ -75,6 +75,7 @@ def restore(system: System, archive: str, *, actor: str, execute: bool) -> Resto
     _refuse_unlogged(system, manifest)
     takers = _takers(system, row)
     if execute:
+        stops.refuse_if_stopped(system, row["datasource"])
         _refuse_taken_again(row, takers)
         _refuse_busy(system, row)
     actor_ref = system.recorder.actor_ref(actor) if execute else ""
@@ -122,6 +123,8 @@ class _Restore:
         self._actor_ref = actor_ref
         self._policy = _policy_of(system, row)
         self._engine = system.databases.source(row["datasource"])
+        self._label = f"data source {row['datasource']}"
+        self._journal = Journal(self._engine.dialect.name)
         self.rows = 0
         self.missing = 0
         self.tombstones = 0
@@ -130,15 +133,31 @@ class _Restore:
     def do(self, *, execute: bool) -> None:
         """Do it in one transaction."""
         limits = self._system.settings.retention
+        if execute:
+            self._put_header()
         try:
-            with writing(self._engine, f"data source {self._archive['datasource']}") as connection:
+            with writing(self._engine, self._label) as connection:
                 dialects.begin_work(
                     connection, lock_ms=limits.lock_timeout_milliseconds, statement_ms=COUNTING_MS
                 )
+                if execute:
+                    self._refuse_stopped(connection)
                 self._bring_back(connection, execute=execute)
                 _undo_unless(execute)
         except _Undone:
             return
+
+    def _put_header(self) -> None:
+        """Make sure that the run which wrote the archive has a header, for a stop to wait for."""
+        run = runs.fetch(self._system, self._archive["run"])
+        with writing(self._engine, self._label) as connection:
+            self._journal.take_over(connection, run["id"], 0, run["epoch"])
+
+    def _refuse_stopped(self, connection: sa.Connection) -> None:
+        """Lock the header, then look for a stop: one that comes now waits for our end."""
+        self._journal.lock_header(connection, self._archive["run"], 0)
+        mac_key = self._system.worker_key.subkey("journal-mac")
+        stops.refuse_if_among(holds.read(connection, self._journal, mac_key))
 
     def _bring_back(self, connection: sa.Connection, *, execute: bool) -> None:
         table = read_layout(connection, self._archive["table_name"]).table
@@ -189,7 +208,7 @@ class _Restore:
 
     def _tell(self, connection: sa.Connection) -> None:
         """Write the journal's row with the event, so that the account has what came back."""
-        journal, restore_id = Journal(self._engine.dialect.name), events.uuid7()
+        restore_id = events.uuid7()
         event = self._event(restore_id)
         plain = Entry(
             run=restore_id,
@@ -202,7 +221,7 @@ class _Restore:
             sealed=event.sealed,
         )
         mac = plain.authenticated(self._system.worker_key.subkey("journal-mac"))
-        journal.append(connection, Entry(**vars(plain) | {"mac": mac}))
+        self._journal.append(connection, Entry(**vars(plain) | {"mac": mac}))
 
     def _event(self, restore_id: str) -> Event:
         details = {
@@ -307,10 +326,11 @@ def _refuse_taken_again(row: Mapping[str, Any], takers: list[str]) -> None:
 
 def _refuse_busy(system: System, row: Mapping[str, Any]) -> None:
     with reading(system.databases.control, _CONTROL) as connection:
+        moment = dialects.now(connection)
         working = sa.select(Run.policy).where(
             Run.datasource == row["datasource"],
             Run.table_name == row["table_name"],
-            Run.lease_until > dialects.now(connection),
+            sa.or_(Run.lease_until > moment, ranges.worked_on(moment)),
         )
         rival = connection.scalar(working.limit(1))
     if rival is not None:

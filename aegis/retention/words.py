@@ -38,7 +38,7 @@ _SAYS: Final[Mapping[str, str]] = {
     "tenant_column": "The column that tells tenants apart.",
     "tenant_days": "tenant: days, where a tenant's rows are kept for another time.",
     "guards": "What stops a run before its first row.",
-    "archive": "Rows are written to files first, or a backup must be young enough.",
+    "archive": "Rows are written to files first, or a backup must be young enough; {}: kept 14 days.",
     "cascades": "Tables whose rows may go with their parents'.",
     "after": "Policies that have to be through with their tables before this one.",
     "filter": "Only rows with this condition; no function calls.",

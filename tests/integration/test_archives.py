@@ -2,7 +2,10 @@
 
 import datetime as dt
 import json
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from aegis.db.engines import reading, writing
 from aegis.db.journal import Journal
 from aegis.db.tables import Archive
 from aegis.errors import (
+    Busy,
     Fenced,
     InvalidPolicy,
     NotPrepared,
@@ -24,7 +28,7 @@ from aegis.errors import (
     UnknownName,
     Unreachable,
 )
-from aegis.operations import archives, holds, manifests, runs
+from aegis.operations import archives, claims, holds, manifests, runs, stops, tombstones
 from aegis.operations.batches import Change, Shard
 from aegis.operations.scopes import Scope
 from aegis.operations.stores import FolderStore, open_store
@@ -38,6 +42,7 @@ from aegis.settings import ArchiveSettings, load_settings
 from api import archives as doors
 from api import audit, privacy
 from tests import nasty
+from tests.integration.test_races import wait_until, waits_for_a_lock
 from tests.integration.test_ranges import ROWS, filled, race
 from tests.worlds import ACTOR, CANARY, DAY, EACH_DATABASE, World, on
 
@@ -240,6 +245,15 @@ class TestKilled:
         assert world.count("safety_events") == 60
 
     @on(*EACH_DATABASE)
+    def test_a_run_that_a_person_cancels(self, world: World) -> None:
+        """What went until then is in a complete archive at once, and comes back without beat."""
+        run = started(world)
+        gone = privacy.advance_run(run, seconds=0)["rows"]
+        assert privacy.cancel_run(run, ACTOR) == gone
+        assert (state_of(world, run), archived_rows(world, run)) == ("complete", gone)
+        assert bring_back(world, run)["rows"] == gone
+
+    @on(*EACH_DATABASE)
     def test_nobody_is_left_to_complete_it(self, world: World) -> None:
         """Beat completes the archive of a run that ended without one."""
         run = started(world)
@@ -414,6 +428,67 @@ class TestRefused:
         with pytest.raises(Refused, match="restore them first"):
             doors.restore_archive(run, dry_run=False)
         assert world.count("visits") == 0
+
+    @on(*EACH_DATABASE)
+    def test_while_everything_is_stopped(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A stop refuses it, also one that comes when the restore has begun; a dry run is no change."""
+        run = archived(world)
+        privacy.disable_retention_policy("p", ACTOR)
+        privacy.stop_operations("the wrong archive", ACTOR)
+        with pytest.raises(Refused, match="is stopped"):
+            doors.restore_archive(run, dry_run=False)
+        with monkeypatch.context() as begun:
+            begun.setattr(stops, "refuse_if_stopped", lambda *_: None)
+            with pytest.raises(Refused, match="is stopped"):
+                doors.restore_archive(run, dry_run=False)
+        assert (doors.restore_archive(run)["rows"], world.count("safety_events")) == (130, 5)
+        privacy.start_operations(ACTOR)
+        assert bring_back(world, run)["rows"] == 130
+
+    @on("sqlite+postgresql", "mariadb-one")
+    def test_a_stop_waits_for_it(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A stop is in force only after the rows of a restore at work are there, or are not."""
+        run = archived(world)
+        privacy.disable_retention_policy("p", ACTOR)
+        loaded, told = threading.Event(), threading.Event()
+        apply = tombstones.apply
+
+        def pause(connection: sa.Connection, table: sa.Table) -> int:
+            loaded.set()
+            assert told.wait(30)
+            return apply(connection, table)
+
+        monkeypatch.setattr(tombstones, "apply", pause)
+        with ThreadPoolExecutor(2) as pool:
+            restore = pool.submit(doors.restore_archive, run, actor=ACTOR, dry_run=False)
+            assert loaded.wait(30)
+            stop = pool.submit(privacy.stop_operations, "now", ACTOR)
+            wait_until(partial(waits_for_a_lock, world))
+            assert not stop.done()
+            told.set()
+            (done,) = stop.result()
+            # It came back before the stop was in force.
+            assert (restore.result()["rows"], done.in_force) == (130, True)
+        world.came_back("safety_events", 130)
+
+    @on(*EACH_DATABASE)
+    def test_while_a_range_is_worked_on(self, world: World) -> None:
+        """A run that is cut into ranges is at work although its own row has no lease."""
+        run = archived(world)
+        privacy.disable_retention_policy("p", ACTOR)
+        world.policy("q")
+        world.events(range(600, 610), 60)
+        cut = world.start("q")
+        claimed = claims.claim(world.system, cut)
+        claims.cut(world.system, claimed, [{}])
+        part = claims.claim(world.system, cut)
+        assert part.range_row
+        privacy.disable_retention_policy("q", ACTOR)
+        with pytest.raises(Busy, match="policy q is working"):
+            doors.restore_archive(run, dry_run=False)
+        claims.finish_range(world.system, part, part.range_row)
+        assert doors.restore_archive(run, dry_run=False)["rows"] == 130
+        world.came_back("safety_events", 130)
 
     @on("sqlite-one")
     def test_an_archive_that_nobody_knows(self, world: World) -> None:
@@ -677,7 +752,6 @@ class TestBackups:
         {"archive": {"keep_days": "14"}},
         {"archive": {"keep_days": 4_000}},
         {"archive": {"backup_hours": 0.5}},
-        {"archive": {}},
         {"archive": {"keep_days": 14}, "cascades": ("t",)},
     ],
 )
@@ -685,6 +759,15 @@ def test_archives_that_cannot_be_meant(words: dict[str, Any]) -> None:
     """Unknown keys, numbers that are none, and rows that the archive would miss are refused."""
     with pytest.raises(InvalidPolicy, match="archive"):
         Definition(name="p", table="t", **words).check()
+
+
+def test_an_archive_that_names_no_days() -> None:
+    """It is kept for fourteen, and is the same policy as one that says so."""
+    said = Definition(name="p", table="t", archive={"keep_days": 14})
+    assert Definition(name="p", table="t", archive={}) == said
+    said.check()
+    with pytest.raises(InvalidPolicy, match="cascade"):
+        Definition(name="p", table="t", archive={}, cascades=("t",)).check()
 
 
 class Other:

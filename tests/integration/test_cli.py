@@ -153,7 +153,7 @@ def faults(said: Said, check: str) -> list[dict[str, Any]]:
 
 def test_archives_from_the_policy_to_the_restore(shell: Shell) -> None:
     """Without a backup nothing goes; then an archive is listed, tried, refused, and brought back once."""
-    assert shell(*ADD, "--archive-days", "14", "--backup-hours", "24").code == 0
+    assert shell(*ADD, "--archive-days", "--backup-hours", "24").code == 0
     assert shell(*APPROVE).code == 0
     blocked = shell(*EXECUTE)
     assert (blocked.code, shell.rows()) == (4, 5)

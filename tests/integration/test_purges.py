@@ -182,6 +182,16 @@ class TestOnMariaDB:
 class TestDeadline:
     """What beat looks after."""
 
+    @on("sqlite-one", "sqlite+postgresql")
+    def test_nothing_is_rewritten_while_everything_is_stopped(self, world: World) -> None:
+        """A person's purge is refused until the source is started again."""
+        run = run_of(world)
+        privacy.stop_operations("r", worlds.ACTOR)
+        with pytest.raises(Refused, match="is stopped"):
+            privacy.purge_run(run, execute=True)
+        privacy.start_operations(worlds.ACTOR)
+        assert privacy.purge_run(run, execute=True)["state"] == "done"
+
     @on(*EACH_DATABASE)
     def test_beat_looks_and_doctor_tells_what_is_late(self, world: World) -> None:
         """Past its day it is overdue, an alarm; SQLite's is done by the look itself."""
