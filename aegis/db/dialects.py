@@ -225,6 +225,12 @@ def begin_work(connection: sa.Connection, *, lock_ms: int, statement_ms: int, on
             connection.exec_driver_sql(f"SET max_statement_time = {statement_ms / 1000}")
 
 
+def see_every_row(connection: sa.Connection) -> None:
+    """Make it an error, until the transaction ends, that row security would hide a row; no limits are set."""
+    if connection.dialect.name == POSTGRESQL:
+        connection.execute(sa.select(sa.func.set_config("row_security", "off", sa.true())))
+
+
 def begin_snapshot(connection: sa.Connection) -> None:
     """Make the transaction that was just begun read one state of the database, and write nothing.
 

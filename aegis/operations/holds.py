@@ -322,10 +322,5 @@ def _refuse_unknown(system: System, scope: Scope, datasource: str) -> None:
         ):
             layout = read_layout(connection, scope.table)
             if scope.key is not None:
-                limits = system.settings.retention
-                dialects.begin_work(
-                    connection,
-                    lock_ms=limits.lock_timeout_milliseconds,
-                    statement_ms=limits.statement_timeout_milliseconds,
-                )
+                dialects.see_every_row(connection)
                 rowkeys.check(connection, layout, scope.key)

@@ -35,19 +35,23 @@ def _aged(
         world.born(table, len(rows))
 
 
-def _expect_deleted(world: World, label: str, table: str = "", *, id_: str = "id", **words: Any) -> None:
-    """Delete by a policy in batches of seven; exactly the expired rows go."""
+def _expect_deleted(
+    world: World, label: str, table: str = "", *, id_: str = "id", size: int = 7, **words: Any
+) -> None:
+    """Delete by a policy in batches of a few rows; exactly the expired rows go."""
     world.policy("p", label, **words)
-    world.batches_of(7)
+    world.batches_of(size)
     report = world.enforce()
     assert (report["applied"], report["rows"]) == (True, 40)
     assert world.all(f"SELECT {id_} FROM {table or label} ORDER BY 1") == list(range(40, 60))  # noqa: S608
 
 
-def _expect_masked(world: World, label: str, column: str, table: str = "", *, id_: str = "id") -> None:
-    """Anonymize by a policy in batches of seven; exactly the expired rows are masked."""
+def _expect_masked(
+    world: World, label: str, column: str, table: str = "", *, id_: str = "id", size: int = 7
+) -> None:
+    """Anonymize by a policy in batches of a few rows; exactly the expired rows are masked."""
     world.policy("p", label, action="anonymize", masks={column: "null"})
-    world.batches_of(7)
+    world.batches_of(size)
     report = world.enforce()
     world.masked[table or label] += 40
     assert (report["applied"], report["rows"]) == (True, 40)
@@ -124,10 +128,10 @@ def test_as_many_columns_as_the_database_allows(world: World, action: str) -> No
     values = ", ".join(f"{name} = (id % {2 + n % 7} = 0)" for n, name in enumerate(names))
     world.execute(f"UPDATE t SET {values}")  # noqa: S608
     if action == "anonymize":
-        _expect_masked(world, "t", "mail")
+        _expect_masked(world, "t", "mail", size=30)
         return
     before = world.content("t")
-    _expect_deleted(world, "t", archive={"keep_days": 14})
+    _expect_deleted(world, "t", size=30, archive={"keep_days": 14})
     (archive,) = archives.list_archives()
     privacy.disable_retention_policy("p", ACTOR)
     back = archives.restore_archive(archive["id"], actor=ACTOR, dry_run=False)

@@ -255,37 +255,3 @@ def test_a_deadlock_is_tried_again(world: World) -> None:
     assert found[0].outcome in {"done", "retry"} or victim
     assert world.finish(run)["outcome"] == "done"
     assert world.run_row(run)["rows"] == 40
-
-
-@on("sqlite-one")
-def test_another_writer_of_the_file_saves_a_row_from_its_mask(world: World) -> None:
-    """SQLite: a batch waits for the application's transaction and leaves the row that it refreshed."""
-    world.safety_events()
-    world.events(range(20), 60)
-    world.policy(action="anonymize", masks={"email": "surrogate"})
-    run = world.start()
-    with world.app.connect() as mine:
-        mine.exec_driver_sql("BEGIN IMMEDIATE")
-        words = {"now": world.value(dt.datetime.now(dt.UTC))}
-        mine.execute(sa.text("UPDATE safety_events SET created_at = :now WHERE id = 5"), words)
-        with at_work(world, run) as found:
-            mine.commit()
-    world.masked["safety_events"] += 19
-    assert (found[0].outcome, found[0].rows) == ("done", 19)
-    assert world.count("safety_events", f"email LIKE '{CANARY}%'") == 1
-
-
-@on("sqlite-one")
-def test_another_writer_of_the_file_is_waited_for(world: World) -> None:
-    """SQLite: a batch waits for the application's transaction and sees what it changed."""
-    world.safety_events()
-    world.events(range(20), 60)
-    world.policy()
-    run = world.start()
-    with world.app.connect() as mine:
-        mine.exec_driver_sql("BEGIN IMMEDIATE")
-        mine.execute(sa.text("DELETE FROM safety_events WHERE id = 5"))
-        with at_work(world, run) as found:
-            mine.commit()
-    world._removed["safety_events"] += 1  # noqa: SLF001 - in a transaction of its own
-    assert (found[0].outcome, found[0].rows) == ("done", 19)

@@ -3,15 +3,17 @@
 import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
 
-from aegis.errors import UsageError
+from aegis.errors import Unreachable, UsageError
 from aegis.operations import holds
 from aegis.operations.rowkeys import held_rows
 from aegis.operations.scopes import Scope
+from aegis.settings import SourceSettings
 from api import privacy
 from api.audit import relay_journals
 from tests.worlds import ACTOR, CANARY, DAY, EACH_DATABASE, World, on
@@ -238,3 +240,18 @@ def test_thousands_of_rows_are_held() -> None:
             held = sa.select(sa.func.count()).where(held_rows(table, keys)).select_from(table)
             assert connection.scalar(held) == 1_100
     made.dispose()
+
+
+@on("sqlite+sqlite", "sqlite+postgresql")
+def test_a_key_that_waits_for_its_source(world: World) -> None:
+    """Given while the source did not answer, it is opened again and obeyed before another row is changed."""
+    world.safety_events()
+    world.events(range(5), 60)
+    world.policy()
+    reachable = world.settings.datasources["app"]
+    world.configure(datasources={"app": SourceSettings(url="postgresql://aegis:x@127.0.0.1:1/nowhere")})
+    with pytest.raises(Unreachable, match="NOT yet in force"):
+        place({"id": 3}, table="safety_events")
+    world.configure(datasources={"app": replace(reachable)})
+    assert world.enforce()["rows"] == 4
+    assert world.ids() == [3]
