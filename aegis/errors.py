@@ -26,14 +26,16 @@ A message says what happened, with which names, and what to do. It never carries
 from a row: names of tables, columns and policies only.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class AegisError(Exception):
     """The root; `exit_code` is what the command line returns for it."""
 
     exit_code: ClassVar[int] = 4
+    #: What was done and committed before it, for whoever counts rows.
+    report: Mapping[str, Any] | None = None
 
 
 class UsageError(AegisError, ValueError):

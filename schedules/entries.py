@@ -4,8 +4,13 @@ from typing import Any, Final
 
 from aegis.operations.table import RECONCILE, RELAY, ROUTES
 
-#: Seconds between two relays; a message that waited longer is dropped for the next one.
+#: Seconds between two relays.
 RELAY_SECONDS: Final = 1.0
+#: A message that waited longer is dropped for a newer one. Beat writes the instant and the worker reads
+#: it, each by the clock of its own host, so it must be more than two hosts are ever apart: were it one
+#: relay's second, a worker whose clock is ahead would drop every relay. While no worker is there, one
+#: beat's messages of so many seconds wait: 30 relays and a few reconcilers, each a moment's work.
+STALE_SECONDS: Final = 30.0
 
 
 def entries(resend_seconds: float) -> dict[str, dict[str, Any]]:
@@ -22,5 +27,5 @@ def entries(resend_seconds: float) -> dict[str, dict[str, Any]]:
 
 
 def _every(task: str, seconds: float) -> dict[str, Any]:
-    # A message that nobody took until the next one comes is worth nothing: one waits at most.
-    return {"task": task, "schedule": seconds, "options": {"queue": ROUTES[task], "expires": seconds}}
+    options = {"queue": ROUTES[task], "expires": max(seconds, STALE_SECONDS)}
+    return {"task": task, "schedule": seconds, "options": options}

@@ -24,7 +24,7 @@ from celery import signals
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from aegis.errors import Conflict, Interrupted, Refused, UsageError
+from aegis.errors import AegisError, Conflict, Interrupted, Refused, UsageError
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _PREFIX = "aegis."
@@ -169,7 +169,13 @@ def _on_success(sender: Any, result: object, runtime: float | None = None, **_: 
 
 
 def _on_failure(sender: Any, exception: BaseException, **_: Any) -> None:
-    OPERATIONS.labels(operation_of(sender.name), outcome_of(exception)).inc()
+    operation, outcome = operation_of(sender.name), outcome_of(exception)
+    count_report({"operation": operation, **(_done_before(exception) or {}), "outcome": outcome})
+
+
+def _done_before(error: BaseException) -> Mapping[str, Any] | None:
+    """Return what a task had committed when it failed."""
+    return error.report if isinstance(error, AegisError) else None
 
 
 def _reports(report: object) -> Iterator[Mapping[str, Any]]:

@@ -112,6 +112,8 @@ def put_in_force(system: System, scope: Scope, datasource: str) -> None:
     body = scope.write(system.worker_key)
     with writing(engine, f"data source {datasource}: the {scope.kind} is NOT yet in force") as connection:
         journal = Journal(engine.dialect.name)
+        # One at a time: two that are placed at once must not take the same number.
+        journal.source(connection, lock=True)
         held = _hold_rows(journal)
         known = {
             json.loads(entry)["id"]
@@ -242,6 +244,8 @@ def _remove(system: System, hold_id: str, datasource: str) -> None:
     engine = system.databases.source(datasource)
     journal = Journal(engine.dialect.name)
     with writing(engine, f"data source {datasource}: what was held there stays held") as connection:
+        # Nor may the number of one that goes be given to another meanwhile.
+        journal.source(connection, lock=True)
         rows = connection.execute(
             sa.select(journal.table.c.number, journal.table.c.entry).where(_hold_rows(journal))
         )

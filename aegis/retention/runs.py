@@ -82,6 +82,10 @@ def advance(
         # Taken over by another worker, or by a person; nothing was changed since.
         taken = runs.fetch(system, run_id)
         piece.outcome, piece.reason = _where(taken, "fenced"), taken["reason"] or str(fenced)
+    except AegisError as error:
+        # The rows before it are gone all the same.
+        error.report = piece.report()
+        raise
     return piece
 
 

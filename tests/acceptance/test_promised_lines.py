@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import account, worlds
+
 ROOT = Path(__file__).parents[2]
 
 LINES = """
@@ -66,7 +68,7 @@ assert sum(e["details"]["rows"] for e in events if e["action"] == "retention:bat
 from aegis.operations.system import current
 current().close()
 app.close()
-print("all as promised")
+print(f"all as promised: {due} rows went")
 """
 
 
@@ -80,5 +82,10 @@ def test_the_promised_lines(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout.strip()) == (0, "all as promised"), done.stderr
+    said, _, told = done.stdout.strip().partition(": ")
+    assert (done.returncode, said) == (0, "all as promised"), done.stderr
+    database = worlds.engine(f"sqlite:///{tmp_path / '.aegis' / 'aegis.db'}")
+    gone = {"safety_events": int(told.split()[0])}
+    account.check(control=database, sources={"default": database}, home=tmp_path / ".aegis", gone=gone)
+    database.dispose()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".aegis"]

@@ -1,6 +1,7 @@
 """`aegis hold`, `aegis stop` and `aegis start`, as a person and a program use them."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,16 @@ HOLD = ("hold", "add", "--matter", "Doe v. Example", "--owner", "legal@example.c
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    """A folder with three rows past 90 days, two within them, and an approved policy."""
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """A folder with three rows past 90 days, two within them, and an approved policy; it must balance."""
     made = empty(tmp_path)
     made.make_table([400, 200, 100, 10, 1])
     made.configure()
     assert made("migrate", "--datasource", "app").code == 0
     assert made(*ADD, "--tenant-column", "tenant_id").code == 0
     assert made(*APPROVE).code == 0
-    return made
+    yield made
+    made.balance()
 
 
 def test_a_hold_from_its_beginning_to_its_end(shell: Shell) -> None:

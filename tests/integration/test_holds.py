@@ -1,8 +1,11 @@
 """Legal holds: what is held stays, from the moment that `place` returns."""
 
 import datetime as dt
+import functools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +21,7 @@ from aegis.retention.portions import Portions
 from aegis.retention.walkers import choose
 from aegis.settings import SourceSettings
 from api import privacy
+from tests.workerkit import wait_until
 from tests.worlds import ACTOR, DAY, EACH_DATABASE, World, on
 
 REVIEW = dt.date(2099, 1, 1)
@@ -129,6 +133,38 @@ def test_place_waits_for_the_batch_in_flight(world: World) -> None:
         connection.execute(sa.text("UPDATE aegis_runs SET lease_until = NULL"))
     assert world.finish(run)["outcome"] == "done"
     assert world.ids() == list(range(200, 205))
+
+
+#: How many sessions wait for a lock.
+WAITING = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+}
+
+
+@on("sqlite+postgresql", "sqlite+mariadb")
+def test_two_placed_at_once(world: World) -> None:
+    """Both wait for the batch in flight, one behind the other, and both are in force afterwards."""
+    two_tenants(world)
+    run = world.start()
+    privacy.advance_run(run, seconds=0)
+    words: dict[str, Any] = {
+        "datasource": world.datasource,
+        "matter": "m",
+        "owner": ACTOR,
+        "review_by": REVIEW,
+    }
+    places = [
+        functools.partial(holds.place, world.another(), Scope(tenant="beta"), **words) for _ in range(2)
+    ]
+    header = sa.text(f"SELECT epoch FROM {world.journal} WHERE run = :run AND number = 0 FOR UPDATE")  # noqa: S608
+    with ThreadPoolExecutor(2) as pool:
+        with world.app.begin() as batch:
+            batch.execute(header, {"run": run})
+            both = [pool.submit(one) for one in places]
+            wait_until(lambda: world.all(WAITING[world.dialect])[0] == 2, "both wait")
+        assert [state(world, one.result()) for one in both] == ["in_force", "in_force"]
 
 
 @on(*EACH_DATABASE)

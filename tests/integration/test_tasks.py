@@ -17,9 +17,12 @@ from aegis.operations.table import ROUTES, TABLE
 from aegis.settings import load_settings
 from api import audit, privacy
 from cli.stack import Stack
+from tests import account, worlds
 from tests.workerkit import ROOT, parse, wait_until
 
 CANARY = "canary-7f3a@example.com"
+#: Things that there are at first, each a day older than the one before.
+ROWS = 60
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -62,7 +65,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     config.write_text(
         f'home = "{tmp_path / "home"}"\n[operations]\nresend_seconds = 3.0\n'
         # A new policy would wait for a day.
-        "[retention]\nsoft_landing_hours = 0\n"
+        "[retention]\nsoft_landing_hours = 0\nfirst_batch_rows = 10\nlargest_batch_rows = 10\n"
         f"[worker]\nmetrics_port = {free_port()}\nbeat_metrics_port = {free_port()}\n",
         encoding="utf-8",
     )
@@ -77,15 +80,30 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             _fill(found)
             yield found
             sender.close()
+        balance(found)
     finally:
         aegis.close()
 
 
 def _fill(site: Site) -> None:
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-    rows = [{"at": f"{now - dt.timedelta(days=age + 0.5):%Y-%m-%d %H:%M:%S.%f}"} for age in range(60)]
+    rows = [{"at": f"{now - dt.timedelta(days=age + 0.5):%Y-%m-%d %H:%M:%S.%f}"} for age in range(ROWS)]
     with site.aegis.databases.control.begin() as connection:
         connection.execute(sa.text("INSERT INTO things (created_at, note) VALUES (:at, 'x')"), rows)
+
+
+def balance(site: Site) -> None:
+    """Assert that the account balances, once nothing is at work any more."""
+    audit.relay_journals()
+    database = worlds.engine(site.aegis.settings.control.url)
+    account.check(
+        control=database,
+        sources={"default": database},
+        home=site.aegis.settings.home,
+        gone={"things": ROWS - _things(site)},
+        canaries=[CANARY.encode()],
+    )
+    database.dispose()
 
 
 def _things(site: Site) -> int:
@@ -93,8 +111,8 @@ def _things(site: Site) -> int:
 
 
 def _balances(policy: str = "old_things") -> bool:
-    account = audit.account_of(policy)
-    return account.balances and account.journal > 0
+    told = audit.account_of(policy)
+    return told.balances and told.journal > 0
 
 
 def test_enforcing_by_task_deletes_once_however_often_it_is_delivered(site: Site) -> None:
@@ -112,6 +130,30 @@ def test_enforcing_by_task_deletes_once_however_often_it_is_delivered(site: Site
     wait_until(lambda: counted().get(wanted) == 30, "the worker's counter")
     ledger = "aegis_ledger_rows_total{action=delete,policy=old_things,table=things}"
     assert parse(site.stack.metrics("beat"))[ledger] == 30
+
+
+#: In the second batch somebody forges a legal hold, which the third one will not take for genuine.
+FORGERY = """CREATE TRIGGER forgery AFTER DELETE ON things WHEN (SELECT count(*) FROM things) = 45 BEGIN
+    INSERT INTO aegis_journal (run, shard, number, rows, counts, entry, mac)
+        VALUES ('00000000-0000-0000-0000-000000000000', 1, 1, 0, '{}', X'7B7D', X'00');
+    UPDATE aegis_journal SET holds_version = holds_version + 1 WHERE holds_version IS NOT NULL;
+END"""
+
+
+def test_the_rows_of_a_run_that_fails_are_counted(site: Site) -> None:
+    """What two batches committed is in the ledger and in the worker's counter, though the task failed."""
+    site.tell(FORGERY)
+    site.policy()
+    site.send("aegis.retention.enforce", dry_run=False, request_id="one")
+    wait_until(lambda: site.ask("SELECT state FROM aegis_runs") == "failed", "the run has failed")
+    assert _things(site) == 40
+    counted = {
+        "aegis_rows_deleted_total{policy=old_things,table=things}": 20,
+        "aegis_operations_total{operation=retention.run,outcome=failed}": 1,
+    }
+    wait_until(
+        lambda: counted.items() <= parse(site.stack.metrics("worker")).items(), "the worker's counters"
+    )
 
 
 def test_a_request_id_with_other_arguments_is_refused(site: Site) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aegis.errors import InvalidPolicy
 from aegis.retention.cron import check_cron
+from schedules.entries import entries
 from schedules.planning import MOST_COUNTED, Due, Schedule, next_instant, plan
 
 UTC = dt.UTC
@@ -271,3 +272,11 @@ def test_any_text_is_accepted_or_refused(cron: str) -> None:
         return
     start = dt.datetime(2024, 1, 1, tzinfo=UTC)
     assert next_instant(schedule(cron, "Europe/Berlin"), start) > start
+
+
+def test_a_routine_message_outlives_the_difference_of_two_clocks() -> None:
+    """The worker drops them by its own clock: only when that is half a minute ahead of beat's."""
+    found = entries(resend_seconds=30.0)
+    assert all(entry["options"]["expires"] >= 30 for entry in found.values())
+    # What waits while there is no worker, of one beat.
+    assert sum(entry["options"]["expires"] / entry["schedule"] for entry in found.values()) <= 40
