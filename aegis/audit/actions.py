@@ -63,7 +63,7 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.RETENTION_RUN: frozenset(
         _RUN
         | {"state", "batches", "expected", "arrived_late", "held", "null_clock", "origin", "scheduled_for"}
-        | {"kept", "left", "seconds", "throttled", "unmeasured", "skipped"}
+        | {"kept", "left", "seconds", "throttled", "unmeasured", "uncounted", "skipped"}
         | {"guard", "limit", "counted"}
     ),
     Action.RETENTION_MISSED: frozenset({"first", "last", "count", "reason"}),
