@@ -64,6 +64,7 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
         _RUN
         | {"state", "batches", "expected", "arrived_late", "held", "null_clock", "origin", "scheduled_for"}
         | {"kept", "left", "seconds", "throttled", "unmeasured", "uncounted", "skipped"}
+        | {"arriving_per_day", "leaving_per_day"}
         | {"guard", "limit", "counted"}
     ),
     Action.RETENTION_MISSED: frozenset({"first", "last", "count", "reason"}),

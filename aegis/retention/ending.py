@@ -20,6 +20,7 @@ from aegis.operations.system import System
 from aegis.retention import archiving, outcomes, policies, purges, watermarks
 from aegis.retention.allowance import Allowance
 from aegis.retention.counting import Counter
+from aegis.retention.forecast import forecast
 from aegis.retention.opening import count_patiently, patient
 from aegis.retention.portions import Portions
 from aegis.retention.preview import unclocked
@@ -122,7 +123,7 @@ def finish(
     kept = runs.fetch(system, claimed.id)
     report = dict(kept["report"] or {}) | tallies.reported(kept["tally"])
     report |= {"rows": total, "actions": actions, "along": along, "expected": piece.expected}
-    report |= allowance.told(left.due)
+    report |= allowance.told(left.due) | forecast(system, policy).rates()
     report |= {reason: left.counts.get(reason) for reason in ("held", "kept", "null_clock")}
     if not left.counts:
         report["uncounted"] = ", ".join(filter(None, [report.get("uncounted"), "left"]))

@@ -63,7 +63,7 @@ def test_they_are_found_by_the_index(world: World, clock: str) -> None:
     assert max(batch["rows"] for batch in batches) <= 7
 
 
-@on(*EACH_DATABASE)
+@on("sqlite-one", "mariadb-one")
 def test_many_that_stay_for_another_reason_are_no_way(world: World) -> None:
     """Where the index would pass many rows that the condition keeps, it is not taken."""
     words = filled(world, "instant")
