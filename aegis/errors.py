@@ -17,6 +17,7 @@
     ├── Interrupted                 exit 3   stopped, and will resume from its mark
     │   ├── Unreachable                      a database or the broker does not answer
     │   ├── Passing                          a lock, a deadlock or a time limit of the database
+    │   │   └── TooLong                      a statement took longer than its limit
     │   ├── Busy                             somebody else holds the lease or the lock
     │   └── Fenced                           another worker took this run over
     ├── Tampered                    exit 1   stored bytes are not what was written
@@ -113,6 +114,10 @@ class Unreachable(Interrupted):
 
 class Passing(Interrupted):
     """A lock, a deadlock or a statement's time limit; fewer rows or a later try can help."""
+
+
+class TooLong(Passing):
+    """A statement took longer than its limit and was ended; what it asked is not known."""
 
 
 class Busy(Interrupted):

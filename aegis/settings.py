@@ -54,6 +54,8 @@ class RetentionSettings:
     lock_timeout_milliseconds: int = 1_000
     #: How long one statement of a batch may take.
     statement_timeout_milliseconds: int = 15_000
+    #: How long a run may count before its first row, and again at its end; what takes longer is not counted.
+    count_seconds: float = 240.0
     #: Share of the batch's own time that is slept after it, outside every transaction.
     pause_share: float = 0.1
     #: Most of a table that one run may take, from 0 to 1, where its policy says nothing else.
@@ -379,6 +381,14 @@ def _check(settings: Settings) -> None:
         message = (
             f"retention.slice_seconds ({settings.retention.slice_seconds}) must be at most half of "
             f"worker.hard_time_limit_seconds ({worker.hard_time_limit_seconds})"
+        )
+        raise SettingsError(message)
+    counting = 2 * settings.retention.count_seconds + settings.retention.slice_seconds
+    if settings.retention.count_seconds <= 0 or counting > worker.hard_time_limit_seconds:
+        message = (
+            f"retention.count_seconds ({settings.retention.count_seconds:g}) must be above 0, and twice it "
+            f"with retention.slice_seconds ({settings.retention.slice_seconds:g}) at most "
+            f"worker.hard_time_limit_seconds ({worker.hard_time_limit_seconds}): one task may count twice"
         )
         raise SettingsError(message)
     if settings.retention.max_share is not None and not 0 < settings.retention.max_share <= 1:

@@ -19,14 +19,13 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from aegis.errors import Conflict, SettingsError
+from aegis.retention.forecast import Figures
 from worker import metrics
 
 log = logging.getLogger(__name__)
 
 #: One row of the ledger: policy, table, action, rows.
 LedgerRow = tuple[str, str, str, int]
-#: Policy, table, rows overdue, and when it was last through, in seconds since 1970.
-PolicyRow = tuple[str, str, int | None, float | None]
 
 
 class Endpoint(ThreadingHTTPServer):
@@ -161,7 +160,7 @@ class LedgerCollector(Collector):
 class PolicyCollector(Collector):
     """How far each policy is, from the numbers that its runs stored; a scrape counts nothing."""
 
-    def __init__(self, figures: Callable[[], list[PolicyRow]]) -> None:
+    def __init__(self, figures: Callable[[], list[Figures]]) -> None:
         """Take what reads the stored numbers."""
         self.figures = figures
 
@@ -177,27 +176,43 @@ class PolicyCollector(Collector):
             "When the policy was last through with its whole table.",
             labels=["policy"],
         )
-        for policy, table, rows, at in self.figures():
-            if rows is not None:
-                overdue.add_metric([policy, table], rows)
-            if at is not None:
-                success.add_metric([policy], at)
-        yield overdue
-        yield success
+        arriving = GaugeMetricFamily(
+            "aegis_policy_rows_arriving_per_day",
+            "Rows that become due in a day.",
+            labels=["policy"],
+        )
+        leaving = GaugeMetricFamily(
+            "aegis_policy_rows_leaving_per_day",
+            "Rows that the policy can let go in a day, at its pace and in its windows and budget.",
+            labels=["policy"],
+        )
+        staying = GaugeMetricFamily(
+            "aegis_policy_rows_staying",
+            "Rows past their time that stay for a reason, when the policy was last through.",
+            labels=["policy", "reason"],
+        )
+        stopped = GaugeMetricFamily(
+            "aegis_policy_runs_stopped",
+            "Runs that a guard has stopped and that wait for a person, through any door.",
+            labels=["policy", "guard"],
+        )
+        for known in self.figures():
+            at = None if known.last_success is None else known.last_success.timestamp()
+            if known.overdue is not None:
+                overdue.add_metric([known.policy, known.table], known.overdue)
+            for gauge, value in ((success, at), (arriving, known.arriving), (leaving, known.leaving)):
+                if value is not None:
+                    gauge.add_metric([known.policy], value)
+            for gauge, found in ((staying, known.staying), (stopped, known.stopped)):
+                for word, count in found.items():
+                    gauge.add_metric([known.policy, word], count)
+        yield from (overdue, success, arriving, leaving, staying, stopped)
 
 
-def _figures() -> list[PolicyRow]:
+def _figures() -> list[Figures]:
     from api import privacy  # noqa: PLC0415
 
-    return [
-        (
-            known.policy,
-            known.table,
-            known.overdue,
-            None if known.last_success is None else known.last_success.timestamp(),
-        )
-        for known in privacy.policy_figures()
-    ]
+    return privacy.policy_figures()
 
 
 def _ledger() -> list[LedgerRow]:

@@ -64,7 +64,8 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.RETENTION_RUN: frozenset(
         _RUN
         | {"state", "batches", "expected", "arrived_late", "held", "null_clock", "origin", "scheduled_for"}
-        | {"kept", "left", "seconds", "throttled", "unmeasured", "skipped"}
+        | {"kept", "left", "seconds", "throttled", "unmeasured", "uncounted", "skipped"}
+        | {"arriving_per_day", "leaving_per_day"}
         | {"guard", "limit", "counted", "partitions"}
     ),
     Action.RETENTION_MISSED: frozenset({"first", "last", "count", "reason"}),

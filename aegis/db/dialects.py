@@ -31,6 +31,8 @@ _DUPLICATE: Final = "1062"
 
 #: Seconds that SQLite waits for another writer.
 SQLITE_BUSY_SECONDS: Final = 10
+#: Where a connection keeps how long a statement of its transaction may take.
+STATEMENT_SECONDS: Final = "aegis_statement_seconds"
 
 
 class Fault(enum.Enum):
@@ -221,8 +223,39 @@ def begin_work(connection: sa.Connection, *, lock_ms: int, statement_ms: int, on
         connection.execute(sa.select(*columns))
     elif name in MARIADB:
         connection.exec_driver_sql(f"SET innodb_lock_wait_timeout = {max(1, lock_ms // 1000)}")
-        if getattr(connection.dialect, "is_mariadb", False):
-            connection.exec_driver_sql(f"SET max_statement_time = {statement_ms / 1000}")
+        limit_statements(connection, statement_ms)
+    else:
+        # The transaction has begun; from here on it is readers of a file without WAL that are waited for.
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {lock_ms}")
+        limit_statements(connection, statement_ms)
+
+
+def limit_statements(connection: sa.Connection, milliseconds: int) -> None:
+    """Let no further statement of the open transaction take longer than this; MySQL limits SELECTs only."""
+    name = connection.dialect.name
+    if name == POSTGRESQL:
+        limit = sa.func.set_config("statement_timeout", f"{milliseconds}ms", sa.true())
+        connection.execute(sa.select(limit))
+        return
+    if name in MARIADB:
+        connection.exec_driver_sql(_statement_limit(connection, str(milliseconds / 1000), str(milliseconds)))
+    connection.info[STATEMENT_SECONDS] = milliseconds / 1000
+
+
+def lift_limits(connection: sa.Connection) -> None:
+    """Take away the limits of an earlier transaction; PostgreSQL's end with it."""
+    if connection.info.pop(STATEMENT_SECONDS, None) is None:
+        return
+    if connection.dialect.name == SQLITE:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * SQLITE_BUSY_SECONDS}")
+    else:
+        connection.exec_driver_sql(_statement_limit(connection, "DEFAULT", "DEFAULT"))
+
+
+def _statement_limit(connection: sa.Connection, seconds: str, milliseconds: str) -> str:
+    if getattr(connection.dialect, "is_mariadb", False):
+        return f"SET max_statement_time = {seconds}"
+    return f"SET max_execution_time = {milliseconds}"
 
 
 def see_every_row(connection: sa.Connection) -> None:
@@ -240,15 +273,22 @@ def begin_snapshot(connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-def count_among_the_dead(connection: sa.Connection) -> None:
+def count_among_the_dead(connection: sa.Connection, *, indexed: bool) -> None:
     """Make the open transaction count, without writing, where nearly every row was just deleted.
 
     PostgreSQL's plain index scan marks each dead entry that it meets. With data checksums every page
     that it marks goes to the WAL: a tenth of what the deletion itself had written. A bitmap marks none.
+
+    Args:
+        connection: a reading transaction.
+        indexed: an index answers what is counted, so that the table need not be read for it.
+
     """
     if connection.dialect.name == POSTGRESQL:
-        scans = ("enable_indexscan", "enable_indexonlyscan")
-        connection.execute(sa.select(*[sa.func.set_config(key, "off", sa.true()) for key in scans]))
+        ways = ["enable_indexscan", "enable_indexonlyscan", *["enable_seqscan"] * indexed]
+        off = [sa.func.set_config(way, "off", sa.true()) for way in ways]
+        alone = sa.func.set_config("max_parallel_workers_per_gather", "0", sa.true())
+        connection.execute(sa.select(*off, alone))
 
 
 def write_exactly(connection: sa.Connection) -> None:
@@ -339,8 +379,21 @@ def default_schema(connection: sa.Connection) -> str | None:
 
 
 def as_text(connection: sa.Connection, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Return the column as text that reads back to exactly the same value."""
-    return sa.cast(column, sa.Text) if connection.dialect.name == POSTGRESQL else column
+    """Return the column as what JSON can hold, from which `as_value` gets exactly the same value again."""
+    name = connection.dialect.name
+    if name == POSTGRESQL:
+        return sa.cast(column, sa.Text)
+    if name in MARIADB and not isinstance(column.type, sa.Integer):
+        return sa.cast(column, sa.CHAR)
+    # SQLite: as it is stored, whatever the type that was declared.
+    return sa.type_coerce(column, sa.types.NullType())
+
+
+def as_value(connection: sa.Connection, text: Any, kind: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
+    """Return a value that was read by `as_text`, to compare a column of its type with."""
+    if connection.dialect.name == POSTGRESQL:
+        return sa.cast(sa.literal(text, sa.Text), kind)
+    return sa.literal(text)
 
 
 def fault_of(error: sa.exc.DBAPIError) -> Fault:

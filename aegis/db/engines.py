@@ -4,9 +4,11 @@ A connection that two processes share returns the rows of one to the other, so n
 crosses a fork.
 """
 
+import math
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,12 +26,17 @@ from aegis.errors import (
     Passing,
     Refused,
     SettingsError,
+    TooLong,
     Unreachable,
     UnsafeTable,
 )
 from aegis.settings import Settings, SourceSettings
 
 _READ = "aegis_read"
+#: When the statement at work is ended (SQLite).
+_UNTIL: Final = "aegis_until"
+#: Steps of SQLite's machine between two looks at the clock: well under a millisecond.
+_STEPS: Final = 10_000
 
 
 class Databases:
@@ -122,12 +129,39 @@ def _listen(engine: sa.Engine, source: SourceSettings, *, own: bool) -> None:
         if name == dialects.POSTGRESQL:
             connection.commit()
 
+    if name != dialects.POSTGRESQL:
+        event.listen(engine, "begin", dialects.lift_limits)
+
     if name == dialects.SQLITE:
 
         @event.listens_for(engine, "begin")
         def _begin(connection: sa.Connection) -> None:
             reads = connection.get_execution_options().get(_READ)
             connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+        _watch_statements(engine)
+
+
+def _watch_statements(engine: sa.Engine) -> None:
+    """End a statement of SQLite that takes longer than its limit; SQLite itself has none."""
+
+    @event.listens_for(engine, "connect")
+    def _look_at_the_clock(connection: Any, record: Any) -> None:
+        def late() -> bool:
+            until: float = record.info.get(_UNTIL, math.inf)
+            return time.monotonic() > until
+
+        connection.set_progress_handler(late, _STEPS)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _start_the_clock(connection: sa.Connection, *_: Any) -> None:
+        limit = connection.info.get(dialects.STATEMENT_SECONDS, math.inf)
+        connection.info[_UNTIL] = time.monotonic() + limit
+
+    @event.listens_for(engine, "commit")
+    @event.listens_for(engine, "rollback")
+    def _stop_the_clock(connection: sa.Connection) -> None:
+        connection.info[_UNTIL] = math.inf
 
 
 def read_password(source: SourceSettings) -> str | None:
@@ -187,6 +221,13 @@ def snapshot(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
 
 
 @contextmanager
+def attempt(connection: sa.Connection, label: str) -> Iterator[None]:
+    """Try something in an open transaction, which goes on as before when a database error ends it."""
+    with translated(label), connection.begin_nested():
+        yield
+
+
+@contextmanager
 def translated(label: str) -> Iterator[None]:
     """Turn a database error into Aegis's own, without the data that its text quotes."""
     try:
@@ -208,7 +249,7 @@ def _translate(error: sa.exc.StatementError, label: str) -> AegisError:
 _CURES: Final[Mapping[Fault, tuple[type[AegisError], str]]] = {
     Fault.LOCKED: (Passing, ""),
     Fault.DEADLOCK: (Passing, ""),
-    Fault.TOO_LONG: (Passing, ""),
+    Fault.TOO_LONG: (TooLong, ""),
     Fault.GONE: (Unreachable, "check that it runs and is reachable"),
     Fault.LOGIN: (Unreachable, "check its user and password"),
     Fault.HIDDEN: (UnsafeTable, "use a role that sees every row (the owner, or one with BYPASSRLS)"),

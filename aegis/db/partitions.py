@@ -16,6 +16,8 @@ from aegis.db.engines import translated
 BRIEF_MS: Final = 50
 #: How long a concurrent detach waits for transactions that know the partition; nobody waits behind it.
 PATIENT_MS: Final = 10_000
+#: Milliseconds that a look at all rows of a partition may take.
+LOOK_MS: Final = 240_000
 #: Keeps a detached partition as it was, so that it can be attached again.
 _CHECK: Final = "aegis_detached"
 #: The high half of the advisory lock on a partition.

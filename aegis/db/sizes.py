@@ -37,6 +37,29 @@ def size_of(connection: sa.Connection, table: sa.Table) -> Size | None:
     return Size(rows=int(row.heap), total=int(row.everything), pages=int(row.pages))
 
 
+def rows_about(connection: sa.Connection, table: sa.Table) -> int | None:
+    """Return about how many rows a table has; None where the database does not tell at once."""
+    name = connection.dialect.name
+    if name == dialects.SQLITE:
+        return _span_of_rowids(connection, table)
+    query = _ROWS[dialects.POSTGRESQL if name == dialects.POSTGRESQL else "mariadb"]
+    given = {"qualified": qualified(connection, table), "schema": table.schema, "name": table.name}
+    rows = connection.scalar(sa.text(query), _wanted(query, given))
+    return None if rows is None or rows < 0 else int(rows)
+
+
+def _span_of_rowids(connection: sa.Connection, table: sa.Table) -> int | None:
+    """Return how many rows the numbers of the first and the last leave room for."""
+    kind = "SELECT wr FROM pragma_table_list(:name) WHERE schema = 'main'"
+    number: sa.ColumnElement[Any] = sa.literal_column("rowid")
+    if connection.scalar(sa.text(kind), {"name": table.name}):
+        return None
+    ends = (sa.select(end(number)).select_from(table).scalar_subquery() for end in (sa.func.max, sa.func.min))
+    last, first = connection.execute(sa.select(*ends)).one()
+    # A column of one's own may be called so, and hold anything.
+    return last - first + 1 if isinstance(last, int) and isinstance(first, int) else None
+
+
 def qualified(connection: sa.Connection, table: sa.Table) -> str:
     """Return a table's name as SQL writes it."""
     return connection.dialect.identifier_preparer.format_table(table)
@@ -55,6 +78,21 @@ SELECT data_length AS heap, data_length + index_length AS everything, 0 AS pages
 FROM information_schema.tables
 WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name
 """
+#: Never analyzed is -1; so is a partition that never was.
+_ROWS: Final[Mapping[str, str]] = {
+    dialects.POSTGRESQL: """
+SELECT CASE WHEN min(c.reltuples) < 0 THEN -1 ELSE sum(c.reltuples) END
+FROM pg_class AS c
+WHERE c.relkind = 'r' AND c.oid IN (
+  SELECT relid FROM pg_partition_tree(to_regclass(:qualified))
+  UNION SELECT to_regclass(:qualified)
+)
+""",
+    "mariadb": """
+SELECT table_rows FROM information_schema.tables
+WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name
+""",
+}
 _SQLITE: Final = """
 SELECT s.name, s.pgsize FROM dbstat AS s JOIN sqlite_master AS m ON m.name = s.name
 WHERE s.aggregate = TRUE AND m.tbl_name = :name

@@ -60,20 +60,19 @@ class Allowance:
             return "rows"
         return "seconds" if self.seconds is not None and self.seconds <= 0 else None
 
-    def told(self, left: int) -> dict[str, Any]:
-        """Return what the report says of rows that are past their time and still there."""
+    def told(self, left: int | None) -> dict[str, Any]:
+        """Return what the report says of rows that are past their time and still there; None: not counted."""
         if self.spent is None:
             return {"arrived_late": left, "left": {}}
-        return {"arrived_late": 0, "left": {f"budget_{self.spent}": left} if left else {}}
+        return {"arrived_late": 0, "left": {} if left == 0 else {f"budget_{self.spent}": left}}
 
-    def says(self, left: int) -> str | None:
+    def says(self, left: int | None) -> str | None:
         """Return what the run's reason says when it ends with so many rows left."""
         which = self.spent
-        if not which or not left:
+        if not which or left == 0:
             return self.note
-        end = (
-            f"the budget of {self.budget[which]:,} {which} is spent: {left:,} rows are left for the next run"
-        )
+        rest = "what is" if left is None else f"{left:,} rows are"
+        end = f"the budget of {self.budget[which]:,} {which} is spent: {rest} left for the next run"
         return f"{self.note}; {end}" if self.note else end
 
 

@@ -18,7 +18,6 @@ from aegis.errors import AegisError, Interrupted, Passing, Refused
 from aegis.operations.batches import Change, Shard
 from aegis.operations.scopes import Scope
 from aegis.operations.system import System
-from aegis.retention.preview import COUNTING_MS
 
 #: Where a mark keeps the partition that is on its way, and those that were attached again.
 INTENT: Final = "partition"
@@ -111,7 +110,7 @@ class _WayBack:
     def wait(self, connection: sa.Connection, _holds: Sequence[Scope]) -> None:
         """Wait for whoever is detaching it; the application only ever waits behind a default partition."""
         patience = partitions.BRIEF_MS if self._leaf.beside_default else partitions.PATIENT_MS
-        partitions.wait(connection, lock_ms=patience, statement_ms=COUNTING_MS)
+        partitions.wait(connection, lock_ms=patience, statement_ms=partitions.LOOK_MS)
         partitions.lock_standing(connection, self._leaf)
 
     def prove(self, connection: sa.Connection, _holds: Sequence[Scope]) -> Change:

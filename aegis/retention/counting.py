@@ -1,22 +1,25 @@
 """Counting rows of a table: each one, or a sample of the table's blocks with its margin."""
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.sql.util import ClauseAdapter
 
 from aegis.db import dialects
+from aegis.db.engines import attempt
 from aegis.db.sizes import size_of
-from aegis.errors import UsageError
+from aegis.errors import TooLong, UsageError
 from aegis.retention.target import Target
 
 #: Blocks that a sample reads: 16 MiB, in a moment.
 SAMPLE_BLOCKS: Final = 2_000
 #: Standard errors either side that hold the truth 95 times in 100.
 _CONFIDENCE: Final = 1.96
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,51 @@ class Exact:
         """Return None: every row was counted."""
         del which
         return None
+
+
+class Patient(Exact):
+    """Counts every row, and spends no more than so many seconds on all its questions together."""
+
+    def __init__(self, connection: sa.Connection, target: Target, seconds: float, usual_ms: int) -> None:
+        super().__init__(connection, target)
+        self._end = self._until = time.monotonic() + seconds
+        #: What any other statement of the transaction may take.
+        self._usual_ms = usual_ms
+
+    def count(self, which: sa.ColumnElement[bool]) -> int:
+        """Return how many rows fit.
+
+        Raises:
+            TooLong: the time is over.
+
+        """
+        self._hurry()
+        return super().count(which)
+
+    def groups(
+        self, by: list[sa.ColumnElement[Any]], which: sa.ColumnElement[bool]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Return for each group its values, then how many rows fit."""
+        self._hurry()
+        yield from super().groups(by, which)
+
+    def within(self, ask: Callable[[], Answer]) -> Answer | None:
+        """Return what `ask` found; None when it takes half of the time that is left, and the work goes on."""
+        now = time.monotonic()
+        self._until = now + max(0.0, self._end - now) / 2
+        try:
+            with attempt(self._connection, "data source"):
+                self._hurry()
+                return ask()
+        except TooLong:
+            return None
+        finally:
+            dialects.limit_statements(self._connection, self._usual_ms)
+
+    def _hurry(self) -> None:
+        """Limit the next statement to the time that is left."""
+        left = max(0.0, self._until - time.monotonic())
+        dialects.limit_statements(self._connection, max(1, round(1000 * left)))
 
 
 class Sampled:
@@ -121,9 +169,14 @@ def counter(connection: sa.Connection, target: Target, *, sampled: bool) -> Coun
     if connection.dialect.name != dialects.POSTGRESQL:
         message = "a sample of a table's blocks can be taken on PostgreSQL only; leave out --sampled"
         raise UsageError(message)
+    return sampler(connection, target) or Exact(connection, target)
+
+
+def sampler(connection: sa.Connection, target: Target) -> Counter | None:
+    """Return what counts a sample; None where there is none, or where it would be the whole table."""
     size = size_of(connection, target.layout.table)
     if size is None or size.pages <= SAMPLE_BLOCKS:
-        return Exact(connection, target)
+        return None
     return Sampled(connection, target, SAMPLE_BLOCKS / size.pages)
 
 

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.journal import Journal
+from aegis.db.reflection import leads_an_index
 from aegis.db.tables import DataRetentionPolicy
-from aegis.errors import AegisError
+from aegis.errors import AegisError, TooLong
 from aegis.operations import claims, runs, tallies
 from aegis.operations.claims import Claim
 from aegis.operations.scopes import Scope
@@ -18,10 +19,12 @@ from aegis.operations.states import State, Wait
 from aegis.operations.system import System
 from aegis.retention import archiving, outcomes, policies, purges, watermarks
 from aegis.retention.allowance import Allowance
-from aegis.retention.opening import count_patiently
+from aegis.retention.counting import Counter
+from aegis.retention.forecast import forecast
+from aegis.retention.opening import count_patiently, patient
 from aegis.retention.partitions import dropped
 from aegis.retention.portions import Portions
-from aegis.retention.preview import count, without_clock
+from aegis.retention.preview import unclocked
 from aegis.retention.slices import Slice
 from aegis.retention.stages import Stage, done, done_by
 from aegis.retention.target import Target
@@ -31,20 +34,29 @@ from aegis.retention.target import Target
 class Left:
     """Rows past their time that are still there at the end of a walk."""
 
-    #: due, held, kept and null_clock → rows
+    #: due, held, kept and null_clock → rows; empty: counting them took too long.
     counts: Mapping[str, int]
     by_tenant: watermarks.Leftovers
 
     @property
-    def due(self) -> int:
+    def due(self) -> int | None:
         """Rows that nothing speaks for."""
-        return self.counts["due"]
+        return self.counts.get("due")
 
 
 def look(
     system: System, claimed: Claim, policy: DataRetentionPolicy, batches: Portions, scopes: Sequence[Scope]
 ) -> Left:
     """Count what is left past the cutoffs, by the reason why it stays."""
+    try:
+        return _look(system, claimed, policy, batches, scopes)
+    except TooLong:
+        return Left(counts={}, by_tenant={})
+
+
+def _look(
+    system: System, claimed: Claim, policy: DataRetentionPolicy, batches: Portions, scopes: Sequence[Scope]
+) -> Left:
     tenant, target = claimed.run["tenant"], batches.target
     with reading(
         system.databases.source(policy.datasource), f"data source {policy.datasource}"
@@ -52,13 +64,15 @@ def look(
         count_patiently(system, connection)
         if not _spares(target, scopes):
             # What lies past the cutoff now is dead but for what came late.
-            dialects.count_among_the_dead(connection)
-        counts = {"due": 0, "held": 0, "kept": 0, "null_clock": without_clock(connection, target, tenant)}
+            indexed = leads_an_index(connection, target.layout, target.clock_column)
+            dialects.count_among_the_dead(connection, indexed=indexed)
+        counter = patient(system, connection, target)
+        counts = {"due": 0, "held": 0, "kept": 0, "null_clock": unclocked(counter, target, tenant)}
         for stage in batches.stages:
-            for reason, rows in _by_reason(connection, batches, stage, scopes, tenant).items():
+            for reason, rows in _by_reason(counter, batches, stage, scopes, tenant).items():
                 counts[reason] += rows
         by_tenant = watermarks.leftovers(
-            connection,
+            counter,
             target,
             expired=sa.or_(*[stage.target.expired(stage.cutoffs, tenant) for stage in batches.stages]),
             due=sa.or_(*[batches.doomed(scopes, stage) for stage in batches.stages]),
@@ -69,16 +83,16 @@ def look(
 
 
 def _by_reason(
-    connection: sa.Connection, batches: Portions, stage: Stage, scopes: Sequence[Scope], tenant: Any
+    counter: Counter, batches: Portions, stage: Stage, scopes: Sequence[Scope], tenant: Any
 ) -> dict[str, int]:
     target = batches.target
-    expired = count(connection, target, stage.target.expired(stage.cutoffs, tenant))
+    expired = counter.count(stage.target.expired(stage.cutoffs, tenant))
     # Without a hold or a minimum, what is past its time is due: no second count.
     spared = expired and _spares(target, scopes)
-    due = count(connection, target, batches.doomed(scopes, stage)) if spared else expired
+    due = counter.count(batches.doomed(scopes, stage)) if spared else expired
     held = expired - due
     if spared and target.floors:
-        held = count(connection, target, batches.held(scopes, stage))
+        held = counter.count(batches.held(scopes, stage))
     return {"due": due, "held": held, "kept": expired - due - held}
 
 
@@ -111,19 +125,31 @@ def finish(
     kept = runs.fetch(system, claimed.id)
     report = dict(kept["report"] or {}) | tallies.reported(kept["tally"])
     report |= {"rows": total, "actions": actions, "along": along, "expected": piece.expected}
-    report |= allowance.told(left.due)
+    report |= allowance.told(left.due) | forecast(system, policy).rates()
     report |= {"partitions": whole} if whole else {}
-    report |= {reason: left.counts[reason] for reason in ("held", "kept", "null_clock")}
+    report |= {reason: left.counts.get(reason) for reason in ("held", "kept", "null_clock")}
+    if not left.counts:
+        report["uncounted"] = ", ".join(filter(None, [report.get("uncounted"), "left"]))
     cutoffs = batches.cutoffs
     event = outcomes.ended(system, run, State.DONE, digest=policy.digest, cutoff=cutoffs.base, report=report)
-    marks = watermarks.ended(run, cutoffs=cutoffs, left=left.counts, by_tenant=left.by_tenant)
     # The files of a partition that was dropped went with it: there is nothing to wait for.
-    purged = purges.begun(system, run, rows=total - whole.get("rows", 0), base=files)
-    also = [marks, *purged]
-    reason = allowance.says(left.due)
+    also = [*purges.begun(system, run, rows=total - whole.get("rows", 0), base=files)]
+    if left.counts:
+        also.append(watermarks.ended(run, cutoffs=cutoffs, left=left.counts, by_tenant=left.by_tenant))
+    reason = _told(system, allowance, left)
     values: dict[str, Any] = {"reason": reason, "rows": total, "report": report}
     claims.settle(system, claimed, State.DONE, event=event, also=also, **values)
     piece.total, piece.outcome, piece.reason = total, "done", reason
+
+
+def _told(system: System, allowance: Allowance, left: Left) -> str | None:
+    """Return the reason of a run that is done, where there is something to say."""
+    said = allowance.says(left.due)
+    if left.counts:
+        return said
+    limit = system.settings.retention.count_seconds
+    uncounted = f"what is left was not counted: it takes longer than retention.count_seconds ({limit:g})"
+    return f"{said}; {uncounted}" if said else uncounted
 
 
 def settle(

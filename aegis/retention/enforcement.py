@@ -153,6 +153,7 @@ def _applied(system: System, policy: DataRetentionPolicy, piece: Slice) -> dict[
     report["cutoff"] = run["cutoff"] and stamp(run["cutoff"])
     report["cutoffs"] = told(run, policy)
     report |= {name: (run["report"] or {}).get(name, {}) for name in ("left", "throttled", "partitions")}
+    report["uncounted"] = (run["report"] or {}).get("uncounted", "")
     report["run"] = piece.run
     return report
 

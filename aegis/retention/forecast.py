@@ -1,8 +1,9 @@
 """Whether a policy keeps up: what becomes due in a day beside what it lets go in a day."""
 
+import collections
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,6 +57,11 @@ class Forecast:
             return None
         return self.overdue / (self.leaving_per_day - (self.arriving_per_day or 0.0))
 
+    def rates(self) -> dict[str, int | None]:
+        """Return the two rates as the report of a run keeps them: whole rows."""
+        found = {"arriving_per_day": self.arriving_per_day, "leaving_per_day": self.leaving_per_day}
+        return {name: None if rate is None else round(rate) for name, rate in found.items()}
+
     def sentence(self) -> str:
         """Return what to expect, in one sentence."""
         if self.arriving_per_day is None or self.leaving_per_day is None:
@@ -91,6 +97,13 @@ class Figures:
     table: str
     overdue: int | None
     last_success: dt.datetime | None
+    #: Rows that become due in a day, and rows that the policy can let go in one, as its last run found.
+    arriving: int | None = None
+    leaving: int | None = None
+    #: Rows past their time that stay, by the reason, as its last run left them.
+    staying: Mapping[str, int] = field(default_factory=dict)
+    #: Runs that wait for a person because of a guard, by the guard.
+    stopped: Mapping[str, int] = field(default_factory=dict)
 
 
 def figures(system: System) -> list[Figures]:
@@ -103,16 +116,32 @@ def figures(system: System) -> list[Figures]:
         .subquery()
     )
     whole = sa.and_(mark.policy == policy.name, mark.tenant == watermarks.ALL)
-    query = sa.select(policy.name, policy.schema_name, policy.table_name, mark.overdue, done.c.at)
+    query = sa.select(
+        policy.name, policy.schema_name, policy.table_name, mark.overdue, mark.remaining, done.c.at
+    )
     query = query.outerjoin(mark, whole).outerjoin(done, done.c.policy == policy.name)
     query = query.where(policy.state.in_([PolicyState.APPROVED, PolicyState.PENDING]))
+    last = sa.select(Run.policy, Run.report).join(
+        done, sa.and_(done.c.policy == Run.policy, done.c.at == Run.finished_at)
+    )
+    stuck = sa.select(Run.policy, Run.report).where(Run.state == State.BLOCKED)
     with reading(system.databases.control, "control database") as connection:
+        stopped = collections.Counter(
+            (row.policy, row.report["guard"])
+            for row in connection.execute(stuck)
+            if "guard" in (row.report or {})
+        )
+        reports = {row.policy: row.report or {} for row in connection.execute(last)}
         return [
             Figures(
                 policy=row.name,
                 table=".".join(part for part in (row.schema_name, row.table_name) if part),
                 overdue=row.overdue,
                 last_success=row.at,
+                arriving=reports.get(row.name, {}).get("arriving_per_day"),
+                leaving=reports.get(row.name, {}).get("leaving_per_day"),
+                staying={reason: rows for reason, rows in (row.remaining or {}).items() if reason != "due"},
+                stopped={guard: runs for (name, guard), runs in stopped.items() if name == row.name},
             )
             for row in connection.execute(query.order_by(policy.name))
         ]

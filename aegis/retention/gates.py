@@ -13,8 +13,8 @@ from aegis.operations.states import PolicyState, Wait, Waits
 from aegis.operations.system import System
 from aegis.retention import archiving, guards, policies
 from aegis.retention.children import refuse_children
+from aegis.retention.counting import Patient
 from aegis.retention.cutoffs import Cutoffs
-from aegis.retention.preview import count
 from aegis.retention.target import Target
 
 #: `Waits` is raised by gates; it stands below, where a batch can raise it too.
@@ -33,14 +33,13 @@ class Outlook:
     policy: DataRetentionPolicy
     run: Mapping[str, Any]
     connection: sa.Connection
+    counter: Patient
     target: Target
     cutoffs: Cutoffs
-    #: The rows that are due, legal holds left aside.
-    doomed: sa.ColumnElement[bool]
     #: Rows that go for good, legal holds left aside; None when all of them stay.
     deleted: sa.ColumnElement[bool] | None
-    #: How many rows are changed in all.
-    expected: int
+    #: How many rows are changed in all; None: counting them took too long.
+    expected: int | None
 
 
 def before_slice(system: System, policy: DataRetentionPolicy) -> None:
@@ -74,20 +73,30 @@ def under_holds(policy: DataRetentionPolicy, table: str, scopes: Sequence[Scope]
         raise Waits(Wait.HOLD, f"a legal hold covers table {table}")
 
 
-def before_first(outlook: Outlook) -> None:
+def before_first(outlook: Outlook) -> list[str]:
     """Let a run change its first row only when nothing speaks against what was counted.
+
+    Returns:
+        What could not be told in time.
 
     Raises:
         Refused: says which guard stopped it, and what to do.
 
     """
     archiving.refuse_unkept(outlook.system, outlook.policy)
+    counter, target = outlook.counter, outlook.target
     guards.refuse_too_many(
         outlook.system,
         outlook.policy,
         outlook.run,
         expected=outlook.expected,
-        total=lambda: count(outlook.connection, outlook.target, outlook.target.chosen(outlook.run["tenant"])),
+        total=lambda: counter.within(lambda: counter.count(target.chosen(outlook.run["tenant"]))),
     )
+    return [] if outlook.deleted is None or counter.within(lambda: _childless(outlook)) else ["children"]
+
+
+def _childless(outlook: Outlook) -> bool:
+    """Refuse rows that are referred to. Unseen ones are refused by the database, in the batch with them."""
     if outlook.deleted is not None:
         refuse_children(outlook.connection, outlook.target, outlook.deleted, outlook.policy.name)
+    return True

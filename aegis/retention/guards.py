@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from aegis.audit.events import canonical
 from aegis.db.engines import reading
 from aegis.db.tables import DataRetentionPolicy, Run
-from aegis.errors import GuardStopped, InvalidPolicy
+from aegis.errors import GuardStopped, InvalidPolicy, Refused
 from aegis.operations import approvals
 from aegis.operations.approvals import Subject
 from aegis.operations.states import State
@@ -80,8 +80,8 @@ def refuse_too_many(
     policy: DataRetentionPolicy,
     run: Mapping[str, Any],
     *,
-    expected: int,
-    total: Callable[[], int],
+    expected: int | None,
+    total: Callable[[], int | None],
 ) -> None:
     """Let a run begin only when no guard is broken, or when it was approved for so many rows.
 
@@ -89,15 +89,16 @@ def refuse_too_many(
         system: this process's Aegis.
         policy: the policy.
         run: its run.
-        expected: the rows that would go.
+        expected: the rows that would go; None: counting them took too long.
         total: counts the rows that the run looks at, when somebody asks for their share.
 
     Raises:
         GuardStopped: names the guard, its limit, what was counted, and what to do.
+        Refused: there is a guard, and what it measures could not be counted in time.
 
     """
     broken = _broken(system, policy, run, expected, total)
-    if broken is None or _allowed(system, policy, run) >= expected:
+    if broken is None or expected is None or _allowed(system, policy, run) >= expected:
         return
     message = (
         f"guard {broken.guard} = {broken.limit} of policy {policy.name} stopped the run before its first "
@@ -124,30 +125,42 @@ def _broken(
     system: System,
     policy: DataRetentionPolicy,
     run: Mapping[str, Any],
-    expected: int,
-    total: Callable[[], int],
+    expected: int | None,
+    total: Callable[[], int | None],
 ) -> Broken | None:
     guards = {MAX_SHARE: _text(system.settings.retention.max_share), **(policy.guards or {})}
     for guard in GUARDS:
         limit = guards.get(guard)
-        if limit is None or not expected:
+        if limit is None or expected == 0:
             continue
-        most = _most(system, guard, limit, run, total)
-        if most is not None and expected > most:
+        measure = _measure(system, guard, run, total)
+        if guard == USUAL_TIMES and measure is None:
+            continue
+        if expected is None or measure is None:
+            raise _uncounted(system, policy, run, guard)
+        most = int(Decimal(limit) * measure)
+        if expected > most:
             return Broken(guard=guard, limit=str(limit), most=most)
     return None
 
 
-def _most(
-    system: System, guard: str, limit: Any, run: Mapping[str, Any], total: Callable[[], int]
-) -> int | None:
-    """Return the rows that a guard lets go; none when it cannot tell yet."""
+def _measure(
+    system: System, guard: str, run: Mapping[str, Any], total: Callable[[], int | None]
+) -> Decimal | int | None:
+    """Return what a guard's limit is a multiple of; None when it is not known."""
     if guard == MAX_ROWS:
-        return int(limit)
-    if guard == MAX_SHARE:
-        return int(Decimal(limit) * total())
-    usual = _usual(system, run)
-    return None if usual is None else int(Decimal(limit) * usual)
+        return 1
+    return total() if guard == MAX_SHARE else _usual(system, run)
+
+
+def _uncounted(system: System, policy: DataRetentionPolicy, run: Mapping[str, Any], guard: str) -> Refused:
+    message = (
+        f"policy {policy.name} has the guard {guard}, and counting its rows took too long: whether it holds "
+        f"is not known, and nothing was changed. Raise retention.count_seconds "
+        f"({system.settings.retention.count_seconds:g}), or create an index that begins with "
+        f"{policy.timestamp_column}; then `aegis retention resume {run['id']}`"
+    )
+    return Refused(message)
 
 
 def _usual(system: System, run: Mapping[str, Any]) -> Decimal | None:

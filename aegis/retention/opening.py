@@ -1,6 +1,6 @@
 """Opening a run: read its table, and before its first row fix the cutoffs, count, and refuse."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ from aegis.operations.claims import Claim
 from aegis.operations.system import System
 from aegis.retention import policies, watermarks
 from aegis.retention.children import without_index
+from aegis.retention.counting import Patient, sampler
 from aegis.retention.cutoffs import Cutoffs, began_at, cutoffs_for
 from aegis.retention.gates import Outlook, before_first
-from aegis.retention.preview import COUNTING_MS, foreseen
-from aegis.retention.stages import deleted, stages_of
+from aegis.retention.preview import foreseen
+from aegis.retention.stages import Stage, deleted, stages_of
 from aegis.retention.target import Target
 from aegis.retention.walkers import Walker, resume
+from aegis.settings import RetentionSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class Opened:
     target: Target
     walker: Walker
     cutoffs: Cutoffs
+    #: Estimated where the report says so; None: not known.
     expected: int | None
 
 
@@ -51,19 +54,36 @@ def open_run(system: System, claimed: Claim, policy: DataRetentionPolicy, mark: 
     ) as connection:
         count_patiently(system, connection)
         target = policies.read_policy_target(connection, policy, system)
-        walker = resume(connection, target, mark)
         if run["cutoff"] is None:
             cutoffs, expected = _first_look(system, claimed, policy, connection, target)
         else:
             moment, expected = began_at(run, policy), run["rows_expected"]
             cutoffs = cutoffs_for(policy, moment, target, tenant=run["tenant"], base=run["cutoff"])
+        walker = resume(connection, target, mark, cutoff=cutoffs.latest, expected=expected)
     return Opened(target=target, walker=walker, cutoffs=cutoffs, expected=expected)
 
 
 def count_patiently(system: System, connection: sa.Connection) -> None:
     """Prepare a reading transaction for counts, which may take long and wait for no lock."""
     limits = system.settings.retention
-    dialects.begin_work(connection, lock_ms=limits.lock_timeout_milliseconds, statement_ms=COUNTING_MS)
+    longest = _longest_ms(limits)
+    dialects.begin_work(connection, lock_ms=limits.lock_timeout_milliseconds, statement_ms=longest)
+
+
+def patient(system: System, connection: sa.Connection, target: Target) -> Patient:
+    """Return what counts in such a transaction for no longer than the settings let it."""
+    limits = system.settings.retention
+    return Patient(connection, target, limits.count_seconds, _longest_ms(limits))
+
+
+def _longest_ms(limits: RetentionSettings) -> int:
+    return max(limits.statement_timeout_milliseconds, round(1000 * limits.count_seconds))
+
+
+def keep_for_counting(system: System, claimed: Claim) -> None:
+    """Make the lease last for all that is counted before the first row, or after the last."""
+    settings = system.settings
+    claims.extend(system, claimed, settings.retention.count_seconds + settings.operations.lease_seconds)
 
 
 def _first_look(
@@ -72,30 +92,47 @@ def _first_look(
     policy: DataRetentionPolicy,
     connection: sa.Connection,
     target: Target,
-) -> tuple[Cutoffs, int]:
-    """Fix the cutoffs and count; pass the gates; write down what was found."""
+) -> tuple[Cutoffs, int | None]:
+    """Fix the cutoffs and count; pass the gates; write down what was found.
+
+    A count that takes too long stops nothing but a guard: the report names it, and the rows that are
+    expected are estimated, or not known.
+    """
     run = claimed.run
-    claims.extend(system, claimed, 2 * COUNTING_MS / 1000)
+    keep_for_counting(system, claimed)
     # A run that a guard stopped is approved for what was counted at this instant.
     moment = run["moment"] or dialects.now(connection)
     claims.note(system, claimed, moment=moment)
     cutoffs = cutoffs_for(policy, moment, target, tenant=run["tenant"])
     stages = stages_of(target, policy, cutoffs)
-    expected = foreseen(connection, stages, run["tenant"])
+    counter = patient(system, connection, target)
+    counted = counter.within(lambda: foreseen(counter, stages, run["tenant"]))
     outlook = Outlook(
         system=system,
         policy=policy,
         run=run,
         connection=connection,
+        counter=counter,
         target=target,
         cutoffs=cutoffs,
-        doomed=target.expired(cutoffs, run["tenant"]),
         deleted=deleted(stages, run["tenant"]),
-        expected=expected,
+        expected=counted,
     )
-    before_first(outlook)
-    arriving = watermarks.arriving_per_day(connection, target, policy, cutoffs)
-    slow = {"unindexed": without_index(connection, target)}
+    uncounted = before_first(outlook)
+    arriving = counter.within(lambda: watermarks.arriving_per_day(counter, target, policy, cutoffs))
+    expected = _about(counter, connection, stages, run["tenant"]) if counted is None else counted
+    uncounted += ["expected"] if counted is None else []
+    uncounted += ["arriving"] if arriving is None else []
+    found = {"unindexed": without_index(connection, target), "uncounted": ", ".join(uncounted)}
     watermarks.begun(system, run, policy, due=expected, arriving=arriving)
-    claims.note(system, claimed, moment=moment, cutoff=cutoffs.base, rows_expected=expected, report=slow)
+    claims.note(system, claimed, moment=moment, cutoff=cutoffs.base, rows_expected=expected, report=found)
     return cutoffs, expected
+
+
+def _about(counter: Patient, connection: sa.Connection, stages: Sequence[Stage], tenant: Any) -> int | None:
+    """Estimate the rows that would go from a sample; None where none can be had, never 0."""
+    if connection.dialect.name != dialects.POSTGRESQL:
+        return None
+    sample = sampler(connection, stages[0].target)
+    found = None if sample is None else counter.within(lambda: foreseen(sample, stages, tenant))
+    return None if found is None else max(1, found)

@@ -31,7 +31,6 @@ from aegis.operations.scopes import Scope
 from aegis.retention.attaching import INTENT, KEPT, NAP_SECONDS, put_back, tried, with_intent, without_intent
 from aegis.retention.bounds import wholly_past, why_in_batches
 from aegis.retention.cutoffs import Cutoffs
-from aegis.retention.preview import COUNTING_MS
 from aegis.retention.target import Target
 
 #: Seconds that transactions get to end before a partition that they know is detached.
@@ -154,7 +153,7 @@ class Partitions:
         counted: list[tuple[Sequence[Scope], int]] = []
 
         def look(connection: sa.Connection, holds: Sequence[Scope]) -> None:
-            partitions.wait(connection, lock_ms=partitions.PATIENT_MS, statement_ms=COUNTING_MS)
+            partitions.wait(connection, lock_ms=partitions.PATIENT_MS, statement_ms=partitions.LOOK_MS)
             partitions.lock(connection, leaf)
             counted.append((holds, self._count(connection, leaf, holds)))
 
@@ -195,7 +194,7 @@ class Partitions:
         return found
 
     def _look(self, connection: sa.Connection) -> None:
-        dialects.begin_work(connection, lock_ms=partitions.PATIENT_MS, statement_ms=COUNTING_MS)
+        dialects.begin_work(connection, lock_ms=partitions.PATIENT_MS, statement_ms=partitions.LOOK_MS)
 
 
 def dropped(connection: sa.Connection, run: str) -> dict[str, int]:

@@ -14,6 +14,7 @@ from aegis.db.indexes import indexes_over
 from aegis.db.journal import Journal
 from aegis.db.sizes import size_of
 from aegis.db.tables import DataRetentionPolicy
+from aegis.errors import TooLong
 from aegis.operations import holds
 from aegis.operations.holds import Scope
 from aegis.operations.system import System
@@ -29,8 +30,6 @@ from aegis.retention.target import Target
 from aegis.retention.tempo import Tempo, recent_runs, tempo
 from aegis.retention.walkers import choose
 
-#: How long one count may take, in milliseconds; well below the time limit of a task.
-COUNTING_MS: Final = 240_000
 #: Tenants that are told apart; more would be a list that nobody reads.
 MOST_TENANTS: Final = 10_000
 
@@ -119,6 +118,7 @@ def look(
     Raises:
         UsageError: a name of the policy is not in the database any more, or no sample can be taken.
         UnsafeTable: rows are hidden from Aegis, or the table must not be touched.
+        TooLong: a count took longer than the settings let it.
 
     """
     (seen,) = looks(system, [policy], tenant=tenant, in_full=in_full, sampled=sampled)
@@ -134,21 +134,40 @@ def looks(
     sampled: bool = False,
 ) -> list[Preview]:
     """Count what each variant of one policy would do, all at the same instant and in one snapshot."""
+    try:
+        return _looks(system, variants, tenant=tenant, in_full=in_full, sampled=sampled)
+    except TooLong as error:
+        message = (
+            f"{error}. A count of policy {variants[0].name} may take retention.count_seconds "
+            f"({system.settings.retention.count_seconds:g}): raise it, or preview with --sampled (PostgreSQL)"
+        )
+        raise TooLong(message) from None
+
+
+def _looks(
+    system: System, variants: list[DataRetentionPolicy], *, tenant: Any, in_full: bool, sampled: bool
+) -> list[Preview]:
     source, limits = variants[0].datasource, system.settings.retention
     runs = recent_runs(system, variants[0]) if in_full else []
     engine = system.databases.source(source)
     with snapshot(engine, f"data source {source}") as connection:
-        dialects.begin_work(connection, lock_ms=limits.lock_timeout_milliseconds, statement_ms=COUNTING_MS)
+        dialects.begin_work(
+            connection,
+            lock_ms=limits.lock_timeout_milliseconds,
+            statement_ms=limits.statement_timeout_milliseconds,
+        )
         target = read_policy_target(connection, variants[0], system)
         counter = counting.counter(connection, target, sampled=sampled)
         scopes = holds.read(connection, Journal(engine.dialect.name), system.worker_key)
         now = dialects.now(connection)
-        walker = choose(connection, target).name
+        dialects.limit_statements(connection, round(1000 * limits.count_seconds))
         looked = [_Look(policy, target, counter, scopes, now=now, tenant=tenant) for policy in variants]
         if not in_full:
-            return [look.preview(walker, in_full=False) for look in looked]
+            return [look.preview(connection, in_full=False) for look in looked]
         pace = tempo(connection, runs)
-        found = [replace(look.preview(walker, in_full=True), **look.hanging(connection)) for look in looked]
+        found = [
+            replace(look.preview(connection, in_full=True), **look.hanging(connection)) for look in looked
+        ]
         return [_with_estimate(connection, seen, pace) for seen in found]
 
 
@@ -172,11 +191,12 @@ class _Look:
         self._stages = stages_of(target, policy, self._cutoffs)
         self._doomed = sa.or_(*[self._doomed_in(stage) for stage in self._stages])
 
-    def preview(self, walker: str, *, in_full: bool) -> Preview:
+    def preview(self, connection: sa.Connection, *, in_full: bool) -> Preview:
         """Count what goes, and what stays for which reason."""
         spread = self._spread() if in_full else Spread()
         touched = sum(spread.months.values()) if in_full else self._counter.count(self._doomed)
         total, actions = self._counter.count(sa.true()), self._actions(touched)
+        walker = choose(connection, self._target, cutoff=self._cutoffs.latest, expected=touched)
         return Preview(
             policy=self._policy,
             target=self._target,
@@ -185,7 +205,7 @@ class _Look:
             actions=actions,
             stays=self._stays(touched, total),
             total=total,
-            walker=walker,
+            walker=walker.name,
             spread=spread,
             sample=self._counter.sample(self._doomed),
         )
@@ -269,11 +289,6 @@ def count(connection: sa.Connection, target: Target, which: sa.ColumnElement[boo
     return Exact(connection, target).count(which)
 
 
-def without_clock(connection: sa.Connection, target: Target, tenant: Any) -> int:
-    """Count rows that never go because their timestamp is missing."""
-    return unclocked(Exact(connection, target), target, tenant)
-
-
 def unclocked(counter: counting.Counter, target: Target, tenant: Any) -> int:
     """Count rows that never go because their timestamp is missing."""
     if not target.clock_column.nullable:
@@ -281,11 +296,9 @@ def unclocked(counter: counting.Counter, target: Target, tenant: Any) -> int:
     return counter.count(sa.and_(target.clock_column.is_(None), target.chosen(tenant)))
 
 
-def foreseen(connection: sa.Connection, stages: Sequence[Stage], tenant: Any) -> int:
+def foreseen(counter: counting.Counter, stages: Sequence[Stage], tenant: Any) -> int:
     """Count the rows that a run's stages would change, legal holds left aside."""
-    return sum(
-        count(connection, stage.target, stage.ahead.expired(stage.cutoffs, tenant)) for stage in stages
-    )
+    return sum(counter.count(stage.ahead.expired(stage.cutoffs, tenant)) for stage in stages)
 
 
 def _named(months: Months, rows: Mapping[int, int]) -> dict[str, int]:

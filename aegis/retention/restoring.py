@@ -27,7 +27,6 @@ from aegis.operations.parts import Parts
 from aegis.operations.scopes import Scope
 from aegis.operations.system import System
 from aegis.retention import policies
-from aegis.retention.preview import COUNTING_MS
 
 #: What the ledger calls rows that came back.
 RESTORE: Final = "restore"
@@ -138,7 +137,9 @@ class _Restore:
         try:
             with writing(self._engine, self._label) as connection:
                 dialects.begin_work(
-                    connection, lock_ms=limits.lock_timeout_milliseconds, statement_ms=COUNTING_MS
+                    connection,
+                    lock_ms=limits.lock_timeout_milliseconds,
+                    statement_ms=round(1000 * limits.count_seconds),
                 )
                 if execute:
                     self._refuse_stopped(connection)

@@ -25,18 +25,15 @@ from aegis.operations.throttle import Throttle, naps, throttle_for
 from aegis.retention import archiving, control, ending, policies
 from aegis.retention.allowance import allowed
 from aegis.retention.attaching import attach_again, put_back
-from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.gates import Cancelled, Waits, before_slice, under_holds
 from aegis.retention.landing import Landing
-from aegis.retention.opening import count_patiently, open_run
+from aegis.retention.opening import Opened, count_patiently, keep_for_counting, open_run, patient
 from aegis.retention.order import wait_for_others
 from aegis.retention.partitions import Partitions
 from aegis.retention.portions import Portions
-from aegis.retention.preview import COUNTING_MS
 from aegis.retention.slices import OnProgress, Slice
 from aegis.retention.stages import done_until
 from aegis.retention.target import Target
-from aegis.retention.walkers import Walker
 
 #: A range of fewer rows is not worth a worker of its own.
 LEAST_ROWS: Final = 1_000
@@ -221,7 +218,7 @@ class _Work:
         elif not shard.mark and (self._claim.run["shards"] > 1 or self._nothing_due(target)):
             # Every range is through, or there is nothing to walk for: what comes late is counted there.
             return self._verify(shard, batches)
-        elif begin_at is None and self._cut_up(shard, walker, cutoffs):
+        elif begin_at is None and self._cut_up(shard, opened):
             return None
         # From here on: a slow count must not eat the time that is there for batches.
         return self._walk(shard, batches, time.monotonic() + seconds - spent)
@@ -259,7 +256,7 @@ class _Work:
             began = time.monotonic()
             if began >= until or self._allowance.spent or not self._allowance.fits(self._batch_seconds):
                 break
-            claims.extend(self._system, self._claim, 4 * COUNTING_MS / 1000)
+            keep_for_counting(self._system, self._claim)
             change = whole.drop(leaf, self._allowance.rows)
             if change is not None:
                 dropped = True
@@ -281,7 +278,7 @@ class _Work:
 
     def _nothing_due(self, target: Target) -> bool:
         """Whether a walk would only pass rows that are masked already."""
-        return target.masks is not None and not self._piece.expected
+        return target.masks is not None and self._piece.expected == 0
 
     def _enter_range(self, shard: Shard) -> Range | None:
         """Return the claimed range, with the shard at its beginning when nothing was done in it yet."""
@@ -292,7 +289,7 @@ class _Work:
             shard.mark = dict(span.begin)
         return span
 
-    def _cut_up(self, shard: Shard, walker: Walker, cutoffs: Cutoffs) -> bool:
+    def _cut_up(self, shard: Shard, opened: Opened) -> bool:
         """Cut a run that has not begun into ranges, where its policy asks for it and it is worth it.
 
         A budget is one worker's to keep.
@@ -309,7 +306,9 @@ class _Work:
             return False
         with reading(self._engine, f"data source {self._policy.datasource}") as connection:
             count_patiently(self._system, connection)
-            marks = walker.divide(connection, parts, rows, cutoffs.latest)
+            counter = patient(self._system, connection, opened.target)
+            due = opened.target.expired(opened.cutoffs, self._claim.run["tenant"])
+            marks = counter.within(lambda: opened.walker.divide(connection, parts, rows, due))
         if not marks:
             return False
         self._piece.ranges = claims.cut(self._system, self._claim, marks)
@@ -395,14 +394,16 @@ class _Work:
     def _verify(self, shard: Shard, batches: Portions) -> None:
         """Count what is left past the cutoff; sweep again for rows that came late, else finish."""
         claims.note(self._system, self._claim, state=State.VERIFYING)
-        claims.extend(self._system, self._claim, 2 * COUNTING_MS / 1000)
+        keep_for_counting(self._system, self._claim)
         left = ending.look(self._system, self._claim, self._policy, batches, shard.holds)
-        if left.due and not self._allowance.spent and batches.sweep(shard.mark) < SWEEPS:
+        due, swept = left.due, batches.sweep(shard.mark)
+        # Uncounted, one sweep shows as well that nothing is left: it passes by all that is there.
+        if due != 0 and not self._allowance.spent and swept < (1 if due is None else SWEEPS):
             shard.batch(batches.start_again(shard.mark), batches.tell)
             claims.settle(self._system, self._claim, State.RUNNING)
             return
-        if left.due and not self._allowance.spent and batches.skipped(shard.mark):
-            self._give_up(left.due, shard, batches)
+        if due != 0 and not self._allowance.spent and batches.skipped(shard.mark):
+            self._give_up(due, shard, batches)
         tallies.add(self._system, self._claim.id, self._tally)
         ending.finish(
             self._system,
@@ -414,12 +415,13 @@ class _Work:
             piece=self._piece,
         )
 
-    def _give_up(self, due: int, shard: Shard, batches: Portions) -> NoReturn:
+    def _give_up(self, due: int | None, shard: Shard, batches: Portions) -> NoReturn:
         """Block the run: rows are due that no sweep could have; resumed, it goes through once more."""
         shard.batch(batches.start_again({"sweep": SWEEPS - 1}), batches.tell)
-        self._piece.skipped = due
+        self._piece.skipped = due or 0
+        told = "some, not counted" if due is None else due
         message = (
-            f"rows that are past their time and could not be changed: {due}. Another session has held their "
+            f"rows that are past their time and could not be changed: {told}. Another session has held their "
             "locks, or one row takes longer than statement_timeout_milliseconds, through the whole run. End "
             f"that session, then `aegis retention resume {self._claim.id}`"
         )

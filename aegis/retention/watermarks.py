@@ -4,8 +4,8 @@ Numbers are counted by the runs and stored with them; whoever asks later reads t
 A run that left rows that are due does not move the watermark: the earlier one stays true.
 """
 
+import collections
 import datetime as dt
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing
 from aegis.db.tables import DataRetentionPolicy, Watermark
 from aegis.operations.system import System
-from aegis.retention.counting import Exact
+from aegis.retention.counting import Counter
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.target import Target
 
@@ -33,29 +33,35 @@ Leftovers = Mapping[str, Mapping[str, int]]
 
 
 def arriving_per_day(
-    connection: sa.Connection, target: Target, policy: DataRetentionPolicy, cutoffs: Cutoffs
+    counter: Counter, target: Target, policy: DataRetentionPolicy, cutoffs: Cutoffs
 ) -> float:
     """Return how many rows become due in a day, from the clocks of those that are due next."""
     days = min(ARRIVAL_DAYS, policy.retention_days)
     until = cutoffs.base + dt.timedelta(days=days)
     clock, column = target.clock, target.clock_column
     soon = sa.and_(clock.expired(column, until), sa.not_(clock.earlier(column, cutoffs.base)))
-    return Exact(connection, target).count(sa.and_(soon, target.chosen(), target.due)) / days
+    return counter.count(sa.and_(soon, target.chosen(), target.due)) / days
 
 
 def begun(
-    system: System, run: Mapping[str, Any], policy: DataRetentionPolicy, *, due: int, arriving: float
+    system: System,
+    run: Mapping[str, Any],
+    policy: DataRetentionPolicy,
+    *,
+    due: int | None,
+    arriving: float | None,
 ) -> None:
     """Note what a run found before its first row; a run of one tenant tells nothing of the table."""
-    if run["tenant"] is not None:
+    found = {"overdue": due, "arriving_per_day": arriving}
+    values = {name: value for name, value in found.items() if value is not None}
+    if run["tenant"] is not None or not values:
         return
-    values = {"overdue": due, "arriving_per_day": arriving}
     with writing(system.databases.control, _CONTROL) as connection:
         _put(connection, run, policy.name, ALL, values)
 
 
 def leftovers(
-    connection: sa.Connection,
+    counter: Counter,
     target: Target,
     *,
     expired: sa.ColumnElement[bool],
@@ -69,13 +75,13 @@ def leftovers(
     by: list[sa.ColumnElement[Any]] = [target.tenant_column]
     unclocked = sa.and_(target.clock_column.is_(None), target.chosen(tenant))
     kept = sa.and_(expired, sa.func.coalesce(due, sa.false()).is_(sa.false()))
-    found: dict[str, Counter[str]] = {}
+    found: dict[str, collections.Counter[str]] = {}
     for reason, which in {"due": due, "held": kept, "null_clock": unclocked}.items():
         # What is under a minimum period stays for as good a reason as what is held.
         some = left.get(reason) or (reason == "held" and left.get("kept"))
-        groups = Exact(connection, target).groups(by, which) if some else ()
+        groups = counter.groups(by, which) if some else ()
         for owner, rows in groups:
-            found.setdefault(str(owner), Counter())[reason] += rows
+            found.setdefault(str(owner), collections.Counter())[reason] += rows
     largest = sorted(found, key=lambda owner: (-found[owner].total(), owner))
     return {owner: found[owner] for owner in largest[:MOST_TENANTS]}
 

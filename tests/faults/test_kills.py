@@ -153,7 +153,7 @@ def configure(scenario: Scenario, url: str, folder: Path) -> Path:
     config.write_text(
         f'home = "{folder / "home"}"\n{place}\n[datasources.app]\nurl = "{url}"\n'
         "[retention]\nbatch_milliseconds = 5\npause_share = 0.1\nslice_seconds = 2.0\n"
-        "first_batch_rows = 200\nlargest_batch_rows = 250\n"
+        "first_batch_rows = 200\nlargest_batch_rows = 250\ncount_seconds = 10\n"
         "[throttle]\nlongest_pause_seconds = 1.0\n"
         "[operations]\nlease_seconds = 3.0\nresend_seconds = 2.0\nmax_attempts = 50\n"
         f"[worker]\nmetrics_port = {free_port()}\nbeat_metrics_port = {free_port()}\n"

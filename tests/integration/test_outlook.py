@@ -183,9 +183,11 @@ class TestForecast:
         """A scrape reads what the runs stored, and no table of the application."""
         world.safety_events()
         world.events(range(5), 60)
+        world.events(range(100, 114), 27)
         world.policy()
-        (seen, _) = metrics()
-        assert seen == {}
+        # The pace is known from the second batch on.
+        world.batches_of(2)
+        assert metrics()["rows_overdue"] == {}
         world.enforce()
         asked: list[str] = []
         engine = world.system.databases.source(world.datasource)
@@ -194,17 +196,37 @@ class TestForecast:
             asked.append(statement)
 
         sa.event.listen(engine, "before_cursor_execute", note)
-        overdue, success = metrics()
-        assert overdue == {("p", "safety_events"): 0.0}
-        assert success[("p",)] > dt.datetime.now(dt.UTC).timestamp() - 3600
+        found = metrics()
+        assert found["rows_overdue"] == {("p", "safety_events"): 0.0}
+        assert found["last_success_timestamp_seconds"]["p",] > dt.datetime.now(dt.UTC).timestamp() - 3600
+        assert found["rows_arriving_per_day"] == {("p",): 2.0}
+        assert found["rows_leaving_per_day"]["p",] > 0
         assert not [statement for statement in asked if "safety_events" in statement]
 
+    @on(*EACH_DATABASE)
+    def test_beat_says_what_stays_and_what_a_guard_has_stopped(self, world: World) -> None:
+        """Rows under a hold by their reason; a run that a call, and no worker, has seen stopped."""
+        world.safety_events()
+        world.events(range(4), 60, tenant="held")
+        world.events(range(10, 13), 60)
+        world.policy(tenant_column="tenant", guards={"max_rows": 8})
+        hold(world, "held")
+        world.enforce()
+        assert metrics()["rows_staying"] == {("p", "held"): 4.0}
+        assert metrics()["runs_stopped"] == {}
+        world.events(range(20, 30), 60)
+        run = world.enforce()["run"]
+        assert metrics()["runs_stopped"] == {("p", "max_rows"): 1.0}
+        privacy.approve_stopped_run("p", run, "anna@example.com")
+        assert world.finish(run)["outcome"] == "done"
+        assert metrics()["runs_stopped"] == {}
 
-def metrics() -> tuple[dict[tuple[str, ...], float], dict[tuple[str, ...], float]]:
-    """Return the samples of the two gauges, by their labels."""
-    families = {family.name: family for family in PolicyCollector(_figures).collect()}
-    overdue, success = (
-        {tuple(sample.labels.values()): sample.value for sample in families[name].samples}
-        for name in ("aegis_policy_rows_overdue", "aegis_policy_last_success_timestamp_seconds")
-    )
-    return overdue, success
+
+def metrics() -> dict[str, dict[tuple[str, ...], float]]:
+    """Return the samples of each gauge, by its name without `aegis_policy_` and by their labels."""
+    return {
+        family.name.removeprefix("aegis_policy_"): {
+            tuple(sample.labels.values()): sample.value for sample in family.samples
+        }
+        for family in PolicyCollector(_figures).collect()
+    }

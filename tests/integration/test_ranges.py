@@ -82,6 +82,23 @@ def test_workers_share_a_run(world: World, index: bool) -> None:  # noqa: FBT001
     assert 0 not in gone
 
 
+@pytest.mark.parametrize("index", [True, False], ids=["index", "no index"])
+@on(*EACH_DATABASE)
+def test_ranges_are_of_the_same_work(world: World, index: bool) -> None:  # noqa: FBT001
+    """Where all that is due stands at the beginning of the table, every worker still gets its share of it."""
+    world.safety_events(index=index)
+    world.events(range(ROWS), 60)
+    world.events(range(1000, 1000 + ROWS), 1)
+    if world.dialect == "postgresql":
+        world.execute("ANALYZE safety_events")
+    world.policy(parallel=4)
+    report = world.enforce()
+    gone = shards(world, report["run"])
+    assert (report["rows"], len(gone)) == (ROWS, 4)
+    # Blocks of the heap cannot be cut finer than a block.
+    assert max(gone.values()) <= 0.4 * ROWS
+
+
 @on(*EACH_DATABASE)
 def test_one_process_does_them_one_after_the_other(world: World) -> None:
     """A call without any worker goes through all ranges to the end."""
