@@ -157,8 +157,7 @@ class _Restore:
     def _refuse_stopped(self, connection: sa.Connection) -> None:
         """Lock the header, then look for a stop: one that comes now waits for our end."""
         self._journal.lock_header(connection, self._archive["run"], 0)
-        mac_key = self._system.worker_key.subkey("journal-mac")
-        stops.refuse_if_among(holds.read(connection, self._journal, mac_key))
+        stops.refuse_if_among(holds.read(connection, self._journal, self._system.worker_key))
 
     def _bring_back(self, connection: sa.Connection, *, execute: bool) -> None:
         table = read_layout(connection, self._archive["table_name"]).table

@@ -404,7 +404,7 @@ def test_only_a_restored_source_is_resumed(world: World) -> None:
 
 @on("sqlite-one", "postgresql-one")
 def test_a_journal_that_was_mended_goes_on(world: World) -> None:
-    """Tampering leaves an event that says where; with the bytes as they were a person lets the source go on."""
+    """Tampering leaves an event that says where; with the bytes as they were the source may go on."""
     done_but_not_relayed(world)
     change = f"UPDATE {world.journal} SET mac = "  # noqa: S608 - a name of the tests' own
     (mac,) = world.all(f"SELECT mac FROM {world.journal} WHERE number = 2")  # noqa: S608 - the same
