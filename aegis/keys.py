@@ -6,10 +6,13 @@ Keys are files under `AEGIS_HOME/keys`, mode 0600, one line each: `aegis-<role>-
   look-ups in the key store.
 * `epoch-<n>.key`: wraps the keys of subjects and actors in the key store. It lives apart from
   that store, so that a backup of the store alone opens nothing.
+* `audit-<n>.key`: the seed of an Ed25519 key that signs the log's checkpoints; it need only be
+  where the log is sealed. Its public half stands in the log.
 """
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 import secrets
@@ -28,6 +31,8 @@ from aegis.errors import Conflict, NotPrepared, SettingsError
 KEY_BYTES = 32
 _NAMES = ("worker", "epoch-1")
 Purpose = Literal["journal-mac", "mark", "key-lookup", "payload-digest", "approval", "archive-mac"]
+#: Roles of which there is more than one key, one after the other.
+Role = Literal["epoch", "audit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +88,20 @@ class KeyFiles:
     def epoch(self, number: int) -> Secret:
         """Load the key of one epoch of the key store."""
         return self._load(f"epoch-{number}")
+
+    def audit(self, number: int) -> Secret:
+        """Load a key that signs checkpoints."""
+        return self._load(f"audit-{number}")
+
+    def make(self, role: Role, number: int) -> Secret:
+        """Make one more key of a role, or load it when it is there already; never replace one."""
+        with contextlib.suppress(FileExistsError):
+            _write(self._path(f"{role}-{number}"), secrets.token_bytes(KEY_BYTES))
+        return self._load(f"{role}-{number}")
+
+    def remove(self, role: Role, number: int) -> None:
+        """Remove the file of a key that is of no use any more."""
+        self._path(f"{role}-{number}").unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.key"

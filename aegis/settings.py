@@ -12,6 +12,7 @@ import re
 import tomllib
 import types
 import typing
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -117,6 +118,22 @@ class ArchiveSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    """The audit log and the keys of those who are in it."""
+
+    #: The log's name in every checkpoint, like a URL without its scheme; none: a random one. Used once.
+    origin: str | None = None
+    #: How long the key store's wrapping key is used before the next; 0: until `aegis audit keys turn`.
+    epoch_days: int = 7
+    #: How long backups of the key store are kept: until then an old wrapping key must stay.
+    keys_backup_days: int = 35
+
+    def new_origin(self) -> str:
+        """Return the name for a new log."""
+        return self.origin or f"aegis.invalid/{uuid.uuid4().hex[:12]}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
     """The worker process and beat."""
 
@@ -161,6 +178,7 @@ class Settings:
     operations: OperationSettings = OperationSettings()
     worker: WorkerSettings = WorkerSettings()
     archives: ArchiveSettings = ArchiveSettings()
+    audit: AuditSettings = AuditSettings()
 
     @property
     def archives_url(self) -> str:

@@ -12,6 +12,7 @@ from aegis.audit import actions
 from aegis.audit.reading import MOST
 from aegis.audit.recorder import Note, store
 from aegis.audit.relay import Relayed
+from aegis.audit.sequencer import Sealed
 from aegis.db.engines import reading
 from aegis.db.tables import Ledger
 from aegis.errors import AegisError, UsageError
@@ -74,12 +75,14 @@ def record_audit_once(request_id: str, action: str, actor: str, target_type: str
 
 
 def get_audit_events(
-    limit: int = 100, *, action: str | None = None, run: str | None = None
+    limit: int = 100, *, after: int | None = None, action: str | None = None, run: str | None = None
 ) -> list[dict[str, Any]]:
     """Return events newest first, those that have no place in the log yet included.
 
     Args:
         limit: how many, from 1 to 10,000.
+        after: a leaf, or -1: the events that follow it in the log, in its order; a reader that keeps
+            the last leaf it has seen misses none and sees none twice.
         action: only this action.
         run: only the events of this run.
 
@@ -91,7 +94,13 @@ def get_audit_events(
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST:
         message = f"limit must be a whole number from 1 to {MOST}"
         raise UsageError(message)
-    return current().reader.newest(limit, action=action, correlation=run)
+    if after is not None and (isinstance(after, bool) or not isinstance(after, int) or after < -1):
+        message = "after must be the number of a leaf, or -1 for all of them"
+        raise UsageError(message)
+    reader = current().reader
+    if after is None:
+        return reader.newest(limit, action=action, correlation=run)
+    return reader.following(after, limit, action=action, correlation=run)
 
 
 def relay_journals() -> list[Relayed]:
@@ -113,6 +122,17 @@ def relay_journals() -> list[Relayed]:
     if faults:
         raise faults[0]
     return moved
+
+
+def seal_audit_log() -> Sealed:
+    """Give every waiting event its leaf, sign the new head, and show it to the witnesses.
+
+    Raises:
+        aegis.errors.NotPrepared: the log has no key, or its key is not on this machine.
+        aegis.errors.Refused: the log is behind what was published or witnessed; nothing was signed.
+
+    """
+    return current().sequencer.seal()
 
 
 def prune_journals() -> int:

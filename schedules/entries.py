@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
-from aegis.operations.table import RECONCILE, RELAY, ROUTES
+from aegis.operations.table import RECONCILE, RELAY, ROUTES, SEAL
 
 #: Seconds between two relays; a message that waited longer is dropped for the next one.
 RELAY_SECONDS: Final = 1.0
+#: Seconds between two seals of the audit log.
+SEAL_SECONDS: Final = 1.0
 
 
 def entries(resend_seconds: float) -> dict[str, dict[str, Any]]:
@@ -17,6 +19,7 @@ def entries(resend_seconds: float) -> dict[str, dict[str, Any]]:
     """
     return {
         "relay": _every(RELAY, RELAY_SECONDS),
+        "seal": _every(SEAL, SEAL_SECONDS),
         "reconcile": _every(RECONCILE, resend_seconds / 3),
     }
 

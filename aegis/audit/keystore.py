@@ -26,7 +26,7 @@ Kind = Literal["subject", "actor", "log", "archive"]
 
 _NONCE: Final = 12
 _LABEL: Final = "key store"
-_REFERENCE: Final[dict[Kind, str]] = {"subject": "s1_", "actor": "a1_", "log": "l1_", "archive": "f1_"}
+REFERENCES: Final[dict[Kind, str]] = {"subject": "s1_", "actor": "a1_", "log": "l1_", "archive": "f1_"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,8 @@ class HeldKey:
 
     def reference(self, *parts: str) -> str:
         """Return a keyed reference: 128 bits of HMAC-SHA256, with a prefix that tells the kind."""
-        digest = hmac.new(self.material, _framed(parts), hashlib.sha256).hexdigest()
-        return _REFERENCE[self.kind] + digest[:32]
+        digest = hmac.new(self.material, framed(parts), hashlib.sha256).hexdigest()
+        return REFERENCES[self.kind] + digest[:32]
 
     def seal(self, plain: bytes, about: bytes = b"") -> bytes:
         """Encrypt with AES-256-GCM-SIV (RFC 8452); the nonce comes first."""
@@ -101,12 +101,12 @@ class KeyStore:
 
     def existing(self, reference: str) -> HeldKey | None:
         """Return the key behind a reference, or None when there is none (any more)."""
-        kind = next((kind for kind, prefix in _REFERENCE.items() if reference.startswith(prefix)), None)
+        kind = next((kind for kind, prefix in REFERENCES.items() if reference.startswith(prefix)), None)
         return self._read(kind, WrappedKey.reference == reference) if kind else None
 
     def _lookup(self, kind: Kind, owner: tuple[str, ...]) -> str:
         key = self._files.worker().subkey("key-lookup")
-        return hmac.new(key, _framed((kind, *owner)), hashlib.sha256).hexdigest()
+        return hmac.new(key, framed((kind, *owner)), hashlib.sha256).hexdigest()
 
     def _read(self, kind: Kind, which: sa.ColumnElement[bool]) -> HeldKey | None:
         query = sa.select(WrappedKey.lookup, WrappedKey.epoch, WrappedKey.wrapped, Epoch.key_id).join(Epoch)
@@ -115,7 +115,7 @@ class KeyStore:
             row = connection.execute(query).first()
         if row is None:
             return None
-        material = self._epoch(row.epoch, row.key_id).open(row.wrapped, _framed((kind, row.lookup)))
+        material = self._epoch(row.epoch, row.key_id).open(row.wrapped, framed((kind, row.lookup)))
         return HeldKey(kind=kind, material=material)
 
     def _make(self, kind: Kind, lookup: str, owner: tuple[str, ...]) -> HeldKey:
@@ -131,7 +131,7 @@ class KeyStore:
                 "lookup": lookup,
                 "reference": fresh.reference(*owner),
                 "epoch": row.number,
-                "wrapped": self._epoch(row.number, row.key_id).seal(fresh.material, _framed((kind, lookup))),
+                "wrapped": self._epoch(row.number, row.key_id).seal(fresh.material, framed((kind, lookup))),
                 "created_at": dialects.now(connection),
             }
             made = dialects.insert_missing(connection, table_of(WrappedKey), values)
@@ -153,7 +153,7 @@ class KeyStore:
         return HeldKey(kind="log", material=secret.material)
 
 
-def _framed(parts: tuple[str, ...]) -> bytes:
+def framed(parts: tuple[str, ...]) -> bytes:
     """Join texts so that no two different lists give the same bytes."""
     encoded = [part.encode("utf-8") for part in parts]
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)

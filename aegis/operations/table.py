@@ -29,6 +29,7 @@ RUN: Final = "aegis.retention.run"
 TENANCY_CHECK: Final = "aegis.tenancy.check"
 RECORD: Final = "aegis.audit.record"
 RELAY: Final = "aegis.audit.relay"
+SEAL: Final = "aegis.audit.seal"
 RECONCILE: Final = "aegis.operations.reconcile"
 
 TABLE: Final[tuple[Entry, ...]] = (
@@ -73,6 +74,13 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.audit.relay_journals",
         claims=False,
         repeats="one event per event id",
+    ),
+    Entry(
+        name=SEAL,
+        queue="seal",
+        door="api.audit.seal_audit_log",
+        claims=False,
+        repeats="an event has one leaf",
     ),
     Entry(
         name=RECONCILE,
