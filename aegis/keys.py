@@ -99,6 +99,11 @@ class KeyFiles:
             _write(self._path(f"{role}-{number}"), secrets.token_bytes(KEY_BYTES))
         return self._load(f"{role}-{number}")
 
+    def numbers(self, role: Role) -> list[int]:
+        """Return the numbers of the keys of a role that are here, ascending."""
+        found = (path.stem.removeprefix(f"{role}-") for path in self.folder.glob(f"{role}-*.key"))
+        return sorted(int(number) for number in found if number.isdigit())
+
     def remove(self, role: Role, number: int) -> None:
         """Remove the file of a key that is of no use any more."""
         self._path(f"{role}-{number}").unlink(missing_ok=True)

@@ -70,7 +70,7 @@ class Proof:
         return extra
 
 
-def extra(entry: bytes, **more: Any) -> bytes:
+def about(entry: bytes, **more: Any) -> bytes:
     """Return the extra data of a proof."""
     return events.canonical({"entry": entry.decode(), **more})
 

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from aegis.audit import head, merkle, notes, witness
 from aegis.audit.actions import Action, Outcome
-from aegis.audit.notes import Checkpoint
+from aegis.audit.head import State
+from aegis.audit.notes import Checkpoint, Signer
 from aegis.audit.published import Published
 from aegis.audit.recorder import Note, Recorder, store
 from aegis.audit.signing import SigningKeys
@@ -118,12 +119,7 @@ class Sequencer:
             fresh = [(row.id, row.entry) for row in connection.execute(waiting)]
             if not fresh:
                 return 0
-            signers = self._keys.signers(connection, state.origin)
-            size = head.append(connection, state.size, fresh)
-            root = merkle.root(size, head.node_of(connection))
-            note = notes.sign(Checkpoint(origin=state.origin, size=size, root=root).text, signers)
-            head.put_checkpoint(connection, size, dialects.now(connection), note)
-            head.update(connection, size=size)
+            seal_in(connection, state, fresh, self._keys.signers(connection, state.origin))
             done = [event_id for event_id, _ in fresh]
             connection.execute(sa.delete(AuditPending).where(AuditPending.id.in_(done)))
         return len(fresh)
@@ -229,6 +225,24 @@ class Sequencer:
         if halted is not None:
             with writing(self._databases.control, _CONTROL) as connection:
                 head.update(connection, halted=None)
+
+
+def seal_in(
+    connection: sa.Connection, state: State, fresh: Sequence[tuple[str, bytes]], signers: Sequence[Signer]
+) -> None:
+    """Give events their leaves and sign the new head, in the caller's transaction, which holds the lock.
+
+    Args:
+        state: the log as it was locked.
+        fresh: id and entry of each event.
+        signers: the keys to sign with.
+
+    """
+    size = head.append(connection, state.size, fresh)
+    root = merkle.root(size, head.node_of(connection))
+    note = notes.sign(Checkpoint(origin=state.origin, size=size, root=root).text, signers)
+    head.put_checkpoint(connection, size, dialects.now(connection), note)
+    head.update(connection, size=size)
 
 
 def _which(name: str) -> sa.Update:
