@@ -12,13 +12,15 @@ Keys are files under `AEGIS_HOME/keys`, mode 0600, one line each: `aegis-<role>-
 
 import base64
 import binascii
-import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -30,7 +32,9 @@ from aegis.errors import Conflict, NotPrepared, SettingsError
 
 KEY_BYTES = 32
 _NAMES = ("worker", "epoch-1")
-Purpose = Literal["journal-mac", "mark", "key-lookup", "payload-digest", "approval", "archive-mac"]
+Purpose = Literal[
+    "journal-mac", "mark", "key-lookup", "payload-digest", "approval", "archive-mac", "key-reference"
+]
 #: Roles of which there is more than one key, one after the other.
 Role = Literal["epoch", "audit"]
 
@@ -70,6 +74,7 @@ class KeyFiles:
         try:
             # Atomic, and refused unless the folder is missing or empty.
             fresh.rename(self.folder)
+            _sync(home)
         except OSError:
             shutil.rmtree(fresh)
             message = f"{self.folder} is there already; a key is never overwritten. Nothing was changed"
@@ -94,9 +99,19 @@ class KeyFiles:
         return self._load(f"audit-{number}")
 
     def make(self, role: Role, number: int) -> Secret:
-        """Make one more key of a role, or load it when it is there already; never replace one."""
-        with contextlib.suppress(FileExistsError):
-            _write(self._path(f"{role}-{number}"), secrets.token_bytes(KEY_BYTES))
+        """Make one more key of a role, or load it when it is there already; never replace one.
+
+        Killed at any point, it leaves the whole key or none; and none twice, so that it can be removed.
+        """
+        path = self._path(f"{role}-{number}")
+        with _alone(self.folder):
+            if not path.exists():
+                unfinished = path.with_suffix(".new")
+                unfinished.unlink(missing_ok=True)
+                _write(unfinished, secrets.token_bytes(KEY_BYTES))
+                unfinished.rename(path)
+                # What it wraps is committed later, and must not outlive it.
+                _sync(self.folder)
         return self._load(f"{role}-{number}")
 
     def numbers(self, role: Role) -> list[int]:
@@ -107,6 +122,7 @@ class KeyFiles:
     def remove(self, role: Role, number: int) -> None:
         """Remove the file of a key that is of no use any more."""
         self._path(f"{role}-{number}").unlink(missing_ok=True)
+        _sync(self.folder)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.key"
@@ -126,6 +142,30 @@ class KeyFiles:
                 message = f"the key {path} can be read by others; run `chmod 600 {path}`"
                 raise SettingsError(message)
             return _parse(path, file.read())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from making a key in the folder."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        message = f"there is no folder {folder}; run `aegis init`"
+        raise NotPrepared(message) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync(folder: Path) -> None:
+    """Make what was made in a folder last through a crash of the machine."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write(path: Path, material: bytes) -> None:
