@@ -87,8 +87,11 @@ class Sequencer:
             size = head.state(connection).size
         return Sealed(leaves=leaves, size=size, cosigned=tuple(cosigned))
 
-    def push(self) -> list[str]:
+    def push(self, *, patient: bool = True) -> list[str]:
         """Show the newest checkpoint to every witness; return who cosigned it.
+
+        Args:
+            patient: leave a witness alone for a while that did not answer.
 
         Raises:
             Refused: a witness, or what was published from here, has more of the log than there is.
@@ -96,7 +99,7 @@ class Sequencer:
         """
         try:
             self._compare_with_published()
-            done = self._push_all()
+            done = self._push_all(_REST if patient else dt.timedelta(0))
         except Tampered as finding:
             self._halt(str(finding))
             message = (
@@ -152,7 +155,7 @@ class Sequencer:
                 )
                 raise Tampered(message)
 
-    def _push_all(self) -> list[str]:
+    def _push_all(self, rest: dt.timedelta) -> list[str]:
         with reading(self._databases.control, _CONTROL) as connection:
             rows = connection.execute(sa.select(table_of(AuditWitness))).all()
             note = head.newest(connection) if rows else None
@@ -161,7 +164,7 @@ class Sequencer:
             return []
         done = []
         for row in rows:
-            resting = row.failed_at is not None and moment - row.failed_at < _REST
+            resting = row.failed_at is not None and moment - row.failed_at < rest
             if not resting and self._push_to(row, note):
                 done.append(str(row.name))
         return done
