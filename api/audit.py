@@ -4,18 +4,21 @@ Services that installed the wheel import the same functions from `aegis.auditing
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from aegis.audit import actions
+from aegis.audit.export import Exported, Exporter, Target
+from aegis.audit.formats.table import TILES
 from aegis.audit.reading import MOST
 from aegis.audit.recorder import Note, store
 from aegis.audit.relay import Relayed
 from aegis.audit.sequencer import Sealed
 from aegis.db.engines import reading
 from aegis.db.tables import Ledger
-from aegis.errors import AegisError, UsageError
+from aegis.errors import AegisError, UnknownName, UsageError
 from aegis.operations import requests
 from aegis.operations.account import Account, account
 from aegis.operations.pruning import prune
@@ -154,6 +157,71 @@ def ledger() -> list[tuple[str, str, str, int]]:
 def account_of(policy: str) -> Account:
     """Return a policy's account: journal, log, reports and ledger, which must agree."""
     return account(current(), policy)
+
+
+def export_audit_log(
+    layout: str,
+    to: str,
+    *,
+    cursor: Path | None = None,
+    start: int | None = None,
+    limit: int | None = None,
+    authorization: Path | None = None,
+    actor: str = "system",
+) -> Exported:
+    """Export what is new in the log, at least once, and never beyond its newest signed checkpoint.
+
+    Args:
+        layout: `jsonl`, `ocsf`, `ecs`, `cef`, `rfc5424` or `tiles`.
+        to: a file to append to, a folder for tiles, `-` for stdout, `syslog://host:port`,
+            `syslog+tls://host:port`, or a URL of HTTP.
+        cursor: where it is kept how far the export has come; default: beside the file.
+        start: the first leaf, where no cursor says it.
+        limit: at most so many events.
+        authorization: a file with the value of the header `Authorization`, for HTTP.
+        actor: who does it.
+
+    Raises:
+        ValueError: the target, the cursor or a number cannot be meant so.
+        aegis.errors.Busy: another export is at work with the same cursor, file or folder.
+        aegis.errors.Refused: the cursor is ahead of the log, or of another log.
+        aegis.errors.Tampered: the log is not what was sealed, or not what was exported before.
+        aegis.errors.Interrupted: the receiver did not take the events; the cursor stays where it was.
+        aegis.errors.OperationFailed: it refused them, or they cannot be written; the same holds.
+
+    """
+    target = Target(
+        format=layout, to=to, cursor=cursor, authorization=authorization, start=start, limit=limit
+    )
+    system = current()
+    return Exporter(system.databases, system.recorder).export(target, actor=actor)
+
+
+def export_as_configured(name: str, *, limit: int | None = None, actor: str = "system") -> Exported:
+    """Export what is new in the log to where `aegis.toml` says, as `[audit.exports.NAME]`.
+
+    Raises:
+        ValueError: there is no such export.
+        aegis.errors.AegisError: as `export_audit_log`.
+
+    """
+    settings = current().settings
+    known = settings.audit.exports
+    if name not in known:
+        message = f"there is no export {name!r}; aegis.toml names: {', '.join(sorted(known)) or 'none'}"
+        raise UnknownName(message)
+    export, cursor = known[name], known[name].cursor
+    if cursor is None and export.format != TILES:
+        cursor = settings.home / "audit" / f"{name}.cursor"
+        cursor.parent.mkdir(parents=True, exist_ok=True)
+    return export_audit_log(
+        export.format,
+        export.to,
+        cursor=cursor,
+        limit=limit,
+        authorization=export.authorization_file,
+        actor=actor,
+    )
 
 
 def _note(
