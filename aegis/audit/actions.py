@@ -116,7 +116,7 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.WITNESS_ADD: frozenset({"vkey"}),
     Action.WITNESS_REMOVE: frozenset({"vkey"}),
     Action.EPOCH_BEGIN: frozenset({"key_id"}),
-    Action.EPOCH_DESTROY: frozenset({"key_id"}),
+    Action.EPOCH_DESTROY: frozenset({"key_id", "lost"}),
 }
 
 #: Kinds of target that name no person; every other kind is kept as a keyed reference.
