@@ -5,7 +5,7 @@ on, all of which are there. Nothing here knows where the hashes are kept.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from aegis.errors import Tampered
@@ -148,17 +148,20 @@ def root_from_range(low: int, leaves: Sequence[bytes], size: int, proof: Sequenc
             f"got leaves {low} to {high} of {size} with {len(proof)} hashes"
         )
         raise Tampered(message)
-    known = dict(zip(parts, proof, strict=True))
+    return _joined(0, size, low, leaves, dict(zip(parts, proof, strict=True))) if size else EMPTY
 
-    def subtree(first: int, last: int) -> bytes:
-        if (first, last) in known:
-            return known[first, last]
-        if low <= first and last <= high:
-            return root_of(leaves[first - low : last - low])
-        middle = first + _split(last - first)
-        return node_hash(subtree(first, middle), subtree(middle, last))
 
-    return subtree(0, size) if size else EMPTY
+def _joined(
+    first: int, last: int, low: int, leaves: Sequence[bytes], known: Mapping[tuple[int, int], bytes]
+) -> bytes:
+    """Return the root of a subtree from hashes that are known, and leaves from `low` on."""
+    if (first, last) in known:
+        return known[first, last]
+    if low <= first and last <= low + len(leaves):
+        return root_of(leaves[first - low : last - low])
+    middle = first + _split(last - first)
+    left = _joined(first, middle, low, leaves, known)
+    return node_hash(left, _joined(middle, last, low, leaves, known))
 
 
 def _roots_from_consistency(
