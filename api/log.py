@@ -10,12 +10,14 @@ from typing import Any
 from aegis.audit import notes, proofs, proving, recovery, trust
 from aegis.audit.notes import Checkpoint
 from aegis.audit.proofs import Proof
+from aegis.audit.published import Published
 from aegis.audit.recovery import Recovered
 from aegis.audit.signing import Key
 from aegis.audit.trust import Policy
 from aegis.audit.witnesses import Known, Witnesses
 from aegis.errors import NotPrepared, SettingsError
 from aegis.operations.system import System, current
+from aegis.settings import load_settings
 
 
 def begin_log(origin: str | None = None, *, actor: str) -> Key:
@@ -75,14 +77,29 @@ def check_proof(text: str, policy: Policy) -> dict[str, Any]:
     return proofs.parse(text).check(policy)
 
 
-def read_policy(file: Path, retired: Path | None = None) -> Policy:
-    """Read from files whom to trust (C2SP tlog-policy), and which retired keys up to which size."""
+def trusted(*, policy: Path | None = None, retired: Path | None = None, vkey: str | None = None) -> Policy:
+    """Return whom to trust; with nothing named, what was published from this machine.
+
+    Args:
+        policy: a C2SP tlog-policy file.
+        retired: the file of keys that sign no more, each with the size of its last tree.
+        vkey: the only key to trust, without any witness.
+
+    Raises:
+        ValueError: a file or the key cannot be read as that.
+        aegis.errors.NotPrepared: nothing was named, and nothing was published here.
+
+    """
+    if vkey is not None:
+        return Policy(logs=(notes.verifier(vkey),))
+    if policy is None:
+        return Published(load_settings().home).policy()
     try:
-        text, old = file.read_text("utf-8"), retired.read_text("utf-8") if retired else ""
+        old = retired.read_text("utf-8") if retired else ""
+        return trust.parse(policy.read_text("utf-8"), old)
     except UnicodeDecodeError:
-        message = f"{file} is no policy: it is not UTF-8"
+        message = f"{policy} is no policy: it is not UTF-8"
         raise SettingsError(message) from None
-    return trust.parse(text, old)
 
 
 def witnesses() -> list[Known]:
