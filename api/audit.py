@@ -9,9 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.audit import actions
+from aegis.audit import actions, head
 from aegis.audit.export import Exported, Exporter, Target
 from aegis.audit.formats.table import TILES
+from aegis.audit.head import Backlog
 from aegis.audit.reading import MOST
 from aegis.audit.recorder import Note, store
 from aegis.audit.relay import Relayed
@@ -145,6 +146,12 @@ def prune_journals() -> int:
     """
     system = current()
     return sum(prune(system, name) for name in system.relay.registered())
+
+
+def audit_backlog() -> Backlog:
+    """Return how far the log is behind what was recorded."""
+    with reading(current().databases.control, "control database") as connection:
+        return head.backlog(connection)
 
 
 def ledger() -> list[tuple[str, str, str, int]]:

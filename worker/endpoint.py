@@ -28,6 +28,9 @@ LedgerRow = tuple[str, str, str, int]
 #: Policy, table, rows overdue, and when it was last through, in seconds since 1970.
 PolicyRow = tuple[str, str, int | None, float | None]
 
+#: Events that wait, seconds of the oldest, leaves signed, and whether signing is refused.
+AuditRow = tuple[int, float, int, int]
+
 
 class Endpoint(ThreadingHTTPServer):
     """Serves one registry at /metrics."""
@@ -186,6 +189,32 @@ class PolicyCollector(Collector):
         yield success
 
 
+class AuditCollector(Collector):
+    """How far the audit log is behind what was recorded."""
+
+    def __init__(self, backlog: Callable[[], AuditRow]) -> None:
+        """Take what reads it."""
+        self.backlog = backlog
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures; an error goes up, so that the scrape fails."""
+        pending, oldest, size, halted = self.backlog()
+        yield GaugeMetricFamily("aegis_audit_pending", "Events that wait for their leaf.", pending)
+        age = "How long the oldest event has waited for its leaf."
+        yield GaugeMetricFamily("aegis_audit_oldest_pending_age_seconds", age, oldest)
+        signed = "Leaves under the newest signed checkpoint."
+        yield GaugeMetricFamily("aegis_audit_checkpoint_size", signed, size)
+        behind = "1 while nothing is signed, because the log is behind what was seen of it."
+        yield GaugeMetricFamily("aegis_audit_halted", behind, halted)
+
+
+def _backlog() -> AuditRow:
+    from api import audit  # noqa: PLC0415
+
+    known = audit.audit_backlog()
+    return known.pending, known.oldest_seconds, known.size, int(known.halted)
+
+
 def _figures() -> list[PolicyRow]:
     from api import privacy  # noqa: PLC0415
 
@@ -214,6 +243,7 @@ def _serve_beat(sender: Any, **_: Any) -> None:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(LedgerCollector(_ledger, lambda: getattr(sender.scheduler, "last_tick", None)))
     registry.register(PolicyCollector(_figures))
+    registry.register(AuditCollector(_backlog))
     try:
         Endpoint(settings.metrics_host, settings.beat_metrics_port, registry).start()
     except SettingsError as error:

@@ -10,12 +10,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.audit import merkle, notes, tiles
+from aegis.audit import events, merkle, notes, tiles
 from aegis.audit.notes import Note
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
-from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditState, AuditTile
+from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditPending, AuditState, AuditTile
 from aegis.errors import NotPrepared, Tampered
 
 #: The one row of the log's state.
@@ -136,6 +136,35 @@ def put_checkpoint(connection: sa.Connection, size: int, moment: dt.datetime, no
         connection.execute(sa.delete(AuditCheckpoint).where(AuditCheckpoint.size == before.size))
     values = {"size": size, "time": moment, "note": str(note).encode()}
     connection.execute(sa.insert(AuditCheckpoint).values(**values))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """How far the log is behind what was recorded."""
+
+    #: Events that wait for their leaf.
+    pending: int
+    #: Seconds that the oldest of them has waited; 0 when none waits.
+    oldest_seconds: float
+    #: Leaves under the newest signed checkpoint.
+    size: int
+    #: Whether signing is refused, because the log is behind what was seen of it.
+    halted: bool
+
+
+def backlog(connection: sa.Connection) -> Backlog:
+    """Return how far the log is behind."""
+    query = sa.select(sa.func.count(), sa.func.min(AuditPending.id)).select_from(AuditPending)
+    pending, oldest = connection.execute(query).one()
+    known = begun(connection)
+    # The id of an event tells when it was made.
+    waited = (dialects.now(connection) - events.made(oldest)).total_seconds() if oldest else 0.0
+    return Backlog(
+        pending=pending,
+        oldest_seconds=max(0.0, waited),
+        size=known.size if known else 0,
+        halted=bool(known and known.halted),
+    )
 
 
 def _partial(connection: sa.Connection, level: int, number: int, width: int) -> bytes:
