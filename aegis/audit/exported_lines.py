@@ -23,6 +23,8 @@ class Lines:
         self._history = History(report, start)
         self._prunings = Prunings(report)
         self._waiting: list[Line] = []
+        #: Lines that a killed export left and no batch has covered yet.
+        self._early: list[Line] = []
         self._gap: Gap | None = None
 
     def take(self, part: Part | Tampered) -> None:
@@ -46,8 +48,9 @@ class Lines:
         """Say what is left over."""
         if self._gap:
             self._report.unproven.append(f"{self._gap.where}: no batch follows: an export was stopped there")
-        if self._waiting:
-            first, last = self._waiting[0], self._waiting[-1]
+        waiting = [*self._early, *self._waiting]
+        if waiting:
+            first, last = waiting[0], waiting[-1]
             self._report.unproven.append(
                 f"{first.where}: leaf {first.leaf} and what follows, up to {last.where}, have no checkpoint "
                 "behind them: an export was stopped there, or the last line was removed"
@@ -103,7 +106,8 @@ class Lines:
     def _compare(self, batch: End, waiting: Sequence[Line], gap: Gap | None) -> None:
         """Compare lines with the hashes of their batch."""
         begin = max((place for place, line in enumerate(waiting) if line.leaf == batch.first), default=0)
-        early = self._left_over(batch, waiting[:begin], gap)
+        self._catch_up(batch)
+        left = self._left_over(batch, waiting[:begin], gap)
         seen: dict[int, Line] = {}
         highest = -1
         for line in waiting[begin:]:
@@ -116,37 +120,52 @@ class Lines:
             if line.pruned is not None:
                 self._prunings.allow(line.pruned)
         for first, last in _ranges(leaf for leaf in range(batch.first, batch.next) if leaf not in seen):
-            moved = f"; leaf {first} stands at {early[first]}, out of order" if first in early else ""
+            moved = f"; leaf {first} stands at {left[first]}, out of order" if first in left else ""
             leaves = f"leaf {first} is" if first == last else f"leaves {first} to {last} are"
             self._report.find(batch.where, f"{leaves} missing in this batch{moved}", first)
 
+    def _catch_up(self, batch: End) -> None:
+        """Compare lines that waited for their batch."""
+        early, self._early = self._early, []
+        for line in early:
+            if line.leaf < batch.next:
+                self._left(batch, line)
+            else:
+                self._early.append(line)
+
     def _left_over(self, batch: End, lines: Sequence[Line], gap: Gap | None) -> dict[int, str]:
         """Compare lines that an export left before it was killed; return where each leaf of them stands."""
+        begin = gap.first if gap else batch.first
+        before = None
         for line in lines:
-            if line.leaf >= batch.next:
-                # The export that went on stopped earlier; its next batch will have it.
-                self._waiting.append(line)
-                continue
-            inside = line.leaf >= batch.first
-            known = batch.leaves[line.leaf - batch.first] if inside else self._history.hash_of(line.leaf)
-            if known is None and gap and gap.first <= line.leaf:
+            # It began where the next one begins, unless that begins behind what was pruned meanwhile.
+            if line.leaf - 1 != before and not begin <= line.leaf <= batch.first:
+                self._report.find(line.where, f"leaf {line.leaf} is out of order", line.leaf)
+            before = line.leaf
+            if begin <= line.leaf < batch.first:
                 self._report.unproven.append(
                     f"{line.where}: leaf {line.leaf} has no checkpoint behind it, and was pruned since"
                 )
-                continue
-            what = _left(line, known)
-            if what:
-                self._report.find(line.where, what, line.leaf)
+            elif line.leaf >= batch.next:
+                # The export that went on stopped earlier; a later batch has it.
+                self._early.append(line)
             else:
-                self._report.repeated += 1
+                self._left(batch, line)
         return {line.leaf: line.where for line in lines}
 
-
-def _left(line: Line, known: bytes | None) -> str | None:
-    """Say what is wrong with a line that is repeated later."""
-    if known is None:
-        return f"leaf {line.leaf} has no checkpoint behind it: one was removed, or the line is not from here"
-    return _unlike(line, known)
+    def _left(self, batch: End, line: Line) -> None:
+        """Compare a line with the leaf that was signed later."""
+        inside = batch.first <= line.leaf < batch.next
+        known = batch.leaves[line.leaf - batch.first] if inside else self._history.hash_of(line.leaf)
+        if known is None:
+            what = (
+                f"leaf {line.leaf} has no checkpoint behind it: one was removed, or the line is not from here"
+            )
+            self._report.find(line.where, what, line.leaf)
+        elif fault := _unlike(line, known):
+            self._report.find(line.where, fault, line.leaf)
+        else:
+            self._report.repeated += 1
 
 
 def _fault(batch: End, line: Line, seen: Mapping[int, Line], highest: int) -> str | None:

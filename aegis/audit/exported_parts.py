@@ -88,7 +88,13 @@ def parts(path: Path) -> Iterator[Part | Tampered]:
             number = 0
             while line := file.readline(LONGEST):
                 number += 1
-                yield _part(line, f"{path.name}:{number}")
+                where = f"{path.name}:{number}"
+                if len(line) == LONGEST and not line.endswith(b"\n"):
+                    yield Tampered(f"{where}: the line is longer than any of an export")
+                    while line and not line.endswith(b"\n"):
+                        line = file.readline(LONGEST)
+                else:
+                    yield _part(line, where)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise OperationFailed(message) from None
@@ -101,7 +107,7 @@ def _part(line: bytes, where: str) -> Part | Tampered:
             return _line(found, where)
         return _gap(found, where) if found.startswith(jsonl.PRUNED) else _end(found, where)
     except (Tampered, ValueError, KeyError, TypeError, RecursionError) as fault:
-        if not whole and len(line) < LONGEST:
+        if not whole:
             return Torn(where=where)
         why = str(fault) if isinstance(fault, Tampered) else "it is no line of an export"
         return Tampered(f"{where}: {why}")
