@@ -7,6 +7,7 @@ size and root. tlog-cosignature: a witness's signature over the checkpoint and a
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -20,6 +21,8 @@ from aegis.errors import Tampered, UsageError
 ED25519: Final = 0x01
 COSIGNATURE: Final = 0x04
 
+#: Decimal without zeros before it; 63 bits have 19 digits.
+_SIZE: Final = re.compile("0|[1-9][0-9]{0,18}")
 _DASH: Final = "\u2014 "
 _KEY_BYTES: Final = 32
 _ID_BYTES: Final = 4
@@ -254,8 +257,7 @@ def checkpoint(note: Note) -> Checkpoint:
         root = base64.b64decode(encoded, validate=True)
     except binascii.Error:
         root = b""
-    plain = size.isascii() and size.isdigit() and str(int(size)) == size
-    if not well_named(origin) or not plain or len(root) != HASH_BYTES or not end:
+    if not well_named(origin) or not _SIZE.fullmatch(size) or len(root) != HASH_BYTES or not end:
         message = "expected a checkpoint: origin, size and root, a line each"
         raise Tampered(message)
     return Checkpoint(origin=origin, size=int(size), root=root)

@@ -5,10 +5,10 @@ The extra data is canonical JSON: `entry`, the exact text that was hashed; for a
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +20,7 @@ from aegis.audit.trust import Policy
 from aegis.errors import Tampered
 
 _HEAD: Final = "c2sp.org/tlog-proof@v1"
+_INDEX: Final = re.compile("0|[1-9][0-9]{0,18}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +46,10 @@ class Proof:
 
         """
         head = policy.check(self.note)
-        extra = self._extra()
-        entry = extra["entry"].encode()
+        extra, entry = self._extra()
         self._check_place(head, entry)
         fields: dict[str, Any] = json.loads(entry)
-        if "salt" in extra:
+        if "salt" in extra or "subject" in extra:
             _check_subject(fields, extra)
         return fields
 
@@ -59,15 +59,14 @@ class Proof:
             message = f"the entry is not leaf {self.index} of the log {head.origin} at size {head.size}"
             raise Tampered(message)
 
-    def _extra(self) -> Mapping[str, Any]:
+    def _extra(self) -> tuple[Mapping[str, Any], bytes]:
+        """Return the extra data, and the entry in it."""
         try:
             extra = json.loads(self.extra)
-        except ValueError:
-            extra = None
-        if not isinstance(extra, dict) or not isinstance(extra.get("entry"), str):
+            return extra, extra["entry"].encode()
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             message = "the proof does not hold the entry that it is about"
-            raise Tampered(message)
-        return extra
+            raise Tampered(message) from None
 
 
 def about(entry: bytes, **more: Any) -> bytes:
@@ -88,9 +87,10 @@ def parse(text: str) -> Proof:
     index = lines.pop(0).removeprefix("index ") if lines and lines[0].startswith("index ") else ""
     try:
         raw, path = _decoded(encoded), tuple(map(_decoded, lines))
-    except binascii.Error:
-        index = ""
-    if head != _HEAD or not (index.isascii() and index.isdigit() and str(int(index)) == index):
+    except ValueError:
+        raw, path, index = b"", (), ""
+    hashes = all(len(step) == merkle.HASH_BYTES for step in path)
+    if head != _HEAD or not _INDEX.fullmatch(index) or not hashes:
         message = f"expected a proof that begins with {_HEAD}, an index and an audit path"
         raise Tampered(message)
     return Proof(extra=raw, index=int(index), path=path, note=notes.parse(below))
@@ -98,10 +98,10 @@ def parse(text: str) -> Proof:
 
 def _check_subject(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
     try:
-        salt, subject = _decoded(extra["salt"]), [str(part) for part in extra["subject"]]
-    except (KeyError, TypeError, binascii.Error):
-        salt, subject = b"", []
-    digest = hmac.new(salt, framed(tuple(subject)), hashlib.sha256).hexdigest()
+        salt, subject = _decoded(extra["salt"]), framed(tuple(map(str, extra["subject"])))
+    except (KeyError, TypeError, ValueError):
+        salt, subject = b"", b""
+    digest = hmac.new(salt, subject, hashlib.sha256).hexdigest()
     if not subject or fields["target"] != REFERENCES["subject"] + digest[:32]:
         message = "the receipt's subject is not the one that the entry is about"
         raise Tampered(message)

@@ -20,6 +20,8 @@ from aegis.errors import OperationFailed, Tampered, Unreachable, UsageError
 PATIENCE: Final = 5.0
 #: Most bytes of an answer.
 _LONGEST: Final = 64 * 1024
+#: Most digits of a size.
+_DIGITS: Final = 19
 _OK: Final = 200
 _CONFLICT: Final = 409
 _REWRITTEN: Final = 422
@@ -126,7 +128,7 @@ def _body(note: Note, head_now: Checkpoint, old: int, node: merkle.Node) -> byte
 
 def _seen(answer: Answer) -> int:
     text = answer.body.strip()
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
         message = "a witness answered 409 without the size that it has seen"
         raise OperationFailed(message)
     return int(text)
