@@ -5,7 +5,6 @@ size and root. tlog-cosignature: a witness's signature over the checkpoint and a
 """
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -75,7 +74,7 @@ def verifier(vkey: str) -> Verifier:
     key_id, _, body = rest.partition("+")
     try:
         raw = base64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:
         raw = b""
     known = raw[:1] in {bytes([ED25519]), bytes([COSIGNATURE])} and len(raw) == 1 + _KEY_BYTES
     if not known or not well_named(name):
@@ -220,7 +219,7 @@ def signature(line: str) -> Signature:
     name, _, body = line.rstrip("\n").removeprefix(_DASH).partition(" ")
     try:
         raw = base64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:
         raw = b""
     if not line.startswith(_DASH) or not well_named(name) or len(raw) <= _ID_BYTES:
         message = "expected a signature line: dash, key name, signature"
@@ -255,7 +254,7 @@ def checkpoint(note: Note) -> Checkpoint:
     encoded, end, _ = rest.partition("\n")
     try:
         root = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         root = b""
     if not well_named(origin) or not _SIZE.fullmatch(size) or len(root) != HASH_BYTES or not end:
         message = "expected a checkpoint: origin, size and root, a line each"

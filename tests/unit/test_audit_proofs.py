@@ -19,8 +19,8 @@ from aegis.errors import Tampered
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "proof.v1.tlog-proof"
 #: Whoever has this line can check the golden proof for ever.
-TRUSTED: Final = "log logs.example.com/golden+e91b59be+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4\nquorum none\n"
-    "log logs.example.com/golden+e91b59be+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNX3chmQSVTG4\nquorum none\n"
+TRUSTED: Final = (
+    "log logs.example.com/golden+e91b59be+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4\nquorum none\n"
 )
 SIGNER = FileSigner(name="logs.example.com/golden", seed=bytes(range(32)))
 POLICY = Policy(logs=(SIGNER.verifier,))
