@@ -11,7 +11,6 @@ Keys are files under `AEGIS_HOME/keys`, mode 0600, one line each: `aegis-<role>-
 """
 
 import base64
-import binascii
 import fcntl
 import hashlib
 import os
@@ -137,7 +136,7 @@ class KeyFiles:
         except PermissionError:
             message = f"the key {path} cannot be read by this user"
             raise NotPrepared(message) from None
-        with os.fdopen(handle) as file:
+        with os.fdopen(handle, encoding="utf-8", errors="replace") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 message = f"the key {path} can be read by others; run `chmod 600 {path}`"
                 raise SettingsError(message)
@@ -182,7 +181,7 @@ def _parse(path: Path, text: str) -> Secret:
     head, _, body = text.strip().partition(":")
     try:
         material = base64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:
         material = b""
     if head != f"aegis-{role}-1" or len(material) != KEY_BYTES:
         message = f"{path} is not a key of the role {role!r}: expected one line `aegis-{role}-1:<base64>`"

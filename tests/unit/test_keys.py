@@ -39,6 +39,7 @@ def test_a_key_shows_its_id_only() -> None:
         "aegis-epoch-1:" + base64.b64encode(bytes(32)).decode(),
         "aegis-worker-1:" + base64.b64encode(bytes(31)).decode(),
         "aegis-worker-1:***",
+        "aegis-worker-1:\u00e9" + base64.b64encode(bytes(32)).decode(),
         "aegis-worker-2:" + base64.b64encode(bytes(32)).decode(),
     ],
 )
@@ -47,6 +48,9 @@ def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
     files = KeyFiles(tmp_path)
     worker, _ = files.create()
     worker.write_text(text)
+    with pytest.raises(SettingsError, match="aegis-worker-1:<base64>"):
+        files.worker()
+    worker.write_bytes(b"\xff" * 60)
     with pytest.raises(SettingsError, match="aegis-worker-1:<base64>"):
         files.worker()
 
