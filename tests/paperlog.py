@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aegis.audit import events, frontier, merkle, notes
+from aegis.audit import events, frontier, merkle, notes, tiles
 from aegis.audit.batches import Batch, Leaf
 from aegis.audit.formats import jsonl
 from aegis.audit.notes import Checkpoint, FileSigner, Note, Signer
+from aegis.audit.tilefolder import TileFolder
 from aegis.audit.trust import Policy
 
 ORIGIN: Final = "logs.example.com/paper"
@@ -105,6 +106,19 @@ class PaperLog:
             proof=merkle.outside(first, behind, size, self.node),
             note=self.note(size),
         )
+
+    def tiles(self, folder: TileFolder, size: int | None = None, *, minimum: int = 0) -> None:
+        """Write a folder of tiles, without the bundles below a minimum."""
+        size = len(self.stored) if size is None else size
+        hashes = [merkle.leaf_hash(entry) for entry, _ in self.stored[:size]]
+        for (level, number), tile in tiles.grow(0, {}, hashes).items():
+            folder.put(tiles.path(level, number, len(tile) // merkle.HASH_BYTES), tile)
+        for start in range(0, size, tiles.WIDTH):
+            entries = [entry for entry, _ in self.stored[start : min(start + tiles.WIDTH, size)]]
+            if start >= minimum:
+                name = tiles.path("entries", start // tiles.WIDTH, len(entries))
+                folder.put(name, tiles.bundle(entries))
+        folder.publish(self.note(size))
 
     def lines(self, *parts: tuple[int, int, int]) -> list[bytes]:
         """Return the lines of batches, each given as first leaf, next leaf and size of the checkpoint."""

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aegis.audit import exported, exported_history, exported_lines, frontier, merkle, notes
+from aegis.audit import exported, exported_history, exported_lines, frontier, merkle, notes, tiles
 from aegis.audit.checking import MOST, Report
 from aegis.audit.formats import jsonl
 from aegis.audit.frontier import Frontier
 from aegis.audit.notes import COSIGNATURE, Signature, Verifier
+from aegis.audit.tilefolder import TileFolder
 from aegis.audit.trust import Group, Policy, Witness
 from aegis.errors import Tampered, UsageError
 from tests.paperlog import ORIGIN, PaperLog, signer
@@ -592,6 +593,137 @@ def cosigned(line: bytes, key: notes.FileSigner) -> str:
     signed = key.sign(b"cosignature/v1\ntime 1800000000\n" + note.text.encode())
     line_of = Signature(name=key.name, key_id=verifier_of(key).key_id, signature=moment + signed)
     return str(note.with_signatures([line_of]))
+
+
+BIG: Final = PaperLog().grow(300).grow(1, action="audit:prune", clear={"first": 0, "last": 255}).grow(299)
+
+
+class TestTiles:
+    """A folder of tiles."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> TileFolder:
+        """A folder of 600 leaves."""
+        made = TileFolder(tmp_path)
+        BIG.tiles(made)
+        return made
+
+    def check(self, folder: TileFolder, policy: Policy = BIG.policy) -> Report:
+        """Check a folder."""
+        return exported.check(folder.path, policy)
+
+    def test_it_is_intact(self, folder: TileFolder) -> None:
+        """Every tile is what the entries give."""
+        report = self.check(folder)
+        assert (report.findings, report.unproven) == ([], [])
+        assert (report.kind, report.next, report.events) == ("tiles", 600, 600)
+        assert report.checkpoint == BIG.checkpoint(600)
+
+    @pytest.mark.parametrize("size", [1, 255, 256, 257, 512])
+    def test_any_size(self, tmp_path: Path, size: int) -> None:
+        """Also where no tile is partial, or all are."""
+        made = TileFolder(tmp_path)
+        BIG.tiles(made, size)
+        report = self.check(made)
+        assert (report.findings, report.events) == ([], size)
+
+    def test_full_tiles_do_for_partial_ones(self, folder: TileFolder) -> None:
+        """A server may have removed a partial tile once the full one was there."""
+        folder.put("tile/1/000.p/1", (folder.path / "tile/1/000.p/2").read_bytes()[:32])
+        folder.publish(BIG.note(300))
+        report = self.check(folder)
+        assert (report.findings, report.events) == ([], 300)
+
+    @pytest.mark.parametrize(
+        ("name", "place", "where", "leaf"),
+        [
+            ("tile/entries/000", 40, "tile/entries/000", 0),
+            ("tile/entries/002.p/88", -40, "tile/entries/002.p/88", 599),
+            ("tile/0/000", 33, "tile/entries/000", 1),
+            ("tile/0/001", 0, "tile/entries/001", 256),
+            ("tile/0/002.p/88", -1, "tile/entries/002.p/88", 599),
+            ("tile/1/000.p/2", 0, "tile/1/000.p/2", 0),
+        ],
+    )
+    def test_a_byte_that_was_changed(
+        self, folder: TileFolder, name: str, place: int, where: str, leaf: int
+    ) -> None:
+        """In an entry, in a leaf's hash, in a tile above."""
+        data = bytearray((folder.path / name).read_bytes())
+        data[place] ^= 1
+        (folder.path / name).write_bytes(data)
+        report = self.check(folder)
+        assert (where, leaf) in [(finding.where, finding.leaf) for finding in report.findings]
+        assert ("checkpoint" in {finding.where for finding in report.findings}) == name.startswith("tile/0/")
+
+    @pytest.mark.parametrize(
+        ("name", "what"),
+        [
+            ("tile/0/000", "missing or too short"),
+            ("tile/0/002.p/88", "missing or too short"),
+            ("tile/1/000.p/2", "not what the tiles below it give"),
+            ("tile/entries/001", "the entries of leaves 256 to 511 are missing"),
+            ("tile/entries/002.p/88", "the entries of leaves 512 to 599 are missing"),
+            ("checkpoint", "it is missing"),
+        ],
+    )
+    def test_a_file_that_is_missing(self, folder: TileFolder, name: str, what: str) -> None:
+        """It is named, with what it was of."""
+        (folder.path / name).unlink()
+        report = self.check(folder)
+        assert what in said(report)
+        assert len(report.findings) == 1
+
+    def test_entries_and_hashes_that_are_missing(self, folder: TileFolder) -> None:
+        """Then nothing is left of these leaves."""
+        (folder.path / "tile/0/001").unlink()
+        (folder.path / "tile/entries/001").unlink()
+        report = self.check(folder)
+        assert "it is missing, and its entries too" in said(report)
+        assert "its root is not that of" in said(report)
+
+    @pytest.mark.parametrize("change", ["short", "long", "torn"])
+    def test_a_bundle_of_another_length(self, folder: TileFolder, change: str) -> None:
+        """Fewer entries, more, or one that ends in its middle."""
+        file = folder.path / "tile/entries/001"
+        entries = [entry for entry, _ in BIG.stored[256:512]]
+        wrong = {"short": entries[:-1], "long": [*entries, entries[0]], "torn": entries}[change]
+        data = tiles.bundle(wrong)
+        file.write_bytes(data[:-5] if change == "torn" else data)
+        report = self.check(folder)
+        assert report.findings[0].where == "tile/entries/001"
+        assert report.findings[0].leaf == (256 if change == "torn" else 256 + min(len(wrong), 256))
+
+    def test_everything_made_anew_without_the_key(self, folder: TileFolder) -> None:
+        """Tiles that fit one another, under the old checkpoint or under another key's."""
+        forged = PaperLog(signers=(signer(9),), stored=[*BIG.stored[:-1]]).grow(1, tenant="forged")
+        old = (folder.path / "checkpoint").read_bytes()
+        forged.tiles(folder)
+        assert "not signed by a trusted key" in said(self.check(folder))
+        (folder.path / "checkpoint").write_bytes(old)
+        assert "its root is not that of the 600 leaves" in said(self.check(folder))
+
+    def test_leaves_that_were_pruned(self, tmp_path: Path) -> None:
+        """Bundles may be missing up to where a leaf says that the log was pruned, and no further."""
+        for minimum, faults in ((256, 0), (512, 1)):
+            made = TileFolder(tmp_path / str(minimum))
+            made.path.mkdir()
+            BIG.tiles(made, minimum=minimum)
+            report = self.check(made)
+            assert len(report.findings) == faults
+            assert report.pruned == [(0, minimum - 1)]
+
+    def test_a_note_that_is_none(self, folder: TileFolder) -> None:
+        """A checkpoint that cannot be read."""
+        (folder.path / "checkpoint").write_text("x")
+        assert "expected a signed note" in said(self.check(folder))
+
+    def test_the_quorum(self, folder: TileFolder) -> None:
+        """Leaves that no witness vouches for are named."""
+        _, policy = witnessed_policy()
+        report = self.check(folder, policy)
+        assert report.intact
+        assert "covers the leaves from 0 to 599" in report.unproven[0]
 
 
 class TestFrontier:
