@@ -4,19 +4,22 @@ Services that installed the wheel import the same functions from `aegis.auditing
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.audit import actions, head
+from aegis.audit import actions, head, verify
 from aegis.audit.export import Exported, Exporter, Target
+from aegis.audit.findings import Report, Tell
 from aegis.audit.formats.table import TILES
 from aegis.audit.head import Backlog
 from aegis.audit.reading import MOST
 from aegis.audit.recorder import Note, store
 from aegis.audit.relay import Relayed
 from aegis.audit.sequencer import Sealed
+from aegis.audit.trust import Policy
 from aegis.db.engines import reading
 from aegis.db.tables import Ledger
 from aegis.errors import AegisError, UnknownName, UsageError
@@ -137,6 +140,48 @@ def seal_audit_log() -> Sealed:
 
     """
     return current().sequencer.seal()
+
+
+def verify_audit_log(
+    *,
+    since: int = 0,
+    witness: str | None = None,
+    policy: Policy | None = None,
+    columns: bool = True,
+    on_progress: Tell | None = None,
+) -> Report:
+    """Verify the log: every leaf, tile, column, checkpoint and key.
+
+    Args:
+        since: compare the entries from this leaf on only; the tree is always computed whole.
+        witness: a witness's submission URL, to be asked too.
+        policy: whom to trust; default: what was published from this machine.
+        columns: compare the columns with the entries, not only their hashes.
+        on_progress: is told how far it has come.
+
+    Returns:
+        The report; `intact` when nothing was found.
+
+    Raises:
+        aegis.errors.NotPrepared: nobody said whom to trust.
+        aegis.errors.Unreachable: the database or the witness does not answer.
+
+    """
+    system = current()
+    trusted = policy or system.published.policy()
+    report = verify.verify(
+        system.databases,
+        trusted,
+        published=system.published.checkpoint(),
+        since=since,
+        columns=columns,
+        on_progress=on_progress,
+    )
+    if witness is None:
+        return report
+    objections = verify.verify_witnessed(system.databases, trusted, url=witness)
+    found = report.found + len(objections)
+    return replace(report, findings=(*report.findings, *objections), found=found)
 
 
 def prune_journals() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aegis.audit import notes, proofs, proving, recovery, trust
+from aegis.audit import checking, exported, notes, proofs, proving, recovery, trust
 from aegis.audit.notes import Checkpoint
 from aegis.audit.proofs import Proof
 from aegis.audit.published import Published
@@ -75,6 +75,11 @@ def check_proof(text: str, policy: Policy) -> dict[str, Any]:
 
     """
     return proofs.parse(text).check(policy)
+
+
+def check_export(path: Path, policy: Policy, *, start: int = 0) -> checking.Report:
+    """Check an export alone; reads no database and no network."""
+    return exported.check(path, policy, start=start)
 
 
 def trusted(*, policy: Path | None = None, retired: Path | None = None, vkey: str | None = None) -> Policy:

@@ -13,7 +13,7 @@ from api import log
 from cli import output
 from cli.audit_export import export
 from cli.audit_keys import keys
-from cli.audit_verify import prune, verify
+from cli.audit_verify import verify
 from cli.audit_witness import recover, witness
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -24,7 +24,7 @@ def audit() -> None:
     """Seal, verify, prove and export the audit log."""
 
 
-for command in (export, keys, prune, recover, verify, witness):
+for command in (export, keys, recover, verify, witness):
     audit.add_command(command)
 
 
@@ -40,7 +40,8 @@ def seal(*, as_json: bool) -> None:
         output.print_json(vars(sealed))
         return
     seen = f", cosigned by {', '.join(sealed.cosigned)}" if sealed.cosigned else ""
-    output.say(f"{output.counted(sealed.leaves, 'event')} sealed; the log has {sealed.size:,} leaves{seen}.")
+    leaves = output.counted(sealed.size, "leaf", "leaves")
+    output.say(f"{output.counted(sealed.leaves, 'event')} sealed; the log has {leaves}{seen}.")
 
 
 @audit.command()

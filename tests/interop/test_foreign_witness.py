@@ -30,8 +30,8 @@ class Foreign:
 
     def __init__(self, programs: Path, folder: Path) -> None:
         """Make its key; it knows no log yet."""
-        self._command = [programs / "aics-witness"]
-        self._config = ["--config", folder / "witness.json"]
+        self._command = [str(programs / "aics-witness")]
+        self._config = ["--config", str(folder / "witness.json")]
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
