@@ -63,8 +63,15 @@ class KeyFiles:
 
         Raises:
             Conflict: the folder has keys already.
+            NotPrepared: it has some, but the worker key was lost.
 
         """
+        if self.folder.exists() and any(self.folder.iterdir()) and not self.exist:
+            message = (
+                f"{self.folder} has keys, but {self._path('worker')} is missing: restore it from the backup "
+                "of the key files. Another one in its place would not fit what stands in the databases"
+            )
+            raise NotPrepared(message)
         home = self.folder.parent
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix="keys-", dir=home))

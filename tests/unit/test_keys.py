@@ -85,3 +85,13 @@ def test_without_a_folder_no_key_is_made(tmp_path: Path) -> None:
     """A key beside none of the others would be a second beginning."""
     with pytest.raises(NotPrepared, match="aegis init"):
         KeyFiles(tmp_path).make("audit", 1)
+
+
+def test_a_lost_worker_key_is_not_made_again(tmp_path: Path) -> None:
+    """Beside other keys a new one would fit nothing: the message says to restore the old one."""
+    files = KeyFiles(tmp_path)
+    worker, _ = files.create()
+    worker.unlink()
+    with pytest.raises(NotPrepared, match=r"worker\.key is missing: restore it"):
+        files.create()
+    assert not worker.exists()
