@@ -6,16 +6,20 @@ Keys are files under `AEGIS_HOME/keys`, mode 0600, one line each: `aegis-<role>-
   look-ups in the key store.
 * `epoch-<n>.key`: wraps the keys of subjects and actors in the key store. It lives apart from
   that store, so that a backup of the store alone opens nothing.
+* `audit-<n>.key`: the seed of an Ed25519 key that signs the log's checkpoints; it need only be
+  where the log is sealed. Its public half stands in the log.
 """
 
 import base64
-import binascii
+import fcntl
 import hashlib
 import os
 import secrets
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,8 +32,17 @@ from aegis.errors import Conflict, NotPrepared, SettingsError
 KEY_BYTES = 32
 _NAMES = ("worker", "epoch-1")
 Purpose = Literal[
-    "journal-mac", "mark", "key-lookup", "payload-digest", "approval", "archive-mac", "hold-key"
+    "journal-mac",
+    "mark",
+    "key-lookup",
+    "payload-digest",
+    "approval",
+    "archive-mac",
+    "hold-key",
+    "key-reference",
 ]
+#: Roles of which there is more than one key, one after the other.
+Role = Literal["epoch", "audit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +70,15 @@ class KeyFiles:
 
         Raises:
             Conflict: the folder has keys already.
+            NotPrepared: it has some, but the worker key was lost.
 
         """
+        if self.folder.exists() and any(self.folder.iterdir()) and not self.exist:
+            message = (
+                f"{self.folder} has keys, but {self._path('worker')} is missing: restore it from the backup "
+                "of the key files. Another one in its place would not fit what stands in the databases"
+            )
+            raise NotPrepared(message)
         home = self.folder.parent
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix="keys-", dir=home))
@@ -67,6 +87,7 @@ class KeyFiles:
         try:
             # Atomic, and refused unless the folder is missing or empty.
             fresh.rename(self.folder)
+            _sync(home)
         except OSError:
             shutil.rmtree(fresh)
             message = f"{self.folder} is there already; a key is never overwritten. Nothing was changed"
@@ -86,6 +107,36 @@ class KeyFiles:
         """Load the key of one epoch of the key store."""
         return self._load(f"epoch-{number}")
 
+    def audit(self, number: int) -> Secret:
+        """Load a key that signs checkpoints."""
+        return self._load(f"audit-{number}")
+
+    def make(self, role: Role, number: int) -> Secret:
+        """Make one more key of a role, or load it when it is there already; never replace one.
+
+        Killed at any point, it leaves the whole key or none; and none twice, so that it can be removed.
+        """
+        path = self._path(f"{role}-{number}")
+        with _alone(self.folder):
+            if not path.exists():
+                unfinished = path.with_suffix(".new")
+                unfinished.unlink(missing_ok=True)
+                _write(unfinished, secrets.token_bytes(KEY_BYTES))
+                unfinished.rename(path)
+                # What it wraps is committed later, and must not outlive it.
+                _sync(self.folder)
+        return self._load(f"{role}-{number}")
+
+    def numbers(self, role: Role) -> list[int]:
+        """Return the numbers of the keys of a role that are here, ascending."""
+        found = (path.stem.removeprefix(f"{role}-") for path in self.folder.glob(f"{role}-*.key"))
+        return sorted(int(number) for number in found if number.isdigit())
+
+    def remove(self, role: Role, number: int) -> None:
+        """Remove the file of a key that is of no use any more."""
+        self._path(f"{role}-{number}").unlink(missing_ok=True)
+        _sync(self.folder)
+
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.key"
 
@@ -99,11 +150,35 @@ class KeyFiles:
         except PermissionError:
             message = f"the key {path} cannot be read by this user"
             raise NotPrepared(message) from None
-        with os.fdopen(handle) as file:
+        with os.fdopen(handle, encoding="utf-8", errors="replace") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
                 message = f"the key {path} can be read by others; run `chmod 600 {path}`"
                 raise SettingsError(message)
             return _parse(path, file.read())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from making a key in the folder."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        message = f"there is no folder {folder}; run `aegis init`"
+        raise NotPrepared(message) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync(folder: Path) -> None:
+    """Make what was made in a folder last through a crash of the machine."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write(path: Path, material: bytes) -> None:
@@ -120,7 +195,7 @@ def _parse(path: Path, text: str) -> Secret:
     head, _, body = text.strip().partition(":")
     try:
         material = base64.b64decode(body, validate=True)
-    except binascii.Error:
+    except ValueError:
         material = b""
     if head != f"aegis-{role}-1" or len(material) != KEY_BYTES:
         message = f"{path} is not a key of the role {role!r}: expected one line `aegis-{role}-1:<base64>`"

@@ -12,6 +12,7 @@ import re
 import tomllib
 import types
 import typing
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -119,6 +120,36 @@ class ArchiveSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """Where the audit log is exported to, for `aegis audit export NAME` and the task."""
+
+    format: Literal["jsonl", "ocsf", "ecs", "cef", "rfc5424", "tiles"]
+    #: A file, a folder for tiles, `syslog://host:port`, `syslog+tls://host:port` or a URL of HTTP.
+    to: str
+    #: Where it is kept how far the export has come; none: under `home`. Tiles need none.
+    cursor: Path | None = None
+    #: A file with the value of the header `Authorization`, for HTTP.
+    authorization_file: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    """The audit log and the keys of those who are in it."""
+
+    #: The log's name in every checkpoint, like a URL without its scheme; none: a random one. Used once.
+    origin: str | None = None
+    #: How long the key store's wrapping key is used before the next; 0: until `aegis audit keys turn`.
+    epoch_days: int = 7
+    #: How long backups of the key store are kept: until then an old wrapping key must stay.
+    keys_backup_days: int = 35
+    exports: Mapping[str, ExportSettings] = dataclasses.field(default_factory=dict)
+
+    def new_origin(self) -> str:
+        """Return the name for a new log."""
+        return self.origin or f"aegis.invalid/{uuid.uuid4().hex[:12]}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
     """The worker process and beat."""
 
@@ -163,6 +194,7 @@ class Settings:
     operations: OperationSettings = OperationSettings()
     worker: WorkerSettings = WorkerSettings()
     archives: ArchiveSettings = ArchiveSettings()
+    audit: AuditSettings = AuditSettings()
 
     @property
     def archives_url(self) -> str:
@@ -251,7 +283,9 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
             _put(data, name.removeprefix("AEGIS_").lower().split("__"), value, name)
     settings: Settings = _build(Settings, data, "")
     sources = {name: _placed(source, folder) for name, source in settings.datasources.items()}
-    settings = dataclasses.replace(settings, home=folder / settings.home, datasources=sources)
+    exports = {name: _reached(export, folder) for name, export in settings.audit.exports.items()}
+    audit = dataclasses.replace(settings.audit, exports=exports)
+    settings = dataclasses.replace(settings, home=folder / settings.home, datasources=sources, audit=audit)
     _check(settings)
     return settings
 
@@ -259,6 +293,13 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
 def _placed(source: SourceSettings, folder: Path) -> SourceSettings:
     """Return a source whose data map is found from any working folder."""
     return source if source.datamap is None else dataclasses.replace(source, datamap=folder / source.datamap)
+
+
+def _reached(export: ExportSettings, folder: Path) -> ExportSettings:
+    """Return an export whose files are found from any working folder."""
+    cursor, authorization = (path and folder / path for path in (export.cursor, export.authorization_file))
+    to = export.to if export.to == "-" or "://" in export.to else str(folder / export.to)
+    return dataclasses.replace(export, to=to, cursor=cursor, authorization_file=authorization)
 
 
 def masked(url: str) -> str:
@@ -346,7 +387,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return _build(hint, value, f"{where}.")
     if get_origin(hint) is Mapping:
-        return _table(value, where)
+        return _table(get_args(hint)[1], value, where)
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             choices = ", ".join(map(str, get_args(hint)))
@@ -361,11 +402,11 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     raise SettingsError(message)
 
 
-def _table(value: Any, where: str) -> dict[str, SourceSettings]:
+def _table(kind: Any, value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         message = f"setting {where}: expected tables like [{where}.app]"
         raise SettingsError(message)
-    return {name: _build(SourceSettings, item, f"{where}.{name}.") for name, item in value.items()}
+    return {name: _build(kind, item, f"{where}.{name}.") for name, item in value.items()}
 
 
 def _check(settings: Settings) -> None:
@@ -407,7 +448,15 @@ def _check(settings: Settings) -> None:
             "a run that rests keeps its lease"
         )
         raise SettingsError(message)
+    _check_named(settings)
+
+
+def _check_named(settings: Settings) -> None:
     for name, source in settings.datasources.items():
         if source.password_file and source.password_command:
             message = f"data source {name}: give password_file or password_command, not both"
+            raise SettingsError(message)
+    for name, export in settings.audit.exports.items():
+        if export.to == "-":
+            message = f"audit.exports.{name}.to: stdout is no receiver of an export that a worker does"
             raise SettingsError(message)

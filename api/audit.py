@@ -4,18 +4,26 @@ Services that installed the wheel import the same functions from `aegis.auditing
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from aegis.audit import actions
+from aegis.audit import actions, head, verify
+from aegis.audit.export import Exported, Exporter, Target
+from aegis.audit.findings import Report, Tell
+from aegis.audit.formats.table import TILES
+from aegis.audit.head import Backlog
 from aegis.audit.reading import MOST
 from aegis.audit.recorder import Note, store
 from aegis.audit.relay import Relayed
+from aegis.audit.sequencer import Sealed
+from aegis.audit.trust import Policy
 from aegis.db.engines import reading
 from aegis.db.tables import Ledger
-from aegis.errors import AegisError, UsageError
+from aegis.errors import AegisError, UnknownName, UsageError
 from aegis.operations import requests
 from aegis.operations.account import Account, account
 from aegis.operations.pruning import prune
@@ -83,12 +91,14 @@ def record_audit_once(
 
 @door
 def get_audit_events(
-    limit: int = 100, *, action: str | None = None, run: str | None = None
+    limit: int = 100, *, after: int | None = None, action: str | None = None, run: str | None = None
 ) -> list[dict[str, Any]]:
     """Return events newest first, those that have no place in the log yet included.
 
     Args:
         limit: how many, from 1 to 10,000.
+        after: a leaf, or -1: the events that follow it in the log, in its order; a reader that keeps
+            the last leaf it has seen misses none and sees none twice.
         action: only this action.
         run: only the events of this run.
 
@@ -100,7 +110,13 @@ def get_audit_events(
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST:
         message = f"limit must be a whole number from 1 to {MOST}"
         raise UsageError(message)
-    return current().reader.newest(limit, action=action, correlation=run)
+    if after is not None and (isinstance(after, bool) or not isinstance(after, int) or after < -1):
+        message = "after must be the number of a leaf, or -1 for all of them"
+        raise UsageError(message)
+    reader = current().reader
+    if after is None:
+        return reader.newest(limit, action=action, correlation=run)
+    return reader.following(after, limit, action=action, correlation=run)
 
 
 def relay_journals() -> list[Relayed]:
@@ -124,6 +140,59 @@ def relay_journals() -> list[Relayed]:
     return moved
 
 
+def seal_audit_log() -> Sealed:
+    """Give every waiting event its leaf, sign the new head, and show it to the witnesses.
+
+    Raises:
+        aegis.errors.NotPrepared: the log has no key, or its key is not on this machine.
+        aegis.errors.Refused: the log is behind what was published or witnessed; nothing was signed.
+
+    """
+    return current().sequencer.seal()
+
+
+def verify_audit_log(
+    *,
+    since: int = 0,
+    witness: str | None = None,
+    policy: Policy | None = None,
+    columns: bool = True,
+    on_progress: Tell | None = None,
+) -> Report:
+    """Verify the log: every leaf, tile, column, checkpoint and key.
+
+    Args:
+        since: compare the entries from this leaf on only; the tree is always computed whole.
+        witness: a witness's submission URL, to be asked too.
+        policy: whom to trust; default: what was published from this machine.
+        columns: compare the columns with the entries, not only their hashes.
+        on_progress: is told how far it has come.
+
+    Returns:
+        The report; `intact` when nothing was found.
+
+    Raises:
+        aegis.errors.NotPrepared: nobody said whom to trust.
+        aegis.errors.Unreachable: the database or the witness does not answer.
+
+    """
+    system = current()
+    trusted = policy or system.published.policy()
+    report = verify.verify(
+        system.databases,
+        trusted,
+        published=system.published.checkpoint(),
+        since=since,
+        columns=columns,
+        on_progress=on_progress,
+    )
+    if witness is None:
+        return report
+    objections = verify.verify_witnessed(system.databases, trusted, url=witness)
+    found = report.found + len(objections)
+    return replace(report, findings=(*report.findings, *objections), found=found)
+
+
 def prune_journals() -> int:
     """Remove journal rows of runs that ended before the backup horizon; return how many.
 
@@ -131,6 +200,12 @@ def prune_journals() -> int:
     """
     system = current()
     return sum(prune(system, name) for name in system.relay.registered())
+
+
+def audit_backlog() -> Backlog:
+    """Return how far the log is behind what was recorded."""
+    with reading(current().databases.control, "control database") as connection:
+        return head.backlog(connection)
 
 
 def ledger() -> list[tuple[str, str, str, int]]:
@@ -144,6 +219,71 @@ def ledger() -> list[tuple[str, str, str, int]]:
 def account_of(policy: str) -> Account:
     """Return a policy's account: journal, log, reports and ledger, which must agree."""
     return account(current(), policy)
+
+
+def export_audit_log(
+    layout: str,
+    to: str,
+    *,
+    cursor: Path | None = None,
+    start: int | None = None,
+    limit: int | None = None,
+    authorization: Path | None = None,
+    actor: str = "system",
+) -> Exported:
+    """Export what is new in the log, at least once, and never beyond its newest signed checkpoint.
+
+    Args:
+        layout: `jsonl`, `ocsf`, `ecs`, `cef`, `rfc5424` or `tiles`.
+        to: a file to append to, a folder for tiles, `-` for stdout, `syslog://host:port`,
+            `syslog+tls://host:port`, or a URL of HTTP.
+        cursor: where it is kept how far the export has come; default: beside the file.
+        start: the first leaf, where no cursor says it.
+        limit: at most so many events.
+        authorization: a file with the value of the header `Authorization`, for HTTP.
+        actor: who does it.
+
+    Raises:
+        ValueError: the target, the cursor or a number cannot be meant so.
+        aegis.errors.Busy: another export is at work with the same cursor, file or folder.
+        aegis.errors.Refused: the cursor is ahead of the log, or of another log.
+        aegis.errors.Tampered: the log is not what was sealed, or not what was exported before.
+        aegis.errors.Interrupted: the receiver did not take the events; the cursor stays where it was.
+        aegis.errors.OperationFailed: it refused them, or they cannot be written; the same holds.
+
+    """
+    target = Target(
+        format=layout, to=to, cursor=cursor, authorization=authorization, start=start, limit=limit
+    )
+    system = current()
+    return Exporter(system.databases, system.recorder).export(target, actor=actor)
+
+
+def export_as_configured(name: str, *, limit: int | None = None, actor: str = "system") -> Exported:
+    """Export what is new in the log to where `aegis.toml` says, as `[audit.exports.NAME]`.
+
+    Raises:
+        ValueError: there is no such export.
+        aegis.errors.AegisError: as `export_audit_log`.
+
+    """
+    settings = current().settings
+    known = settings.audit.exports
+    if name not in known:
+        message = f"there is no export {name!r}; aegis.toml names: {', '.join(sorted(known)) or 'none'}"
+        raise UnknownName(message)
+    export, cursor = known[name], known[name].cursor
+    if cursor is None and export.format != TILES:
+        cursor = settings.home / "audit" / f"{name}.cursor"
+        cursor.parent.mkdir(parents=True, exist_ok=True)
+    return export_audit_log(
+        export.format,
+        export.to,
+        cursor=cursor,
+        limit=limit,
+        authorization=export.authorization_file,
+        actor=actor,
+    )
 
 
 def _note(

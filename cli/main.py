@@ -41,6 +41,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "stop": Entry("cli.stop", "stop", "The kill switch: nothing is changed from the next batch on."),
         "start": Entry("cli.stop", "start", "Let what was stopped go on."),
     },
+    "The audit log": {
+        "audit": Entry("cli.audit", "audit", "Seal, verify, prove and export it; its keys and witnesses."),
+    },
     "Set up": {
         "init": Entry("cli.setup", "init", "Make the key files, once."),
         "migrate": Entry("cli.setup", "migrate", "Prepare Aegis's databases, or a data source."),

@@ -2,14 +2,16 @@
 
 from typing import Any, Final
 
-from aegis.operations.table import RECONCILE, RELAY, ROUTES
+from aegis.operations.table import RECONCILE, RELAY, ROUTES, SEAL
 
 #: Seconds between two relays.
 RELAY_SECONDS: Final = 1.0
+#: Seconds between two seals of the audit log.
+SEAL_SECONDS: Final = 1.0
 #: A message that waited longer is dropped for a newer one. Beat writes the instant and the worker reads
 #: it, each by the clock of its own host, so it must be more than two hosts are ever apart: were it one
 #: relay's second, a worker whose clock is ahead would drop every relay. While no worker is there, one
-#: beat's messages of so many seconds wait: 30 relays and a few reconcilers, each a moment's work.
+#: beat's messages of so many seconds wait: 30 relays, 30 seals and a few reconcilers, each a moment's work.
 STALE_SECONDS: Final = 30.0
 
 
@@ -22,6 +24,7 @@ def entries(resend_seconds: float) -> dict[str, dict[str, Any]]:
     """
     return {
         "relay": _every(RELAY, RELAY_SECONDS),
+        "seal": _every(SEAL, SEAL_SECONDS),
         "reconcile": _every(RECONCILE, resend_seconds / 3),
     }
 

@@ -5,7 +5,7 @@ from typing import Any
 from celery import Task, shared_task
 
 from aegis.errors import Refused
-from aegis.operations.table import RECORD, RELAY
+from aegis.operations.table import EXPORT, RECORD, RELAY, SEAL
 from api import audit
 
 
@@ -33,3 +33,17 @@ def relay() -> dict[str, Any]:
     """Move what waits in the journals into the log."""
     moved = audit.relay_journals()
     return {"operation": "audit.relay", "outcome": "done", "events": sum(source.rows for source in moved)}
+
+
+@shared_task(name=SEAL)
+def seal() -> dict[str, Any]:
+    """Give waiting events their leaves, and sign the log's head."""
+    sealed = audit.seal_audit_log()
+    return {"operation": "audit.seal", "outcome": "done", "leaves": sealed.leaves, "size": sealed.size}
+
+
+@shared_task(name=EXPORT)
+def export(*, name: str) -> dict[str, Any]:
+    """Export the log to where `aegis.toml` says: a message names no file and no receiver."""
+    done = audit.export_as_configured(name)
+    return {"operation": "audit.export", "outcome": "done", "events": done.events, "next": done.next}

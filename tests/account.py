@@ -35,6 +35,16 @@ PROJECTED: Final = {
 JOURNALED: Final = frozenset({"retention:batch", "retention:restore"})
 #: Tells which batches of a restored source the log has and the source lacks.
 RETURNED: Final = "retention:returned"
+#: Before the action of what came back with a restored source, in the ledger.
+REVERTED: Final = "reverted_"
+#: Of these the entries stay when the log is pruned.
+NEVER_PRUNED: Final = frozenset(
+    {"key:add", "key:retire", "audit:prune", "audit:recover", "approver:add", "retention:restore"}
+)
+#: After so long the journal of a run that has ended may be removed.
+HORIZON: Final = dt.timedelta(days=35)
+WIDTH: Final = 256
+HASH: Final = 32
 Row = Mapping[str, Any]
 
 
@@ -45,8 +55,19 @@ class Account:
     journal: list[Row]
     log: list[Row]
     pending: list[str]
+    #: Leaf → event; one that was pruned has neither.
+    leaves: dict[int, str]
+    #: Number → leaf hashes, side by side.
+    tiles: dict[int, bytes]
+    #: Leaves of the log, and the first of them whose event has to be there.
+    size: int
+    minimum: int
     runs: list[Row]
     ledger: Counter[tuple[str, str, str]]
+    #: Policy, table and action → rows of events that were pruned.
+    pruned: Counter[tuple[str, str, str]]
+    #: Runs whose journal was removed after its horizon.
+    forgotten: frozenset[str]
 
 
 def check(
@@ -86,12 +107,10 @@ def check(
 def read(control: sa.Engine, sources: Mapping[str, sa.Engine]) -> Account:
     """Read both sides."""
     journal = [row for engine in sources.values() for row in _rows(engine, _journal(engine))]
-    ledger = Counter(
-        {
-            (row["policy"], row["table_name"], row["action"]): int(row["rows"])
-            for row in _rows(control, "SELECT * FROM aegis_ledger")
-        }
-    )
+    state = next(iter(_rows(control, "SELECT * FROM aegis_audit_state")), {"size": 0, "minimum": 0})
+    runs = _rows(control, "SELECT * FROM aegis_runs")
+    marked = {row["run"] for row in _rows(control, "SELECT run FROM aegis_relay_marks")}
+    tiles = _rows(control, "SELECT number, hashes FROM aegis_audit_tiles WHERE level = 0")
     return Account(
         journal=sorted(
             (row for row in journal if row["run"] != NIL and row["number"] > 0),
@@ -99,15 +118,33 @@ def read(control: sa.Engine, sources: Mapping[str, sa.Engine]) -> Account:
         ),
         log=_rows(control, "SELECT * FROM audit_logs"),
         pending=[row["id"] for row in _rows(control, "SELECT id FROM audit_pending")],
-        runs=_rows(control, "SELECT * FROM aegis_runs"),
-        ledger=ledger,
+        leaves={row["leaf"]: row["id"] for row in _rows(control, "SELECT * FROM aegis_audit_leaves")},
+        tiles={row["number"]: bytes(row["hashes"]) for row in tiles},
+        size=state["size"],
+        minimum=state["minimum"],
+        runs=runs,
+        ledger=_counted(control, "SELECT * FROM aegis_ledger"),
+        pruned=_counted(control, "SELECT * FROM aegis_audit_pruned"),
+        forgotten=frozenset(row["id"] for row in runs if row["id"] not in marked and _old(row)),
     )
+
+
+def _counted(control: sa.Engine, query: str) -> Counter[tuple[str, str, str]]:
+    """Return policy, table and action → rows."""
+    rows = _rows(control, query)
+    return Counter({(row["policy"], row["table_name"], row["action"]): int(row["rows"]) for row in rows})
+
+
+def _old(run: Row) -> bool:
+    """Say whether a run ended before the horizon."""
+    return run["finished_at"] is not None and moment(run["finished_at"]) < dt.datetime.now(dt.UTC) - HORIZON
 
 
 def check_journal(account: Account, key: bytes) -> None:
     """Numbers run from 1 without a gap in every shard, and every MAC fits."""
     shards: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for row in account.journal:
+        assert row["run"] not in account.forgotten, "a row of a run whose marks were removed"
         shards[row["run"], row["shard"]].append(row["number"])
         assert hmac.compare_digest(row["mac"], mac(row, key)), "a journal row does not fit its MAC"
         assert row["relayed_at"] is not None, "a journal row is not relayed"
@@ -119,11 +156,15 @@ def check_journal(account: Account, key: bytes) -> None:
 
 
 def check_log(account: Account) -> None:
-    """Each event stands in the log once, is pending, and every column repeats its bytes."""
+    """Each event stands in the log once, has one leaf or waits for it, and every column repeats its bytes."""
     ids = [row["id"] for row in account.log]
     assert len(ids) == len(set(ids))
-    assert sorted(ids) == sorted(account.pending), "every event waits for its leaf exactly once"
-    batches = [row["id"] for row in account.log if row["action"] in JOURNALED]
+    places = [*account.pending, *account.leaves.values()]
+    assert sorted(ids) == sorted(places), "every event has its leaf or waits for it, exactly once"
+    check_leaves(account)
+    batches = [
+        row["id"] for row in account.log if row["action"] in JOURNALED and not _forgotten(account, row)
+    ]
     kept = [row["event_id"] for row in account.journal if row["event_id"]]
     assert sorted(batches) == sorted([*kept, *check_returned(account)])
     written = {row["event_id"]: (row["entry"], row["sealed"]) for row in account.journal if row["event_id"]}
@@ -135,13 +176,33 @@ def check_log(account: Account) -> None:
             )
 
 
+def check_leaves(account: Account) -> None:
+    """Leaves have no gap, but for those that were pruned; each is the hash of its event's entry."""
+    there = sorted(account.leaves)
+    assert [leaf for leaf in there if leaf >= account.minimum] == [*range(account.minimum, account.size)]
+    events = {row["id"]: row for row in account.log}
+    for leaf, event in account.leaves.items():
+        if leaf < account.minimum:
+            assert events[event]["action"] in NEVER_PRUNED, f"leaf {leaf} was to be pruned"
+        place = leaf % WIDTH * HASH
+        found = account.tiles[leaf // WIDTH][place : place + HASH]
+        made = hashlib.sha256(b"\x00" + bytes(events[event]["entry"])).digest()
+        assert found == made, f"leaf {leaf} is not the hash of its entry"
+
+
+def _forgotten(account: Account, row: Row) -> bool:
+    """Say whether the journal has no more to say of this event of the log."""
+    return json.loads(row["entry"])["details"].get("run") in account.forgotten
+
+
 def check_returned(account: Account) -> set[str]:
     """Return the events whose batches a restored source lacks; the log has told of each exactly once."""
     here = {row["event_id"] for row in account.journal}
-    lacking = {row["id"] for row in account.log if row["action"] in JOURNALED} - here
+    log = [row for row in account.log if not _forgotten(account, row)]
+    lacking = {row["id"] for row in log if row["action"] in JOURNALED} - here
     lost: Counter[tuple[Any, ...]] = Counter()
     told: Counter[tuple[Any, ...]] = Counter()
-    for row in account.log:
+    for row in log:
         entry = json.loads(row["entry"])
         details = entry["details"]
         if row["id"] in lacking or row["action"] == RETURNED:
@@ -192,8 +253,8 @@ def check_sums(account: Account, changed: Mapping[str, Mapping[str, int]]) -> No
         along[row["run"]].update(json.loads(row["counts"]))
     told: Counter[str] = Counter()
     told_along: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    ledger: Counter[tuple[str, str, str]] = Counter()
-    effects: dict[str, Counter[str]] = {effect: Counter() for effect in changed}
+    ledger: Counter[tuple[str, str, str]] = Counter(account.pruned)
+    effects = _effects(account, changed)
     ended: dict[str, int] = {}
     lost = check_returned(account)
     for row in account.log:
@@ -209,13 +270,15 @@ def check_sums(account: Account, changed: Mapping[str, Mapping[str, int]]) -> No
             for name, rows in _all_rows(details):
                 action, _, table = name.partition(":")
                 back = row["action"] == RETURNED
-                ledger[entry["target"], table, f"reverted_{action}" if back else action] += rows
+                ledger[entry["target"], table, f"{REVERTED}{action}" if back else action] += rows
                 effects[EFFECTS[action]][table.rpartition(".")[2]] += -rows if back else rows
         if row["action"] == "retention:run" and details.get("state") == "done":
             assert details["run"] not in ended, "a run ended twice"
             ended[details["run"]] = details["rows"]
-    assert +journal == +told, "journal and log differ"
-    assert {k: +v for k, v in along.items() if +v} == {k: +v for k, v in told_along.items() if +v}
+    known = {run: rows for run, rows in told.items() if run not in account.forgotten}
+    assert +journal == +Counter(known), "journal and log differ"
+    told_besides = {k: +v for k, v in told_along.items() if +v and k not in account.forgotten}
+    assert {k: +v for k, v in along.items() if +v} == told_besides
     assert +ledger == +account.ledger, "log and ledger differ"
     check_reports(account, told, told_along, ended)
     for effect, tables in effects.items():
@@ -227,11 +290,30 @@ def check_sums(account: Account, changed: Mapping[str, Mapping[str, int]]) -> No
         assert +tables == real, f"{effect} in the tables: {dict(real)}; in the log: {dict(tables)}"
 
 
+def _effects(account: Account, changed: Mapping[str, Mapping[str, int]]) -> dict[str, Counter[str]]:
+    """Return what the pruned events had done: effect → table → rows."""
+    effects: dict[str, Counter[str]] = {effect: Counter() for effect in changed}
+    for (_, table, action), rows in account.pruned.items():
+        back = action.startswith(REVERTED)
+        effect = effects[EFFECTS[action.removeprefix(REVERTED)]]
+        effect[table.rpartition(".")[2]] += -rows if back else rows
+    return effects
+
+
 def check_reports(
     account: Account, told: Counter[str], along: Mapping[str, Counter[str]], ended: Mapping[str, int]
 ) -> None:
     """What each run says of itself is what the log has of its batches."""
+    pruned: Counter[str] = Counter()
+    for (policy, _, action), rows in account.pruned.items():
+        if action != "restore" and not action.startswith(REVERTED):
+            pruned[policy] += rows
     for run in account.runs:
+        if run["id"] in account.forgotten and run["policy"] in pruned:
+            # Of its batches some are sums now: the policy's runs are compared together.
+            reported = (run["rows"] or 0) + sum(json.loads(run["report"] or "{}").get("along", {}).values())
+            pruned[run["policy"]] -= reported - told[run["id"]] - along.get(run["id"], Counter()).total()
+            continue
         if run["rows"] is not None:
             assert run["rows"] == told[run["id"]], "a run's rows differ from the log"
         if run["state"] == "done":
@@ -239,6 +321,7 @@ def check_reports(
             report = json.loads(run["report"])
             assert report["rows"] == run["rows"]
             assert +Counter(report["along"]) == +along.get(run["id"], Counter())
+    assert not any(pruned.values()), f"pruned rows differ from the reports: {dict(pruned)}"
 
 
 def check_silence(account: Account, canaries: Iterable[bytes]) -> None:

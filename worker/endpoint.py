@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 #: One row of the ledger: policy, table, action, rows.
 LedgerRow = tuple[str, str, str, int]
 
+#: Events that wait, seconds of the oldest, leaves signed, and whether signing is refused.
+AuditRow = tuple[int, float, int, int]
+
 
 class Endpoint(ThreadingHTTPServer):
     """Serves one registry at /metrics."""
@@ -209,6 +212,32 @@ class PolicyCollector(Collector):
         yield from (overdue, success, arriving, leaving, staying, stopped)
 
 
+class AuditCollector(Collector):
+    """How far the audit log is behind what was recorded."""
+
+    def __init__(self, backlog: Callable[[], AuditRow]) -> None:
+        """Take what reads it."""
+        self.backlog = backlog
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures; an error goes up, so that the scrape fails."""
+        pending, oldest, size, halted = self.backlog()
+        yield GaugeMetricFamily("aegis_audit_pending", "Events that wait for their leaf.", pending)
+        age = "How long the oldest event has waited for its leaf."
+        yield GaugeMetricFamily("aegis_audit_oldest_pending_age_seconds", age, oldest)
+        signed = "Leaves under the newest signed checkpoint."
+        yield GaugeMetricFamily("aegis_audit_checkpoint_size", signed, size)
+        behind = "1 while nothing is signed, because the log is behind what was seen of it."
+        yield GaugeMetricFamily("aegis_audit_halted", behind, halted)
+
+
+def _backlog() -> AuditRow:
+    from api import audit  # noqa: PLC0415
+
+    known = audit.audit_backlog()
+    return known.pending, known.oldest_seconds, known.size, int(known.halted)
+
+
 def _figures() -> list[Figures]:
     from api import privacy  # noqa: PLC0415
 
@@ -229,6 +258,7 @@ def _serve_beat(sender: Any, **_: Any) -> None:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(LedgerCollector(_ledger, lambda: getattr(sender.scheduler, "last_tick", None)))
     registry.register(PolicyCollector(_figures))
+    registry.register(AuditCollector(_backlog))
     try:
         Endpoint(settings.metrics_host, settings.beat_metrics_port, registry).start()
     except SettingsError as error:

@@ -39,6 +39,16 @@ class Action(enum.StrEnum):
     ARCHIVE_COMPLETE = "archive:complete"
     ARCHIVE_EXPIRE = "archive:expire"
     BACKUP_ATTEST = "backup:attest"
+    KEY_ADD = "key:add"
+    KEY_RETIRE = "key:retire"
+    AUDIT_HALT = "audit:halt"
+    AUDIT_PRUNE = "audit:prune"
+    AUDIT_EXPORT = "audit:export"
+    AUDIT_RECOVER = "audit:recover"
+    WITNESS_ADD = "witness:add"
+    WITNESS_REMOVE = "witness:remove"
+    EPOCH_BEGIN = "epoch:begin"
+    EPOCH_DESTROY = "epoch:destroy"
 
 
 class Outcome(enum.StrEnum):
@@ -70,7 +80,6 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     ),
     Action.RETENTION_MISSED: frozenset({"first", "last", "count", "reason"}),
     Action.RETENTION_PAUSE: frozenset({"reason"}),
-    Action.RETENTION_RESUME: frozenset({"reason"}),
     Action.RETENTION_CANCEL: frozenset({"reason"}),
     Action.RETENTION_REVERTED: frozenset(
         {"datasource", "expected", "found", "incarnation", "first_missing", "last_missing"}
@@ -79,7 +88,7 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
         {"datasource", "run", "shard", "first", "last", "table", "action", "rows", "along"}
         | {"batches", "incarnation"}
     ),
-    Action.RETENTION_RESUME: frozenset({"datasource", "incarnation", "cancelled"}),
+    Action.RETENTION_RESUME: frozenset({"reason", "datasource", "incarnation", "cancelled"}),
     Action.RETENTION_TAMPERED: frozenset({"datasource", "reason"}),
     Action.RETENTION_PURGE: frozenset({"run", "table", "datasource", "rows", "how", "changed_at"}),
     Action.POLICY_REGISTER: frozenset(
@@ -101,11 +110,22 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.ARCHIVE_COMPLETE: frozenset({"table", "datasource", "policy", "rows", "parts", "manifest"}),
     Action.ARCHIVE_EXPIRE: frozenset({"table", "datasource", "policy", "rows", "parts", "manifest"}),
     Action.BACKUP_ATTEST: frozenset({"datasource", "at"}),
+    Action.KEY_ADD: frozenset({"vkey"}),
+    Action.KEY_RETIRE: frozenset({"vkey", "last_size", "lost"}),
+    Action.AUDIT_HALT: frozenset({"reason", "size"}),
+    Action.AUDIT_PRUNE: frozenset({"first", "last", "root", "before", "rows"}),
+    Action.AUDIT_EXPORT: frozenset({"format", "first", "last"}),
+    Action.AUDIT_RECOVER: frozenset({"incarnation", "size", "seen_origin", "seen_size", "seen_root"}),
+    Action.WITNESS_ADD: frozenset({"vkey"}),
+    Action.WITNESS_REMOVE: frozenset({"vkey"}),
+    Action.EPOCH_BEGIN: frozenset({"key_id"}),
+    Action.EPOCH_DESTROY: frozenset({"key_id", "lost"}),
 }
 
 #: Kinds of target that name no person; every other kind is kept as a keyed reference.
 CLEAR_TARGETS: Final = frozenset(
     {"policy", "table", "run", "source", "hold", "budget", "key", "system", "archive"}
+    | {"log", "witness", "epoch"}
 )
 
 

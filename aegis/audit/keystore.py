@@ -8,14 +8,18 @@ import datetime as dt
 import hashlib
 import hmac
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from functools import cached_property
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
-from aegis.db import dialects
+from aegis.audit import sealing
+from aegis.audit.remembered import Remembered
+from aegis.audit.wrapping import Wrapping, Wrappings
+from aegis.db import dialects, keystore
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, writing
 from aegis.db.keystore import Epoch, WrappedKey
@@ -24,9 +28,8 @@ from aegis.keys import KEY_BYTES, KeyFiles
 
 Kind = Literal["subject", "actor", "log", "archive"]
 
-_NONCE: Final = 12
-_LABEL: Final = "key store"
-_REFERENCE: Final[dict[Kind, str]] = {"subject": "s1_", "actor": "a1_", "log": "l1_", "archive": "f1_"}
+LABEL: Final = "key store"
+REFERENCES: Final[dict[Kind, str]] = {"subject": "s1_", "actor": "a1_", "log": "l1_", "archive": "f1_"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +41,12 @@ class HeldKey:
 
     def reference(self, *parts: str) -> str:
         """Return a keyed reference: 128 bits of HMAC-SHA256, with a prefix that tells the kind."""
-        digest = hmac.new(self.material, _framed(parts), hashlib.sha256).hexdigest()
-        return _REFERENCE[self.kind] + digest[:32]
+        digest = hmac.new(self.material, framed(parts), hashlib.sha256).hexdigest()
+        return REFERENCES[self.kind] + digest[:32]
 
     def seal(self, plain: bytes, about: bytes = b"") -> bytes:
         """Encrypt with AES-256-GCM-SIV (RFC 8452); the nonce comes first."""
-        nonce = secrets.token_bytes(_NONCE)
-        return nonce + AESGCMSIV(self.material).encrypt(nonce, plain, about)
+        return sealing.seal(self.material, plain, about)
 
     def open(self, sealed: bytes, about: bytes = b"") -> bytes:
         """Decrypt what `seal` made.
@@ -53,107 +55,155 @@ class HeldKey:
             Tampered: it was not sealed with this key, or was changed since.
 
         """
-        try:
-            return AESGCMSIV(self.material).decrypt(sealed[:_NONCE], sealed[_NONCE:], about)
-        except InvalidTag:
-            message = f"sealed bytes do not open with their {self.kind} key"
-            raise Tampered(message) from None
+        return sealing.unseal(self.material, sealed, about, name=f"their {self.kind} key")
 
 
 class KeyStore:
-    """The key store of one process; keys that were used stay in memory for a while."""
+    """The key store of one process.
+
+    A key that was used stays in memory for a while: that long, a key that another process destroyed
+    may still be used here. A destroyed key never comes back into the store.
+    """
 
     #: How many keys one process remembers.
     REMEMBERED: Final = 1024
+    #: For how many seconds.
+    SECONDS: Final = 60.0
 
-    def __init__(self, databases: Databases, files: KeyFiles) -> None:
+    def __init__(
+        self, databases: Databases, files: KeyFiles, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._databases = databases
         self._files = files
-        self._remembered: dict[tuple[Kind, str], HeldKey] = {}
+        #: The epoch keys that are on this machine.
+        self.wrappings = Wrappings(files, seconds=self.SECONDS, clock=clock)
+        self._remembered: Remembered[tuple[Kind, str], HeldKey] = Remembered(
+            seconds=self.SECONDS, most=self.REMEMBERED, clock=clock
+        )
 
     def begin(self, moment: dt.datetime) -> None:
         """Note the first epoch; does nothing when it is there."""
-        values = {"number": 1, "key_id": self._files.epoch(1).key_id, "began_at": moment}
-        with writing(self._databases.keys, _LABEL) as connection:
-            dialects.insert_missing(connection, table_of(Epoch), values)
+        with writing(self._databases.keys, LABEL) as connection:
+            # Its file may have been destroyed long ago.
+            if connection.scalar(sa.select(sa.func.count()).select_from(Epoch)) == 0:
+                values = {"number": 1, "key_id": self._files.epoch(1).key_id, "began_at": moment}
+                dialects.insert_missing(connection, table_of(Epoch), values)
 
     def key(self, kind: Kind, *owner: str) -> HeldKey:
         """Return the key of an owner, made when there is none yet."""
         lookup = self._lookup(kind, owner)
-        found = self._remembered.get((kind, lookup)) or self._read(kind, WrappedKey.lookup == lookup)
-        found = found or self._make(kind, lookup, owner)
-        if len(self._remembered) >= self.REMEMBERED:
-            self._remembered.clear()
-        self._remembered[kind, lookup] = found
+        found = self._remembered.get((kind, lookup))
+        if found is None:
+            found = self._read(kind, lookup) or self._make(kind, lookup, owner)
+            self._remembered.put((kind, lookup), found)
         return found
 
     def kept(self, kind: Kind, *owner: str) -> HeldKey | None:
         """Return the key of an owner, or None when there is none (any more)."""
-        return self._read(kind, WrappedKey.lookup == self._lookup(kind, owner))
+        return self._read(kind, self._lookup(kind, owner))
 
     def destroy(self, kind: Kind, *owner: str) -> None:
         """Remove the key of an owner: what it sealed cannot be opened by anybody again."""
         lookup = self._lookup(kind, owner)
-        self._remembered.pop((kind, lookup), None)
-        with writing(self._databases.keys, _LABEL) as connection:
+        self._remembered.drop((kind, lookup))
+        with writing(self._databases.keys, LABEL) as connection:
             which = (WrappedKey.kind == kind) & (WrappedKey.lookup == lookup)
             connection.execute(sa.delete(WrappedKey).where(which))
+        keystore.wipe(self._databases.keys)
+
+    def forget(self) -> None:
+        """Forget every key in memory."""
+        self._remembered.clear()
 
     def existing(self, reference: str) -> HeldKey | None:
-        """Return the key behind a reference, or None when there is none (any more)."""
-        kind = next((kind for kind, prefix in _REFERENCE.items() if reference.startswith(prefix)), None)
-        return self._read(kind, WrappedKey.reference == reference) if kind else None
+        """Return the key behind a reference, or None when there is none (any more).
+
+        Raises:
+            NotPrepared: an epoch's key is not here, so that nobody can tell.
+
+        """
+        kind = next((kind for kind, prefix in REFERENCES.items() if reference.startswith(prefix)), None)
+        known = {wrapping.number: wrapping for wrapping in self.wrappings.known}
+        while kind:
+            # An older version kept the reference as it is.
+            candidates = [reference, *(wrapping.blind(reference) for wrapping in known.values())]
+            rows = self._among(kind, candidates)
+            for row in rows:
+                if row.wrapped is not None:
+                    return _opened(kind, row, self.wrappings.load(row.number, row.key_id))
+            unknown = [row for row in rows if row.number not in known]
+            if not unknown:
+                break
+            known |= {row.number: self.wrappings.load(row.number, row.key_id) for row in unknown}
+        return None
 
     def _lookup(self, kind: Kind, owner: tuple[str, ...]) -> str:
-        key = self._files.worker().subkey("key-lookup")
-        return hmac.new(key, _framed((kind, *owner)), hashlib.sha256).hexdigest()
+        return hmac.new(self._lookup_key, framed((kind, *owner)), hashlib.sha256).hexdigest()
 
-    def _read(self, kind: Kind, which: sa.ColumnElement[bool]) -> HeldKey | None:
-        query = sa.select(WrappedKey.lookup, WrappedKey.epoch, WrappedKey.wrapped, Epoch.key_id).join(Epoch)
-        query = query.where(WrappedKey.kind == kind, which)
-        with reading(self._databases.keys, _LABEL) as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            return None
-        material = self._epoch(row.epoch, row.key_id).open(row.wrapped, _framed((kind, row.lookup)))
-        return HeldKey(kind=kind, material=material)
+    @cached_property
+    def _lookup_key(self) -> bytes:
+        return self._files.worker().subkey("key-lookup")
+
+    def _among(self, kind: Kind, candidates: list[str]) -> list[Any]:
+        """Return every epoch that may wrap keys, with the key that has one of these references if any.
+
+        In one statement, so that no key escapes it by being wrapped anew.
+        """
+        here = (WrappedKey.epoch == Epoch.number) & (WrappedKey.kind == kind)
+        query = sa.select(Epoch.number, Epoch.key_id, WrappedKey.lookup, WrappedKey.wrapped)
+        query = query.outerjoin(WrappedKey, here & WrappedKey.reference.in_(candidates))
+        with reading(self._databases.keys, LABEL) as connection:
+            return list(connection.execute(query.where(Epoch.ended_at.is_(None))))
+
+    def _read(self, kind: Kind, lookup: str) -> HeldKey | None:
+        query = sa.select(Epoch.number, Epoch.key_id, WrappedKey.lookup, WrappedKey.wrapped)
+        query = query.join(Epoch, WrappedKey.epoch == Epoch.number)
+        query = query.where(WrappedKey.kind == kind, WrappedKey.lookup == lookup)
+        seen: set[int] = set()
+        while True:
+            with reading(self._databases.keys, LABEL) as connection:
+                row = connection.execute(query).one_or_none()
+            if row is None:
+                return None
+            wrapping = self.wrappings.find(row.number, row.key_id)
+            if wrapping:
+                return _opened(kind, row, wrapping)
+            # It may have been wrapped anew since the look, and its old epoch's key destroyed.
+            if row.number in seen:
+                raise self.wrappings.missing(row.number, row.key_id)
+            seen.add(row.number)
 
     def _make(self, kind: Kind, lookup: str, owner: tuple[str, ...]) -> HeldKey:
-        newest = sa.select(Epoch.number, Epoch.key_id).order_by(Epoch.number.desc()).limit(1)
-        with writing(self._databases.keys, _LABEL) as connection:
-            row = connection.execute(newest).first()
+        fresh = HeldKey(kind=kind, material=secrets.token_bytes(KEY_BYTES))
+        with writing(self._databases.keys, LABEL) as connection:
+            row = keystore.newest(connection)
             if row is None:
-                message = "the key store has no epoch; run `aegis init`"
+                message = "the key store has no epoch; run `aegis migrate`"
                 raise NotPrepared(message)
-            fresh = HeldKey(kind=kind, material=secrets.token_bytes(KEY_BYTES))
+            wrapping, reference = self.wrappings.load(row.number, row.key_id), fresh.reference(*owner)
             values = {
                 "kind": kind,
                 "lookup": lookup,
-                "reference": fresh.reference(*owner),
+                "reference": wrapping.blind(reference),
                 "epoch": row.number,
-                "wrapped": self._epoch(row.number, row.key_id).seal(fresh.material, _framed((kind, lookup))),
+                "wrapped": wrapping.wrap(fresh.material, reference, framed((kind, lookup))),
                 "created_at": dialects.now(connection),
             }
             made = dialects.insert_missing(connection, table_of(WrappedKey), values)
         # Another process may have made it between our look and our insert: its key counts.
-        found = fresh if made else self._read(kind, WrappedKey.lookup == lookup)
+        found = fresh if made else self._read(kind, lookup)
         if found is None:
             message = "a key disappeared from the key store while it was made"
             raise Tampered(message)
         return found
 
-    def _epoch(self, number: int, key_id: str) -> HeldKey:
-        secret = self._files.epoch(number)
-        if secret.key_id != key_id:
-            message = (
-                f"the key of epoch {number} is {secret.key_id}, but the key store was wrapped with {key_id}: "
-                "restore the epoch key that belongs to this key store"
-            )
-            raise NotPrepared(message)
-        return HeldKey(kind="log", material=secret.material)
 
-
-def _framed(parts: tuple[str, ...]) -> bytes:
+def framed(parts: tuple[str, ...]) -> bytes:
     """Join texts so that no two different lists give the same bytes."""
     encoded = [part.encode("utf-8") for part in parts]
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+
+
+def _opened(kind: Kind, row: Any, wrapping: Wrapping) -> HeldKey:
+    material, _ = wrapping.unwrap(row.wrapped, framed((kind, row.lookup)))
+    return HeldKey(kind=kind, material=material)

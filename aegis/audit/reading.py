@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from aegis.audit import events
 from aegis.audit.keystore import KeyStore
+from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading
-from aegis.db.tables import Actor, AuditLog
+from aegis.db.tables import Actor, AuditLeaf, AuditLog
 
 #: Most events that one call returns.
 MOST = 10_000
@@ -26,7 +27,19 @@ class Reader:
         self, limit: int, *, action: str | None = None, correlation: str | None = None
     ) -> list[dict[str, Any]]:
         """Return events newest first, as plain data."""
-        query = sa.select(AuditLog.__table__).order_by(AuditLog.time.desc(), AuditLog.id.desc()).limit(limit)
+        query = _events(isouter=True).order_by(AuditLog.time.desc(), AuditLog.id.desc())
+        return self._read(query.limit(limit), action, correlation)
+
+    def following(
+        self, leaf: int, limit: int, *, action: str | None = None, correlation: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the events after a leaf in the order of the log."""
+        query = _events(isouter=False).where(AuditLeaf.leaf > leaf).order_by(AuditLeaf.leaf)
+        return self._read(query.limit(limit), action, correlation)
+
+    def _read(
+        self, query: sa.Select[Any], action: str | None, correlation: str | None
+    ) -> list[dict[str, Any]]:
         if action is not None:
             query = query.where(AuditLog.action == action)
         if correlation is not None:
@@ -46,7 +59,7 @@ class Reader:
     def _plain(self, row: Any, actor: str | None) -> dict[str, Any]:
         return {
             "id": row["id"],
-            "leaf": None,
+            "leaf": row["leaf"],
             "time": events.stamp(row["time"]),
             "action": row["action"],
             "outcome": row["outcome"],
@@ -69,3 +82,8 @@ class Reader:
     def _actor(self, reference: str, sealed: bytes) -> str | None:
         key = self._keystore.existing(reference)
         return key.open(sealed, reference.encode()).decode("utf-8") if key else None
+
+
+def _events(*, isouter: bool) -> sa.Select[Any]:
+    log = table_of(AuditLog)
+    return sa.select(log, AuditLeaf.leaf).join(AuditLeaf, AuditLeaf.id == AuditLog.id, isouter=isouter)

@@ -107,8 +107,8 @@ class Relay:
     def _tampered(self, transfer: "_Transfer", finding: Tampered) -> NoReturn:
         message = (
             f"data source {transfer.name}: {finding}. Somebody changed Aegis's journal there: nothing more "
-            "is taken from it, and nothing runs on it. Find out who and what; bring the rows back as they were "
-            f"from a backup, then `aegis retention resume --datasource {transfer.name}`"
+            "is taken from it, and nothing runs on it. Find out who and what; bring the rows back as they "
+            f"were from a backup, then `aegis retention resume --datasource {transfer.name}`"
         )
         note = Note(
             action=Action.RETENTION_TAMPERED,

@@ -8,6 +8,7 @@ from aegis.doctor.broker import check_broker
 from aegis.doctor.findings import Finding, Found, careful, fault
 from aegis.doctor.holds import check_holds
 from aegis.doctor.host import check_keys, check_programs, check_settings
+from aegis.doctor.log import check_log
 from aegis.doctor.patient import Patient
 from aegis.doctor.policies import check_policies
 from aegis.doctor.servers import check_clocks
@@ -48,4 +49,5 @@ def _checks(patient: Patient) -> Iterator[tuple[str, Callable[[], Found]]]:
     yield "backlogs", partial(check_backlogs, patient)
     yield "runs", partial(check_runs, patient)
     yield "purges", partial(check_purges, patient)
+    yield "audit log", partial(check_log, patient)
     yield "broker", partial(check_broker, patient.settings)

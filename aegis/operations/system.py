@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
+from aegis.audit import head
 from aegis.audit.keystore import KeyStore
+from aegis.audit.published import Published
 from aegis.audit.reading import Reader
 from aegis.audit.recorder import Recorder
 from aegis.audit.relay import Relay
+from aegis.audit.sequencer import Sequencer
+from aegis.audit.signing import SigningKeys
 from aegis.db import dialects
 from aegis.db.engines import Databases, reading, writing
 from aegis.db.journal import Journal, SourceRow
@@ -53,6 +57,21 @@ class System:
         """Moves events out of the data sources."""
         return Relay(self.databases, self.recorder, self.worker_key.subkey("journal-mac"))
 
+    @cached_property
+    def published(self) -> Published:
+        """What left the log from this home."""
+        return Published(self.settings.home)
+
+    @cached_property
+    def signing_keys(self) -> SigningKeys:
+        """The keys that sign checkpoints."""
+        return SigningKeys(self.databases, self.key_files, self.recorder, self.published)
+
+    @cached_property
+    def sequencer(self) -> Sequencer:
+        """Gives events their leaves."""
+        return Sequencer(self.databases, self.signing_keys, self.recorder, self.published)
+
     def prepare(self) -> None:
         """Make the default databases and keys on first use; refuse others that are not prepared."""
         self.settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,6 +90,14 @@ class System:
         elif not all(self.migrations.revision(store).current for store in STORES):
             self.migrate()
             self._say(f"migrated the control database under {self.settings.home}")
+        self._begin_log()
+
+    def _begin_log(self) -> None:
+        """Give the default control database's log its first key."""
+        with reading(self.databases.control, "control database") as connection:
+            if head.begun(connection):
+                return
+        self.signing_keys.begin(self.settings.audit.new_origin(), actor="system")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -29,6 +29,8 @@ RUN: Final = "aegis.retention.run"
 TENANCY_CHECK: Final = "aegis.tenancy.check"
 RECORD: Final = "aegis.audit.record"
 RELAY: Final = "aegis.audit.relay"
+SEAL: Final = "aegis.audit.seal"
+EXPORT: Final = "aegis.audit.export"
 RECONCILE: Final = "aegis.operations.reconcile"
 
 TABLE: Final[tuple[Entry, ...]] = (
@@ -73,6 +75,20 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.audit.relay_journals",
         claims=False,
         repeats="one event per event id",
+    ),
+    Entry(
+        name=SEAL,
+        queue="seal",
+        door="api.audit.seal_audit_log",
+        claims=False,
+        repeats="an event has one leaf",
+    ),
+    Entry(
+        name=EXPORT,
+        queue="audit",
+        door="api.audit.export_as_configured",
+        claims=False,
+        repeats="the cursor is locked, and moves only forward",
     ),
     Entry(
         name=RECONCILE,

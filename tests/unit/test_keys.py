@@ -21,6 +21,7 @@ GOLDEN: dict[Purpose, str] = {
     "mark": "b711c4de41e20c3148aa840f58036f7969813aed30e434b0f59fc31370d70913",
     "key-lookup": "d24f7322d1d56c45ce2ae16cb9eddde11dad4d8374608fdb3804cc230f81b6c6",
     "payload-digest": "ba4474cef76153e3041e11808f981b8522e5c3a9531a06f262d0bbb0d4cb29a0",
+    "key-reference": "49b0ca71baf1f77b1071627306feffaf14aa79d189abc7fd6a446fb52445e8b3",
 }
 
 
@@ -38,6 +39,7 @@ def test_a_key_shows_its_id_only() -> None:
         "aegis-epoch-1:" + base64.b64encode(bytes(32)).decode(),
         "aegis-worker-1:" + base64.b64encode(bytes(31)).decode(),
         "aegis-worker-1:***",
+        "aegis-worker-1:\u00e9" + base64.b64encode(bytes(32)).decode(),
         "aegis-worker-2:" + base64.b64encode(bytes(32)).decode(),
     ],
 )
@@ -46,6 +48,9 @@ def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
     files = KeyFiles(tmp_path)
     worker, _ = files.create()
     worker.write_text(text)
+    with pytest.raises(SettingsError, match="aegis-worker-1:<base64>"):
+        files.worker()
+    worker.write_bytes(b"\xff" * 60)
     with pytest.raises(SettingsError, match="aegis-worker-1:<base64>"):
         files.worker()
 
@@ -59,3 +64,34 @@ def test_each_home_has_other_keys(tmp_path: Path) -> None:
     two.create()
     assert one.worker() == one.worker() != two.worker()
     assert one.worker().material != one.epoch(1).material
+
+
+def test_a_key_that_was_not_finished_is_made_again(tmp_path: Path) -> None:
+    """What a kill leaves in mid-write is no key, and the next attempt leaves exactly one whole file."""
+    files = KeyFiles(tmp_path)
+    files.create()
+    (files.folder / "epoch-2.new").write_text("aegis-epoch-1:AAAA")
+    made = files.make("epoch", 2)
+    assert files.make("epoch", 2) == files.epoch(2) == made
+    assert sorted(path.name for path in files.folder.iterdir()) == [
+        "epoch-1.key",
+        "epoch-2.key",
+        "worker.key",
+    ]
+    assert (files.folder / "epoch-2.key").stat().st_nlink == 1
+
+
+def test_without_a_folder_no_key_is_made(tmp_path: Path) -> None:
+    """A key beside none of the others would be a second beginning."""
+    with pytest.raises(NotPrepared, match="aegis init"):
+        KeyFiles(tmp_path).make("audit", 1)
+
+
+def test_a_lost_worker_key_is_not_made_again(tmp_path: Path) -> None:
+    """Beside other keys a new one would fit nothing: the message says to restore the old one."""
+    files = KeyFiles(tmp_path)
+    worker, _ = files.create()
+    worker.unlink()
+    with pytest.raises(NotPrepared, match=r"worker\.key is missing: restore it"):
+        files.create()
+    assert not worker.exists()

@@ -1,0 +1,1 @@
+"""What an exported event looks like, one format a module."""

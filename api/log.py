@@ -1,0 +1,164 @@
+"""The doors of those who keep the audit log: its keys, witnesses and proofs, and its recovery.
+
+Recording, reading and verifying are in `api.audit`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aegis.audit import checking, exported, notes, proofs, proving, recovery, trust
+from aegis.audit.notes import Checkpoint
+from aegis.audit.proofs import Proof
+from aegis.audit.published import Published
+from aegis.audit.recovery import Recovered
+from aegis.audit.signing import Key
+from aegis.audit.trust import Policy
+from aegis.audit.witnesses import Known, Witnesses
+from aegis.errors import NotPrepared, SettingsError
+from aegis.operations.system import System, current
+from aegis.settings import load_settings
+
+
+def begin_log(origin: str | None = None, *, actor: str) -> Key:
+    """Make the log's first signing key on this machine, and give the log its name for ever.
+
+    Args:
+        origin: like a URL without its scheme; default: the setting `audit.origin`, or a random one.
+        actor: who does it.
+
+    Raises:
+        aegis.errors.Conflict: the log has a key already.
+
+    """
+    system = current()
+    return system.signing_keys.begin(origin or system.settings.audit.new_origin(), actor=actor)
+
+
+def signing_keys() -> list[Key]:
+    """Return every key that ever signed checkpoints, the oldest first."""
+    return current().signing_keys.listed()
+
+
+def rotate_signing_key(actor: str) -> Key:
+    """Add a key; checkpoints carry both signatures until the old one is retired."""
+    return current().signing_keys.rotate(actor=actor)
+
+
+def retire_signing_key(key_id: str, actor: str, *, lost: bool = False) -> Key:
+    """End a key at the present size of the log; its private half is removed from this machine.
+
+    Raises:
+        ValueError: no key that signs has this id.
+        aegis.errors.Refused: it is the only one.
+
+    """
+    return current().signing_keys.retire(key_id, actor=actor, lost=lost)
+
+
+def prove_event(event_id: str) -> Proof:
+    """Return a proof that an event stands in the log, to be checked offline, years later.
+
+    Raises:
+        ValueError: there is no such event, or it was pruned.
+        aegis.errors.Busy: it has no place in the log yet.
+
+    """
+    return proving.prove(current().databases, event_id)
+
+
+def check_proof(text: str, policy: Policy) -> dict[str, Any]:
+    """Return the entry that a proof is about; reads no database and no network.
+
+    Raises:
+        aegis.errors.Tampered: the proof does not hold.
+
+    """
+    return proofs.parse(text).check(policy)
+
+
+def check_export(path: Path, policy: Policy, *, start: int = 0) -> checking.Report:
+    """Check an export alone; reads no database and no network."""
+    return exported.check(path, policy, start=start)
+
+
+def trusted(*, policy: Path | None = None, retired: Path | None = None, vkey: str | None = None) -> Policy:
+    """Return whom to trust; with nothing named, what was published from this machine.
+
+    Args:
+        policy: a C2SP tlog-policy file.
+        retired: the file of keys that sign no more, each with the size of its last tree.
+        vkey: the only key to trust, without any witness.
+
+    Raises:
+        ValueError: a file or the key cannot be read as that.
+        aegis.errors.NotPrepared: nothing was named, and nothing was published here.
+
+    """
+    if vkey is not None:
+        return Policy(logs=(notes.verifier(vkey),))
+    if policy is None:
+        return Published(load_settings().home).policy()
+    try:
+        old = retired.read_text("utf-8") if retired else ""
+        return trust.parse(policy.read_text("utf-8"), old)
+    except UnicodeDecodeError:
+        message = f"{policy} is no policy: it is not UTF-8"
+        raise SettingsError(message) from None
+
+
+def witnesses() -> list[Known]:
+    """Return the witnesses of this log."""
+    return _witnesses(current()).listed()
+
+
+def add_witness(name: str, vkey: str, url: str, actor: str) -> None:
+    """Show every checkpoint to a witness from now on, and name it in the policy.
+
+    Raises:
+        ValueError: the name, the key or the URL cannot be that of a witness.
+
+    """
+    _witnesses(current()).add(name, vkey, url, actor=actor)
+
+
+def remove_witness(name: str, actor: str) -> None:
+    """Show a witness nothing any more."""
+    _witnesses(current()).remove(name, actor=actor)
+
+
+def push_checkpoint() -> Sequence[str]:
+    """Show the newest checkpoint to every witness now; return who cosigned it.
+
+    Raises:
+        aegis.errors.Refused: one of them has seen more of the log than there is, or another one.
+
+    """
+    return current().sequencer.push(patient=False)
+
+
+def recover_log(actor: str, *, seen: Checkpoint | None = None) -> Recovered:
+    """Go on under a new name, after the control database was restored from a backup on purpose.
+
+    Args:
+        actor: who decided it.
+        seen: the last checkpoint that anybody saw; default: the one that was published from here.
+
+    Raises:
+        aegis.errors.Refused: nothing of the log is missing.
+
+    """
+    system = current()
+    if seen is None:
+        note = system.published.checkpoint()
+        if note is None:
+            message = "no checkpoint was published from here: name the last one that anybody saw"
+            raise NotPrepared(message)
+        seen = notes.checkpoint(note)
+    return recovery.recover(
+        system.databases, system.key_files, system.signing_keys, system.recorder, seen, actor=actor
+    )
+
+
+def _witnesses(system: System) -> Witnesses:
+    return Witnesses(system.databases, system.recorder, system.signing_keys)

@@ -1,0 +1,1 @@
+"""What Aegis writes, checked by programs that nobody here wrote."""
