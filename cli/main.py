@@ -131,6 +131,16 @@ def main(*, debug: bool) -> None:
 _DEBUG: Final = [False]
 
 
+#: What a door calls by its argument's name, and the command line by an option's.
+_OPTIONS: Final = {"policies=[…]": "--policy", "datasource=": "--datasource"}
+
+
+def _in_options(text: str) -> str:
+    for argument, option in _OPTIONS.items():
+        text = text.replace(argument, option)
+    return text
+
+
 def _find(name: str) -> Entry | None:
     entry = next((section[name] for section in SECTIONS.values() if name in section), None)
     return entry if entry and importlib.util.find_spec(entry.module) else None
@@ -148,7 +158,7 @@ def _report(error: Exception) -> int:
         more = f" (see {context.command_path} --help)" if context else ""
         text, code = f"{error.format_message().rstrip('.')}{more}", UsageError.exit_code
     elif isinstance(error, AegisError):
-        text, code = str(error), error.exit_code
+        text, code = _in_options(str(error)), error.exit_code
     elif isinstance(error, OSError) and error.filename:
         text, code = f"{error.filename}: {error.strerror}", AegisError.exit_code
     else:

@@ -199,14 +199,14 @@ def writing(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
         AegisError: a database error, translated and without the data that it quotes.
 
     """
-    with translated(label), engine.begin() as connection:
+    with translated(label, engine), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def reading(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
     """Open one reading transaction."""
-    with translated(label), engine.connect() as plain:
+    with translated(label, engine), engine.connect() as plain:
         connection = plain.execution_options(**{_READ: True})
         with connection.begin():
             yield connection
@@ -228,12 +228,26 @@ def attempt(connection: sa.Connection, label: str) -> Iterator[None]:
 
 
 @contextmanager
-def translated(label: str) -> Iterator[None]:
-    """Turn a database error into Aegis's own, without the data that its text quotes."""
+def translated(label: str, engine: sa.Engine | None = None) -> Iterator[None]:
+    """Turn a database error into Aegis's own, without the data that its text quotes.
+
+    Args:
+        label: what to call the database.
+        engine: names the server where none could be connected to.
+
+    """
     try:
         yield
     except sa.exc.StatementError as error:
-        raise _translate(error, label) from None
+        at = f"{label}{_server(engine)}" if engine is not None and error.statement is None else label
+        raise _translate(error, at) from None
+
+
+def _server(engine: sa.Engine) -> str:
+    """Return where a database is, without whoever connects to it."""
+    url = engine.url
+    place = f"{url.host}:{url.port}" if url.host and url.port else url.host or url.database
+    return f" at {place}" if place else ""
 
 
 def _translate(error: sa.exc.StatementError, label: str) -> AegisError:
@@ -241,6 +255,9 @@ def _translate(error: sa.exc.StatementError, label: str) -> AegisError:
         # It never came to the database; SQLAlchemy's own text quotes the value.
         found = type(error.orig).__name__
         return OperationFailed(f"{label}: a value is not of its column's type ({found}); nothing was done")
+    if error.statement is None and dialects.fault_of(error) is Fault.GONE:
+        # There was no statement: it was never connected, or not any more when it was to commit.
+        return Unreachable(f"{label} does not answer ({type(error.orig).__name__}); check that it runs there")
     fault = dialects.fault_of(error)
     kind, cure = _CURES.get(fault, (OperationFailed, ""))
     return kind(f"{label}: {dialects.describe(error)}{cure and '; '}{cure}")

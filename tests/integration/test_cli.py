@@ -329,6 +329,7 @@ def test_a_tenant_is_refused_before_anything_runs(shell: Shell) -> None:
     shell(*APPROVE)
     said = shell(*EXECUTE, "--tenant", "t0")
     assert (said.code, "whole" in said.refusal, shell.rows()) == (2, True, 5)
+    assert "name those that have one with --policy" in said.refusal
 
 
 def test_a_period_and_tenants_of_their_own(shell: Shell) -> None:
