@@ -1,13 +1,15 @@
 """Sealing: every committed event becomes exactly one leaf, and all checkpoints are one history."""
 
+import contextlib
 import datetime as dt
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import sqlalchemy as sa
@@ -22,6 +24,7 @@ from aegis.operations.system import use
 from api import log
 from api.audit import get_audit_events, record_audit, seal_audit_log
 from tests import worlds
+from tests.workerkit import wait_until
 from tests.worlds import World, on
 
 EACH = on(*worlds.EACH_DATABASE)
@@ -103,10 +106,10 @@ class TestSealing:
     def test_portions(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """More than one portion is sealed in several transactions, and is one tree."""
         seal_audit_log()
-        for number in range(600):
+        for number in range(280):
             note(number)
-        monkeypatch.setattr(sequencer, "PORTION", 257)
-        assert seal_audit_log().leaves == 600
+        monkeypatch.setattr(sequencer, "PORTION", 101)
+        assert seal_audit_log().leaves == 280
         check_tree(world)
 
     def test_of_each_hour_the_last_checkpoint_stays(self, world: World) -> None:
@@ -401,6 +404,15 @@ class Program:
         """What it has printed, whole lines only."""
         return self.lines_path.read_text().split("\n")[:-1]
 
+    def __enter__(self) -> Self:
+        """Return it; at the end of the block it is killed if it still runs."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill it, so that a test that fails leaves nobody at work."""
+        if self.process.poll() is None:
+            self.kill()
+
     def kill(self) -> None:
         """SIGKILL."""
         self.process.send_signal(signal.SIGKILL)
@@ -414,6 +426,25 @@ class Program:
         assert self.process.returncode == 0, errors
 
 
+def _seal_and_kill(world: World, running: contextlib.ExitStack, writers: Sequence[Program]) -> list[Program]:
+    """Keep two sequencers at work and kill the older one again and again; return all there were."""
+    sealers = [running.enter_context(Program(world, SEALER)) for _ in range(2)]
+    while any(writer.process.poll() is None for writer in writers):
+        victim = sealers[-2]
+        wanted = len(sealers) % 3 + 2
+        wait_until(partial(_sealed_or_over, victim, wanted, writers), "it sealed", 300)
+        victim.kill()
+        sealers.append(running.enter_context(Program(world, SEALER)))
+        if len(sealers) == 4:
+            writers[0].kill()
+    return sealers
+
+
+def _sealed_or_over(sealer: Program, wanted: int, writers: Sequence[Program]) -> bool:
+    assert sealer.process.poll() is None, sealer.process.communicate()[1]
+    return len(sealer.lines) >= wanted or all(writer.process.poll() is not None for writer in writers)
+
+
 @on("sqlite-one", "postgresql-one")
 @pytest.mark.timeout(900)
 def test_many_writers_two_sequencers_and_kills(world: World) -> None:
@@ -424,27 +455,13 @@ def test_many_writers_two_sequencers_and_kills(world: World) -> None:
     """
     events = 10_000 if os.environ.get("LONG_TESTS") else 1_200
     world.system.databases.close()
-    writers = [Program(world, WRITER, str(seed), str(events // 8)) for seed in range(8)]
-    sealers = [Program(world, SEALER) for _ in range(2)]
-    ended: list[Program] = []
-    kills = 0
-    while any(writer.process.poll() is None for writer in writers):
-        victim = sealers.pop(0)
-        wanted = kills % 3 + 2
-        while len(victim.lines) < wanted and victim.process.poll() is None:
-            if all(writer.process.poll() is not None for writer in writers):
-                break
-        assert victim.process.poll() is None, victim.process.communicate()[1]
-        victim.kill()
-        kills += 1
-        ended.append(victim)
-        sealers.append(Program(world, SEALER))
-        if kills == 2 and writers[0].process.poll() is None:
-            writers[0].kill()
-    for writer in writers[1:]:
-        writer.wait()
-    for sealer in sealers:
-        sealer.kill()
+    with contextlib.ExitStack() as running:
+        writers = [
+            running.enter_context(Program(world, WRITER, str(seed), str(events // 8))) for seed in range(8)
+        ]
+        sealers = _seal_and_kill(world, running, writers)
+        for writer in writers[1:]:
+            writer.wait()
     use(world.settings)
     seal_audit_log()
     known = check_tree(world)
@@ -459,10 +476,10 @@ def test_many_writers_two_sequencers_and_kills(world: World) -> None:
     assert committed <= {row.id for row in sealed}
     # The writer that was killed may have committed one event that it could not print any more.
     assert len(extra) <= 1
-    assert kills >= 2
+    assert len(sealers) > 2 + 1
     with reading(world.system.databases.control, "control database") as connection:
         node = head.node_of(connection)
-        for sealer in (*ended, *sealers):
+        for sealer in sealers:
             for line in sealer.lines[1:]:
                 size, _, root = line.partition(" ")
                 assert int(size) <= known.size
