@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aegis.audit.notes import Checkpoint, Note
+from aegis.audit.tiles import WIDTH
 from aegis.audit.trust import NONE, Policy
 from aegis.errors import Tampered
 
@@ -140,7 +141,17 @@ class Prunings:
             what = (
                 f"the entries of leaves {first} to {last} are missing, and no leaf says that they were pruned"
             )
-            if head and self._report.next < head.size:
+            if self._shared(first, last):
+                self._report.unproven.append(
+                    f"leaves {self._allowed + 1} to {last} belong into a bundle with others that were "
+                    "pruned: their entries are not here"
+                )
+            elif head and self._report.next < head.size:
                 self._report.unproven.append(f"{what} as far as this export goes")
             else:
                 self._report.find(where, what, first)
+
+    def _shared(self, first: int, last: int) -> bool:
+        """Say whether what is missing beyond what was pruned is the rest of the same bundle."""
+        same = self._allowed // WIDTH == last // WIDTH
+        return self._report.kind == "tiles" and first <= self._allowed and same

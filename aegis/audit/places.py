@@ -23,10 +23,13 @@ def check(connection: sa.Connection, size: int, missing: int | None, findings: F
 
     """
     waiting = _check_marks(connection, findings)
-    if missing is None or _strays(connection, waiting - missing):
-        _name_strays(connection, findings)
     _check_beyond(connection, size, findings)
-    _check_unique(connection, findings)
+    unique = _unique(connection)
+    if not unique:
+        _check_unique(connection, findings)
+    # To count them is quick, and tells enough where every leaf is of an event of its own.
+    if not unique or missing is None or _strays(connection, waiting - missing):
+        _name_strays(connection, findings)
 
 
 def _check_marks(connection: sa.Connection, findings: Findings) -> int:
@@ -66,14 +69,17 @@ def _check_beyond(connection: sa.Connection, size: int, findings: Findings) -> N
         findings.add(Kind.LEAF, leaf=row.leaf, event=row.id, expected=expected, got=got)
 
 
-def _check_unique(connection: sa.Connection, findings: Findings) -> None:
-    """Name events with several leaves; where the database itself keeps them apart there are none."""
-    table = table_of(AuditLeaf)
-    look = sa.inspect(connection)
+def _unique(connection: sa.Connection) -> bool:
+    """Say whether the database itself keeps an event from having several leaves."""
+    table, look = table_of(AuditLeaf), sa.inspect(connection)
     constraints = look.get_unique_constraints(table.name)
     indexes = [found for found in look.get_indexes(table.name) if found["unique"]]
-    if any(found["column_names"] == [table.c.id.name] for found in (*constraints, *indexes)):
-        return
+    return any(found["column_names"] == [table.c.id.name] for found in (*constraints, *indexes))
+
+
+def _check_unique(connection: sa.Connection, findings: Findings) -> None:
+    """Name events with several leaves."""
+    table = table_of(AuditLeaf)
     several = sa.select(table.c.id, sa.func.min(table.c.leaf).label("leaf"), sa.func.count().label("leaves"))
     query = several.group_by(table.c.id).having(sa.func.count() > 1).limit(_LISTED)
     for row in connection.execute(query):

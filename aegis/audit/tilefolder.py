@@ -131,7 +131,7 @@ def extend(folder: TileFolder, log: Snapshot) -> Extended:
     cursor.check(old, log, folder.path)
     done = Extended(first=old.size, next=new.size)
     if new.size > old.size:
-        for name, data in _files(log, old.size, done):
+        for name, data in _files(log, old.size, _kept(folder, old.size), done):
             folder.put(name, data)
         if merkle.root(new.size, tiles.reader(lambda *place: folder.tile(new.size, *place))) != new.root:
             message = (
@@ -145,7 +145,14 @@ def extend(folder: TileFolder, log: Snapshot) -> Extended:
     return done
 
 
-def _files(log: Snapshot, old: int, done: Extended) -> Iterator[tuple[str, bytes]]:
+def _kept(folder: TileFolder, old: int) -> dict[int, bytes]:
+    """Return the entries of the last bundle: some may have been pruned from the log before it was full."""
+    start = old - old % WIDTH
+    data = folder.resource("entries", start // WIDTH, old - start) if old > start else None
+    return dict(enumerate(tiles.entries_of(data or b""), start))
+
+
+def _files(log: Snapshot, old: int, kept: Mapping[int, bytes], done: Extended) -> Iterator[tuple[str, bytes]]:
     """Yield every file that is new since a size, tiles derived from the leaves alone."""
     size, end = old - old % WIDTH, log.checkpoint.size
     partial = {
@@ -160,6 +167,8 @@ def _files(log: Snapshot, old: int, done: Extended) -> Iterator[tuple[str, bytes
         minimum = max(minimum, first)
         entries = {leaf: entry for leaf, (entry, _) in enumerate(stored, first) if leaf < high}
         _compare(entries, hashes, size)
+        known = {leaf: entry for leaf, entry in kept.items() if size <= leaf < high}
+        entries |= {leaf: one for leaf, one in known.items() if merkle.leaf_hash(one) == hashes[leaf - size]}
         yield from _bundles(entries, size, high)
         _note(done, entries, old, range(max(size, old), high))
         changed = tiles.grow(size, partial, hashes)

@@ -1038,6 +1038,20 @@ class TestTiles:
         assert (report.pruned, report.events) == ([(0, 255)], done.events)
         assert not (later / "tile/entries/000").exists()
 
+    def test_pruned_in_the_middle_of_a_bundle(self, filled: World, tmp_path: Path) -> None:
+        """What the folder has of a bundle completes it; a new folder says what it cannot have."""
+        folder, later = tmp_path / "tiles", tmp_path / "later"
+        export_audit_log("tiles", str(folder))
+        grow(filled, 300)
+        pruned(filled, 5)
+        done = export_audit_log("tiles", str(folder))
+        assert (done.events, done.pruned) == (done.size - 10, ())
+        assert intact(filled, folder).events == done.size
+        export_audit_log("tiles", str(later))
+        report = checked(filled, later)
+        assert report.intact
+        assert "leaves 6 to 255 belong into a bundle with others that were pruned" in report.unproven[0]
+
     def test_the_same_size_with_more_signatures(self, filled: World, tmp_path: Path) -> None:
         """A checkpoint that a witness has cosigned since replaces the one without."""
         folder = tmp_path / "tiles"
