@@ -47,7 +47,7 @@ def die_behind_a_file(store: FolderStore, folder: str, name: str) -> None:
 RUN: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     "half of a file is written": (FolderStore, "_write", die_in_the_file),
     "the file is written, the batch is not committed": (Journal, "append", die),
-    "the batch is committed, its claim does not know": (claims, "committed", die),
+    "the batch is committed, its claim does not know": (claims, "renew", die),
     "the first file that is left over is removed": (FolderStore, "remove", die_behind_a_file),
     "the manifest is written, the archive is open": (manifests, "digest_of", die),
     "the archive is complete, the run has not ended": (outcomes, "ended", die),
