@@ -15,11 +15,11 @@ from aegis.operations.system import System
 from aegis.settings import Settings, SourceSettings
 from api.audit import relay_journals
 from tests import account, mariadb, worlds
+from tests.repeats import examples
 from tests.worlds import Builder, World
 
 # A busy machine is no finding; the full number of examples belongs to `make test-long`.
-EXAMPLES = 100 if os.environ.get("LONG_TESTS") else 25
-hypothesis.settings.register_profile("aegis", deadline=None, max_examples=EXAMPLES)
+hypothesis.settings.register_profile("aegis", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("aegis")
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aegis.errors import InvalidPolicy
 from aegis.retention.clocks import Clock, clock_for, cutoff_before, form_census, safe_wall
 from aegis.retention.forms import FORMS, Form
+from tests.repeats import examples
 
 UTC = dt.UTC
 HOUR = dt.timedelta(hours=1)
@@ -76,7 +77,7 @@ def largest_move(cutoff: dt.datetime, zone: dt.tzinfo) -> dt.timedelta:
 
 
 @given(case=cutoffs(), before=st.timedeltas(MICROSECOND, 3 * DAY) | st.timedeltas(MICROSECOND, 2 * HOUR))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_a_wall_clock_goes_only_when_every_reading_is_past(
     case: tuple[dt.datetime, zoneinfo.ZoneInfo], before: dt.timedelta
 ) -> None:
@@ -88,7 +89,7 @@ def test_a_wall_clock_goes_only_when_every_reading_is_past(
 @given(
     case=cutoffs(), after=st.timedeltas(dt.timedelta(0), 3 * DAY) | st.timedeltas(dt.timedelta(0), 2 * HOUR)
 )
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_what_is_written_from_the_cutoff_on_stays(
     case: tuple[dt.datetime, zoneinfo.ZoneInfo], after: dt.timedelta
 ) -> None:
@@ -100,7 +101,7 @@ def test_what_is_written_from_the_cutoff_on_stays(
 
 
 @given(case=cutoffs())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_the_bound_is_late_only_around_a_change_of_clocks(
     case: tuple[dt.datetime, zoneinfo.ZoneInfo],
 ) -> None:
@@ -402,7 +403,7 @@ def test_a_whole_number_with_its_unit_is_a_clock_on_sqlite(events: sa.Connection
 
 
 @given(cutoff=INSTANTS, zone=ZONES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_a_form_without_a_zone_is_as_careful_as_a_naive_column(cutoff: dt.datetime, zone: str) -> None:
     """Text without a suffix is bound by the same wall clock as a naive column."""
     assume(cutoff.microsecond)

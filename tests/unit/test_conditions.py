@@ -19,6 +19,7 @@ from sqlalchemy.sql import visitors
 from aegis.datamap.conditions import parse_condition
 from aegis.datamap.literals import is_flag
 from aegis.errors import InvalidCondition, UnknownName, UsageError
+from tests.repeats import examples
 
 DDL = """CREATE TABLE events (
     id INTEGER PRIMARY KEY, n INTEGER, m BIGINT, price NUMERIC(10, 2), note TEXT, code VARCHAR(3),
@@ -676,7 +677,7 @@ CONDITIONS = st.recursive(
 
 
 @given(node=CONDITIONS, seeds=st.tuples(st.integers(0, 2**32), st.integers(0, 2**32)))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_a_condition_selects_what_three_valued_logic_says(
     world: World, node: Node, seeds: tuple[int, int]
 ) -> None:
@@ -704,7 +705,7 @@ SOUP = st.lists(st.sampled_from(f"{PLAIN} {STRANGE}".split()), max_size=12) | st
 
 
 @given(text=st.text(max_size=40) | SOUP.map(" ".join))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_any_text_is_refused_or_rebuilt_from_the_table(world: World, text: str) -> None:
     """No text raises anything but a usage error, and no word of an accepted one reaches the SQL."""
     try:

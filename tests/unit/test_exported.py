@@ -21,6 +21,7 @@ from aegis.audit.tilefolder import TileFolder
 from aegis.audit.trust import Group, Policy, Witness
 from aegis.errors import Tampered, UsageError
 from tests.paperlog import ORIGIN, PaperLog, signer
+from tests.repeats import examples
 
 #: Batches of four exports: the log had 10, 20, 23 and 40 leaves.
 PARTS: Final = ((0, 7, 10), (7, 10, 10), (10, 20, 20), (20, 23, 23), (23, 33, 40), (33, 40, 40))
@@ -446,7 +447,7 @@ class TestTampering:
             assert what in said(report)
 
     @given(st.data())
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(300))
     def test_no_change_goes_unseen(self, tmp_path: Path, data: st.DataObject) -> None:
         """A byte changed, a line removed, doubled, moved or taken from elsewhere: never intact and whole."""
         lines = [*LINES]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aegis.datamap.periods import Period, parse_period
 from aegis.errors import InvalidPolicy
+from tests.repeats import examples
 
 UTC = dt.UTC
 DAY = dt.timedelta(days=1)
@@ -42,7 +43,7 @@ def near_a_change(start: dt.datetime, zone: str) -> dt.datetime:
 
 
 @given(period=periods(), zone=ZONES, now=INSTANTS, step=STEPS, change=st.booleans())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_a_later_now_never_has_an_earlier_cutoff(
     period: Period, zone: str, now: dt.datetime, step: dt.timedelta, *, change: bool
 ) -> None:
@@ -53,7 +54,7 @@ def test_a_later_now_never_has_an_earlier_cutoff(
 
 
 @given(period=periods(), zone=ZONES, now=INSTANTS)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_nothing_goes_before_its_fewest_days(period: Period, zone: str, now: dt.datetime) -> None:
     """The cutoff lies at least the fewest days before now, and at most the most."""
     cutoff = period.before(now, zone)

@@ -11,6 +11,7 @@ from aegis.errors import InvalidPolicy
 from aegis.retention.cron import check_cron
 from schedules.entries import entries
 from schedules.planning import MOST_COUNTED, Due, Schedule, next_instant, plan
+from tests.repeats import examples
 
 UTC = dt.UTC
 HOUR = dt.timedelta(hours=1)
@@ -66,7 +67,7 @@ def near_a_change(start: dt.datetime, zone: str) -> dt.datetime:
 
 
 @given(zone=ZONES, start=INSTANTS, hour=st.integers(0, 23), minute=st.integers(0, 59))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_daily_job_runs_once_for_each_local_day(
     zone: str, start: dt.datetime, hour: int, minute: int
 ) -> None:
@@ -92,7 +93,7 @@ def test_a_daily_job_runs_once_for_each_local_day(
     start=INSTANTS,
     cron=st.sampled_from(["*/15 * * * *", "30 * * * *", "10 */3 * * *", "* 1 * * *"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_job_with_a_wildcard_runs_at_every_real_instant_that_matches(
     zone: str, start: dt.datetime, cron: str
 ) -> None:
@@ -121,7 +122,7 @@ def test_a_job_with_a_wildcard_runs_at_every_real_instant_that_matches(
     steps=st.lists(st.integers(1, 3 * 86_400), min_size=1, max_size=12),
     catch_up=st.sampled_from([dt.timedelta(0), MINUTE, HOUR, 2 * DAY]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_each_instant_is_told_once_whatever_the_ticks(
     zone: str, start: dt.datetime, cron: str, steps: list[int], catch_up: dt.timedelta
 ) -> None:
@@ -263,7 +264,7 @@ def test_naive_datetimes_are_refused() -> None:
 
 
 @given(cron=st.text(alphabet="0123456789*/,-#L ASUNMOFRI", max_size=30) | st.text(max_size=20))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_text_is_accepted_or_refused(cron: str) -> None:
     """No expression raises anything but the refusal, and an accepted one has a next instant."""
     try:

@@ -17,6 +17,7 @@ from aegis.errors import InvalidFile
 from aegis.retention import files, words
 from aegis.retention.definition import Definition
 from aegis.retention.files import Filed
+from tests.repeats import examples
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "policies.schema.json"
 GUIDE = Path(__file__).parents[2] / "docs" / "retention.md"
@@ -73,7 +74,7 @@ def policies(draw: st.DrawFn) -> Filed:
 class TestRoundTrip:
     """What is exported is what is applied."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=examples(150), deadline=None)
     @given(st.lists(policies(), max_size=3, unique_by=lambda item: item.definition.name))
     def test_written_policies_read_back_the_same(self, written: list[Filed]) -> None:
         """Every key and every value comes back, whatever text, number, date, list or mapping it is."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from aegis.errors import InvalidPolicy
 from aegis.retention.windows import check_windows, closes_at, is_open, opens_at
+from tests.repeats import examples
 from tests.unit.test_periods import near_a_change
 
 UTC = dt.UTC
@@ -47,7 +48,7 @@ def shown_in(window: str, shown: dt.datetime) -> bool:
 
 
 @given(some=windows(), zone=ZONES, at=INSTANTS, change=st.booleans(), minutes=st.integers(-300, 300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_open_next_opening_and_closing(
     some: list[str], zone: str, at: dt.datetime, minutes: int, *, change: bool
 ) -> None:
