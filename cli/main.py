@@ -34,15 +34,13 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "demo": Entry("cli.demo", "demo", "Watch retention run on rows made here, in about two minutes."),
         "doctor": Entry("cli.doctor", "doctor", "Check every connection, key, migration and clock."),
     },
-    "Policies and retention": {
+    "Policies, retention and the log": {
         "policy": Entry("cli.policy", "policy", "Add, list, show, preview, approve, disable policies."),
         "retention": Entry("cli.retention", "retention", "Run policies now, or see what ran."),
         "hold": Entry("cli.hold", "hold", "Legal holds: place, list, release."),
         "stop": Entry("cli.stop", "stop", "The kill switch: nothing is changed from the next batch on."),
         "start": Entry("cli.stop", "start", "Let what was stopped go on."),
-    },
-    "The audit log": {
-        "audit": Entry("cli.audit", "audit", "Seal, verify, prove and export it; its keys and witnesses."),
+        "audit": Entry("cli.audit", "audit", "The audit log: seal, verify, prove, export; keys, witnesses."),
     },
     "Set up": {
         "init": Entry("cli.setup", "init", "Make the key files, once."),

@@ -12,8 +12,8 @@ from aegis.db.tables import AuditWitness
 from aegis.doctor.findings import Found, Skipped, fault, ok
 from aegis.doctor.patient import Patient
 
-#: Seconds that an event may wait for its leaf; beat seals each second.
-PATIENCE: Final = 300.0
+#: Seconds that an event may wait for its leaf; beat seals each second, and on a laptop it may not run.
+PATIENCE: Final = 3_600.0
 _NAME: Final = "audit log"
 
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.errors import InvalidPolicy
+from aegis.errors import UsageError
 from aegis.operations import runs
 from aegis.retention.runs import advance
 from aegis.retention.slices import Slice
@@ -190,7 +190,7 @@ class TestWindows:
 def test_what_cannot_be_meant(world: World, words: dict[str, Any], why: str) -> None:
     """Hours and budgets that say nothing are refused."""
     world.safety_events()
-    with pytest.raises(InvalidPolicy, match=why):
+    with pytest.raises(UsageError, match=why):
         world.policy(**words)
 
 
