@@ -1,10 +1,13 @@
 """A sealed log of many events, with everything a verification looks at, and ways to change it by SQL."""
 
 import datetime as dt
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import sqlalchemy as sa
 
 from aegis.audit import events, head, merkle, notes
@@ -28,7 +31,7 @@ from aegis.db.tables import (
     AuditWitness,
     Base,
 )
-from aegis.operations.system import System
+from aegis.operations.system import System, use
 from tests.worlds import World
 
 ORIGIN: Final = "logs.example.com/tests"
@@ -188,12 +191,12 @@ def build(world: World, count: int = 600) -> Log:
     log = Log(world=world, stolen=FileSigner(name="-", seed=b""), bound=0, size=0)
     log.store(*make(count // 2))
     system.sequencer.seal()
-    _earlier(log, hours=2)
+    earlier(log, hours=2)
     log.stolen = log.signer
     system.signing_keys.rotate(actor="tests")
     log.store(*make(count // 4, first=count // 2))
     log.bound = system.sequencer.seal().size
-    _earlier(log, hours=1)
+    earlier(log, hours=1)
     old, _ = system.signing_keys.listed()
     system.signing_keys.retire(old.verifier.key_id.hex(), actor="tests")
     log.store(*make(count - count // 2 - count // 4, first=count // 2 + count // 4))
@@ -225,6 +228,34 @@ def make(count: int, *, first: int = 0, age: dt.timedelta = dt.timedelta(), **wo
     ]
 
 
+def back_up(log: Log, request: pytest.FixtureRequest, folder: Path) -> Callable[[], None]:
+    """Back the control database up; return what restores it."""
+    world = log.world
+    world.system.close()
+    if world.dialect == "sqlite":
+        file, older = world.settings.home / "aegis.db", folder / "older.db"
+        with sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool).connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.copyfile(file, older)
+    else:
+        server, name = request.getfixturevalue("postgres_server"), str(world.control.url.database)
+        server.create_database(f"{name}_older", name)
+        request.addfinalizer(lambda: server.drop_database(f"{name}_older"))
+
+    def restore() -> None:
+        world.system.close()
+        if world.dialect == "sqlite":
+            for left in world.settings.home.glob("aegis.db-*"):
+                left.unlink()
+            shutil.copyfile(older, file)
+        else:
+            server.drop_database(name)
+            server.create_database(name, f"{name}_older")
+        world.system = use(world.settings)
+
+    return restore
+
+
 def leaf_of(log: Log, number: int) -> int:
     """Return the leaf of the event that was made with this number."""
     query = sa.select(AuditLeaf.leaf).join(AuditLog, AuditLog.id == AuditLeaf.id)
@@ -232,7 +263,7 @@ def leaf_of(log: Log, number: int) -> int:
     return int(leaf)
 
 
-def _earlier(log: Log, *, hours: int) -> None:
+def earlier(log: Log, *, hours: int) -> None:
     """Make the newest checkpoint one of an earlier hour, so that it stays."""
     newest = sa.select(sa.func.max(AuditCheckpoint.size)).scalar_subquery()
     then = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)

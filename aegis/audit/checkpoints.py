@@ -45,7 +45,7 @@ def newest(connection: sa.Connection, policy: Policy, findings: Findings) -> New
 
 def trusted(note: Note, policy: Policy, findings: Findings, size: int | None = None) -> Checkpoint | None:
     """Return the checkpoint in a note if a key signed it that signs now; cosigned or not."""
-    now = replace(policy, quorum=trust.NONE, retired={})
+    now = replace(policy, quorum=trust.NONE, groups=(), witnesses=(), retired={})
     return _trusted(note, now, known=policy, findings=findings, kind=Kind.CHECKPOINT, size=size)
 
 

@@ -58,7 +58,8 @@ class History:
         told = (fact.details for fact in self.sealed(Action.KEY_RETIRE))
         retired = {notes.verifier(details["vkey"]): details["last_size"] for details in told}
         logs = tuple(key for key in policy.logs if key not in retired)
-        return replace(policy, quorum=trust.NONE, logs=logs, retired=retired | dict(policy.retired))
+        nobody = replace(policy, quorum=trust.NONE, groups=(), witnesses=())
+        return replace(nobody, logs=logs, retired=retired | dict(policy.retired))
 
     def recovered_from(self, seen: Checkpoint) -> bool:
         """Say whether the log went on under a new name after this checkpoint of an old one."""
