@@ -3,11 +3,13 @@
 Recording, reading and verifying are in `api.audit`.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aegis.audit import checking, exported, notes, proofs, proving, recovery, trust
+from aegis.audit.epochs import Turned
 from aegis.audit.notes import Checkpoint
 from aegis.audit.proofs import Proof
 from aegis.audit.published import Published
@@ -54,6 +56,44 @@ def retire_signing_key(key_id: str, actor: str, *, lost: bool = False) -> Key:
 
     """
     return current().signing_keys.retire(key_id, actor=actor, lost=lost)
+
+
+def turn_key_store(actor: str) -> Turned:
+    """Begin a new epoch of the key store: everything is wrapped under a new key, old ones end in their time.
+
+    Raises:
+        aegis.errors.NotPrepared: keys of an older epoch cannot be opened here; everything else was done.
+
+    """
+    return current().epochs.turn(dt.datetime.now(dt.UTC), actor=actor)
+
+
+def tend_key_store() -> Turned | None:
+    """Turn the default key store when that is due, and destroy old epochs' keys when their time is over.
+
+    Where the databases were named there may be several machines, each of which needs the new key file
+    before the turn: a person does it there.
+    """
+    system = current()
+    if not system.settings.embedded_control:
+        return None
+    return system.epochs.tend(dt.datetime.now(dt.UTC))
+
+
+def prepare_epoch() -> Path:
+    """Make the next epoch's key file and nothing else, to be copied to other machines before the turn."""
+    return current().epochs.prepare()
+
+
+def give_up_epoch(number: int, actor: str) -> int:
+    """Remove the keys that only a lost epoch key could open; return how many.
+
+    Raises:
+        ValueError: there was no such epoch.
+        aegis.errors.Refused: its key is here, or was destroyed in its time.
+
+    """
+    return current().epochs.give_up(number, dt.datetime.now(dt.UTC), actor=actor)
 
 
 def prove_event(event_id: str) -> Proof:

@@ -3,6 +3,7 @@
 import click
 
 from aegis.audit.signing import Key
+from aegis.errors import UsageError
 from api import log
 from cli import output
 
@@ -83,6 +84,36 @@ def retire(*, key_id: str, lost: bool, actor: str, as_json: bool) -> None:
         output.print_json(_plain(ended))
         return
     output.say(f"{key_id} signs nothing beyond {ended.retired_size:,} leaves.")
+
+
+@keys.command()
+@click.option("--prepare", is_flag=True, help="Only make the next key file, to be copied to other machines.")
+@click.option("--give-up", type=int, metavar="EPOCH", help="Its key is lost: remove what only it could open.")
+@output.actor_option(required=False)
+@output.json_option
+def turn(*, prepare: bool, give_up: int | None, actor: str, as_json: bool) -> None:
+    """Turn the key store: wrap every key in it under a new one, and destroy old ones in their time.
+
+    With the default databases beat does it every `audit.epoch_days`. With several machines do it yourself:
+    --prepare, copy the new key file to each of them, then turn.
+    """
+    if prepare and give_up is not None:
+        message = "give --prepare or --give-up, not both"
+        raise UsageError(message)
+    done = _turn(prepare=prepare, give_up=give_up, actor=actor)
+    if as_json:
+        output.print_json(done)
+        return
+    for name, value in done.items():
+        output.say(f"{name}: {value}")
+
+
+def _turn(*, prepare: bool, give_up: int | None, actor: str) -> dict[str, object]:
+    if prepare:
+        return {"file": str(log.prepare_epoch())}
+    if give_up is not None:
+        return {"keys": log.give_up_epoch(give_up, actor)}
+    return dict(vars(log.turn_key_store(actor)))
 
 
 def _standing(key: Key) -> str:

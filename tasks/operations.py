@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 
 from aegis.operations.table import RECONCILE
-from api import archives, audit, privacy
+from api import archives, audit, log, privacy
 from tasks.waking import wake
 
 
@@ -17,4 +17,5 @@ def reconcile() -> dict[str, Any]:
     audit.prune_journals()
     privacy.look_after_purges()
     archives.tend_archives()
+    log.tend_key_store()
     return {"operation": "operations.reconcile", "outcome": "done", "runs": due}

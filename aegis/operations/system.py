@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from aegis.audit import head
+from aegis.audit.epochs import Epochs
 from aegis.audit.keystore import KeyStore
 from aegis.audit.published import Published
 from aegis.audit.reading import Reader
@@ -66,6 +67,11 @@ class System:
     def signing_keys(self) -> SigningKeys:
         """The keys that sign checkpoints."""
         return SigningKeys(self.databases, self.key_files, self.recorder, self.published)
+
+    @cached_property
+    def epochs(self) -> Epochs:
+        """The epochs of the key store."""
+        return Epochs(self.databases, self.key_files, self.keystore, self.recorder)
 
     @cached_property
     def sequencer(self) -> Sequencer:
