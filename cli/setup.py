@@ -90,6 +90,8 @@ def _migrate_own(system: System, *, as_json: bool) -> None:
     system.key_files.worker(), system.key_files.epoch(1)
     before = {"control": system.migrations.revision("control"), "keys": system.migrations.revision("keys")}
     system.migrate()
+    if system.settings.embedded_control:
+        system.begin_log()
     if as_json:
         output.print_json({store: {"from": old.found, "to": old.wanted} for store, old in before.items()})
         return

@@ -96,9 +96,9 @@ class System:
         elif not all(self.migrations.revision(store).current for store in STORES):
             self.migrate()
             self._say(f"migrated the control database under {self.settings.home}")
-        self._begin_log()
+        self.begin_log()
 
-    def _begin_log(self) -> None:
+    def begin_log(self) -> None:
         """Give the default control database's log its first key."""
         with reading(self.databases.control, "control database") as connection:
             if head.begun(connection):
