@@ -20,7 +20,6 @@ from aegis.audit.recorder import Note, store
 from aegis.db.engines import reading, writing
 from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditLog, AuditPending, AuditTile
 from aegis.errors import NotPrepared, Refused, Tampered, UsageError
-from aegis.operations.system import use
 from api import log
 from api.audit import get_audit_events, record_audit, seal_audit_log
 from tests import worlds
@@ -462,7 +461,6 @@ def test_many_writers_two_sequencers_and_kills(world: World) -> None:
         sealers = _seal_and_kill(world, running, writers)
         for writer in writers[1:]:
             writer.wait()
-    use(world.settings)
     seal_audit_log()
     known = check_tree(world)
     committed = {line for writer in writers for line in writer.lines if line != "ready"}
