@@ -30,7 +30,7 @@ from aegis.operations.pruning import prune
 from aegis.operations.system import current
 
 from . import arguments
-from .arguments import RequestId, door
+from .arguments import Long, RequestId, door
 
 
 @door
@@ -221,9 +221,10 @@ def account_of(policy: str) -> Account:
     return account(current(), policy)
 
 
+@door
 def export_audit_log(
     layout: str,
-    to: str,
+    to: Long,
     *,
     cursor: Path | None = None,
     start: int | None = None,
@@ -259,6 +260,7 @@ def export_audit_log(
     return Exporter(system.databases, system.recorder).export(target, actor=actor)
 
 
+@door
 def export_as_configured(name: str, *, limit: int | None = None, actor: str = "system") -> Exported:
     """Export what is new in the log to where `aegis.toml` says, as `[audit.exports.NAME]`.
 

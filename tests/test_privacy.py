@@ -83,4 +83,5 @@ def test_audit_in_the_callers_transaction(world: World) -> None:
             transaction = connection.begin()
             record_audit("mine", "me", "policy", "p", connection=connection)
             transaction.commit() if commit else transaction.rollback()
-    assert [event["action"] for event in get_audit_events()] == ["custom:mine", "custom:before"]
+    told = [event["action"] for event in get_audit_events() if event["action"].startswith("custom:")]
+    assert told == ["custom:mine", "custom:before"]
