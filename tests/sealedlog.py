@@ -181,14 +181,18 @@ def put_head(connection: sa.Connection, root: bytes, signer: FileSigner) -> None
     head.put_checkpoint(connection, state.size, dt.datetime.now(dt.UTC), note)
 
 
-def build(world: World, count: int = 600) -> Log:
-    """Seal so many events in three hours, and rotate the key; some more wait."""
-    system = world.system
-    with reading(system.databases.control, "control database") as connection:
+def begin(world: World) -> Log:
+    """Begin the log of a world, unless it has begun with it."""
+    with reading(world.system.databases.control, "control database") as connection:
         begun = head.begun(connection)
     if begun is None:
-        system.signing_keys.begin(ORIGIN, actor="tests")
-    log = Log(world=world, stolen=FileSigner(name="-", seed=b""), bound=0, size=0)
+        world.system.signing_keys.begin(ORIGIN, actor="tests")
+    return Log(world=world, stolen=FileSigner(name="-", seed=b""), bound=0, size=0)
+
+
+def build(world: World, count: int = 600) -> Log:
+    """Seal so many events in three hours, and rotate the key; some more wait."""
+    log, system = begin(world), world.system
     log.store(*make(count // 2))
     system.sequencer.seal()
     earlier(log, hours=2)

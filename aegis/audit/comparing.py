@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -17,13 +16,11 @@ from aegis.audit.projection import Projection, differing
 from aegis.audit.tiles import WIDTH
 from aegis.audit.tree import Tree
 from aegis.db.columns import Id, table_of
-from aegis.db.rawrows import fetcher
+from aegis.db.rawrows import Fetcher, Rows, pipelined
 from aegis.db.tables import AuditLeaf, AuditLog, AuditPending, AuditTile
 
 #: Leaves that are read at once: eight tiles.
 PORTION: Final = 8 * WIDTH
-
-Rows = Sequence[Sequence[Any]]
 
 
 class Comparison:
@@ -48,10 +45,10 @@ class Comparison:
         self._findings = findings
         self._projection = Projection() if columns else None
         window = sa.select(sa.func.min(AuditLeaf.id + ""), sa.func.max(AuditLeaf.id + ""))
-        self._window = fetcher(connection, window.where(_within(AuditLeaf.leaf)))
-        self._events = fetcher(connection, self._query())
+        self._window = Fetcher(connection, window.where(_within(AuditLeaf.leaf)))
+        self._events = Fetcher(connection, self._query())
         tiles = sa.select(AuditTile.hashes).where(AuditTile.level == 0, _within(AuditTile.number))
-        self._tiles = fetcher(connection, tiles.order_by(AuditTile.number))
+        self._tiles = Fetcher(connection, tiles.order_by(AuditTile.number))
         #: Entries whose hash was computed.
         self.checked = 0
         #: Leaves whose event is gone.
@@ -60,15 +57,17 @@ class Comparison:
     def compare(self, since: int, tell: Tell) -> None:
         """Compare the entries from a leaf on."""
         size = self._tree.size
-        # The one thread that uses the connection: it reads what comes next while we look at what is here.
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            for (first, after), read in _ahead(pool, self._read, _spans(since, size)):
-                rows, hashes = read.result()
+        odd: list[tuple[int, int]] = []
+        with pipelined(self._connection):
+            for first, after, rows, hashes in self._read(since, size):
                 if self._well(first, after, rows, hashes):
                     self.checked += after - first
+                    tell(Progress(phase="entries", done=after, total=size))
                 else:
-                    pool.submit(self._examine, first, after).result()
-                tell(Progress(phase="entries", done=after, total=size))
+                    odd.append((first, after))
+        for first, after in odd:
+            self._examine(first, after)
+            tell(Progress(phase="entries", done=after, total=size))
 
     def waiting(self) -> None:
         """Compare the columns of the events that have no leaf yet."""
@@ -87,15 +86,29 @@ class Comparison:
         parts = self._projection.expressions if self._projection else []
         return sa.select(leaves.c.leaf, log.c.entry, *parts).select_from(both).where(_within(leaves.c.leaf))
 
-    def _read(self, first: int, after: int) -> tuple[Rows, bytes]:
-        """Return the rows of leaves, and the hashes of their tiles."""
+    def _read(self, since: int, size: int) -> Iterator[tuple[int, int, Rows, bytes]]:
+        """Yield ranges of leaves, their rows, and their hashes; the next range is asked for before that."""
+        asked: tuple[int, int] | None = None
+        spans = _spans(since, size)
+        for span in (*spans, None):
+            taken = asked and (*asked, *self._taken(asked[0]))
+            if span:
+                self._ask(*span)
+            asked = span
+            if taken:
+                yield taken
+
+    def _ask(self, first: int, after: int) -> None:
         span = {"first": first, "after": after}
         ((low, high),) = self._window(span)
-        rows = [] if low is None else self._events({**span, "low": low, "high": high})
+        self._events.ask({**span, "low": low or "", "high": high or ""})
+        self._tiles.ask({"first": first // WIDTH, "after": -(-after // WIDTH)})
+
+    def _taken(self, first: int) -> tuple[Rows, bytes]:
         # Nearly in order as they come; a database that sorts such wide rows takes longer than all the rest.
-        rows = sorted(rows, key=itemgetter(0))
-        tiles = self._tiles({"first": first // WIDTH, "after": -(-after // WIDTH)})
-        return rows, b"".join([hashes for (hashes,) in tiles])[first % WIDTH * HASH_BYTES :]
+        rows = sorted(self._events.take(), key=itemgetter(0))
+        hashes = b"".join([hashes for (hashes,) in self._tiles.take()])
+        return rows, hashes[first % WIDTH * HASH_BYTES :]
 
     def _well(self, first: int, after: int, rows: Rows, hashes: bytes) -> bool:
         """Say whether nothing is to be found in these leaves."""
@@ -188,19 +201,3 @@ def _spans(since: int, size: int) -> Iterator[tuple[int, int]]:
         after = min(first - first % PORTION + PORTION, size)
         yield first, after
         first = after
-
-
-def _ahead(
-    pool: ThreadPoolExecutor,
-    read: Callable[[int, int], tuple[Rows, bytes]],
-    spans: Iterable[tuple[int, int]],
-) -> Iterator[tuple[tuple[int, int], Future[tuple[Rows, bytes]]]]:
-    """Yield each range of leaves with what is read of it; the next one is read meanwhile."""
-    before = None
-    for span in spans:
-        begun = span, pool.submit(read, *span)
-        if before:
-            yield before
-        before = begun
-    if before:
-        yield before

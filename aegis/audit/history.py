@@ -1,5 +1,6 @@
 """What the log says of itself: its keys, its prunes, its recoveries. Their entries are never pruned."""
 
+import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from aegis.errors import UsageError
 _SHAPES: Final[Mapping[str, Mapping[str, type]]] = {
     Action.KEY_ADD: {"vkey": str},
     Action.KEY_RETIRE: {"vkey": str, "last_size": int},
-    Action.AUDIT_PRUNE: {"first": int, "last": int, "root": str, "rows": dict},
+    Action.AUDIT_PRUNE: {"first": int, "last": int, "root": str, "before": str, "rows": dict},
     Action.AUDIT_RECOVER: {"incarnation": int, "seen_origin": str, "seen_size": int},
 }
 #: The events that make the history.
@@ -84,15 +85,23 @@ def read(connection: sa.Connection, tree: Tree, since: int, findings: Findings) 
         findings: takes the others.
 
     """
-    query = sa.select(AuditLog.id, AuditLog.entry, AuditLeaf.leaf).outerjoin(
-        AuditLeaf, AuditLeaf.id == AuditLog.id
-    )
-    rows = connection.execute(query.where(AuditLog.action.in_(sorted(ACTIONS)))).all()
     facts: list[Fact] = []
-    for row in rows:
+    for row in _rows(connection):
         if row.leaf is None or _genuine(row, tree, since, findings):
             facts.extend(_fact(row))
     return History(facts=sorted(facts, key=_order))
+
+
+def prunes(connection: sa.Connection) -> Sequence[Fact]:
+    """Return what was ever told to be pruned, in the order of the log; nothing of it is checked."""
+    facts = (fact for row in _rows(connection) for fact in _fact(row))
+    return sorted((fact for fact in facts if fact.action == Action.AUDIT_PRUNE), key=_order)
+
+
+def pruned_before(connection: sa.Connection) -> dt.datetime | None:
+    """Return the moment before which the log was pruned, as far as a leaf has told it; None if never."""
+    told = [fact for fact in prunes(connection) if fact.leaf is not None]
+    return max((dt.datetime.fromisoformat(fact.details["before"]) for fact in told), default=None)
 
 
 def check_keys(connection: sa.Connection, history: History, policy: Policy, findings: Findings) -> None:
@@ -160,6 +169,12 @@ def check_sums(connection: sa.Connection, history: History, minimum: int, findin
         if not least[name] <= kept.get(name, 0) <= most[name]:
             column = name if name in most else shown(name)
             findings.add(Kind.SUMS, column=column, expected=least[name], got=kept.get(name, 0))
+
+
+def _rows(connection: sa.Connection) -> Sequence[Any]:
+    query = sa.select(AuditLog.id, AuditLog.entry, AuditLeaf.leaf)
+    query = query.outerjoin(AuditLeaf, AuditLeaf.id == AuditLog.id)
+    return connection.execute(query.where(AuditLog.action.in_(sorted(ACTIONS)))).all()
 
 
 def _order(fact: Fact) -> tuple[bool, int, str]:

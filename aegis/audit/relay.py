@@ -7,14 +7,14 @@ backup. They are compared before a source is used and before a row is moved: a r
 to a restored source would hide what it lacks.
 """
 
-from collections import Counter
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 import sqlalchemy as sa
 
-from aegis.audit import events
+from aegis.audit import events, history, sums
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, Recorder, store
 from aegis.db import dialects
@@ -206,7 +206,7 @@ class _Transfer:
             fresh = self._fresh(connection, entries)
             parsed = [events.parse(entry.entry, entry.sealed) for entry in fresh if entry.entry]
             store(connection, *parsed)
-            _add_to_ledger(connection, parsed)
+            count_up(connection, sums.total(json.loads(event.entry) for event in parsed))
             self._put_marks(connection, fresh)
             counted = Source.relayed + len(fresh)
             moment = dialects.now(connection)
@@ -295,11 +295,33 @@ class _Transfer:
 
     def offer_again(self) -> None:
         """Take back every note: the log was restored and lacks rows that it had."""
+        forgotten = self._forgotten()
         with writing(self.engine, self.label) as connection:
             source = self.journal.source(connection, lock=True)
-            reopened = self.journal.unmark(connection)
+            reopened = self.journal.unmark(connection, besides=forgotten)
             counted = source.relayed - reopened
             self.journal.put_source(connection, SourceRow(**vars(source) | {"relayed": counted}))
+
+    def _forgotten(self) -> set[str]:
+        """Return the runs whose marks went with their journal, which a restored source has again.
+
+        The log has their events, or has pruned them: they must not be relayed another time.
+        """
+        with reading(self.engine, self.label) as connection:
+            runs = {run for run, _ in self.journal.numbers(connection)}
+        with reading(self.databases.control, _CONTROL) as connection:
+            marked = sa.select(RelayMark.run).where(RelayMark.datasource == self.name)
+            unmarked = runs.difference(connection.scalars(marked))
+            pruned = history.pruned_before(connection)
+        with reading(self.engine, self.label) as connection:
+            ends = {run: self.journal.ends(connection, run) for run in sorted(unmarked)}
+        newest = {run: end[1] for run, end in ends.items() if end}
+        with reading(self.databases.control, _CONTROL) as connection:
+            which = sa.select(AuditLog.id)
+            logged = {id_ for id_ in newest.values() if connection.scalar(which.where(AuditLog.id == id_))}
+        return {
+            run for run, last in newest.items() if last in logged or (pruned and events.made(last) < pruned)
+        }
 
     def missing(self) -> dict[str, tuple[int, int]]:
         """Return what the log has and the journal lacks: `run/shard` → first and last number."""
@@ -329,17 +351,6 @@ class _Reverted(Exception):
         super().__init__(f"expected {expected}, found {found}")
         self.expected = expected
         self.found = found
-
-
-def _add_to_ledger(connection: sa.Connection, parsed: Sequence[events.Event]) -> None:
-    sums: Counter[tuple[str, str, str]] = Counter()
-    for event in parsed:
-        details = events.details_of(event.entry)
-        sums[event.target_ref, details["table"], details["action"]] += details["rows"]
-        for name, rows in details.get("along", {}).items():
-            action, _, table = name.partition(":")
-            sums[event.target_ref, table, action] += rows
-    count_up(connection, sums)
 
 
 def count_up(connection: sa.Connection, sums: Mapping[tuple[str, str, str], int]) -> None:

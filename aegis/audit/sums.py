@@ -1,7 +1,7 @@
 """What events of retention add up to: rows by policy, table and action, as the ledger counts them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aegis.audit.actions import Action
@@ -23,6 +23,14 @@ def of(entry: Mapping[str, Any]) -> Counter[Key]:
     for name, rows in details.get("along", {}).items():
         action, _, table = name.partition(":")
         sums[policy, table, back + action] += rows
+    return sums
+
+
+def total(entries: Iterable[Mapping[str, Any]]) -> Counter[Key]:
+    """Return the rows of several of these events."""
+    sums: Counter[Key] = Counter()
+    for entry in entries:
+        sums.update(of(entry))
     return sums
 
 

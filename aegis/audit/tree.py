@@ -15,7 +15,7 @@ from aegis.audit import head, merkle, tiles
 from aegis.audit.findings import Findings, Kind, Progress, Said, Tell
 from aegis.audit.merkle import HASH_BYTES
 from aegis.audit.tiles import HEIGHT, WIDTH, Place
-from aegis.db.rawrows import fetcher
+from aegis.db.rawrows import Fetcher
 from aegis.db.tables import AuditTile
 
 #: Tiles of level 0 that are read at once: half a megabyte.
@@ -158,7 +158,7 @@ def _leaf_tiles(
     """Yield the number of each tile of level 0, and its hashes as stored and as wide as they have to be."""
     first, after = sa.bindparam("first", type_=sa.BigInteger), sa.bindparam("after", type_=sa.BigInteger)
     within = (AuditTile.level == 0) & (AuditTile.number >= first) & (AuditTile.number < after)
-    fetch = fetcher(connection, sa.select(AuditTile.number, AuditTile.hashes).where(within))
+    fetch = Fetcher(connection, sa.select(AuditTile.number, AuditTile.hashes).where(within))
     count = -(-size // WIDTH)
     for start in range(0, count, _PORTION):
         after_last = min(start + _PORTION, count)

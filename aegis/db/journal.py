@@ -17,7 +17,7 @@ import json
 import struct
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -313,10 +313,11 @@ class Journal:
         rows = connection.execute(query.where(table.c.run == run, table.c.number > HEADER))
         return {(row.shard, int(row.number)): row.event_id for row in rows}
 
-    def unmark(self, connection: sa.Connection) -> int:
-        """Take back every note of `mark_relayed`; return how many there were."""
+    def unmark(self, connection: sa.Connection, *, besides: Collection[str] = ()) -> int:
+        """Take back every note of `mark_relayed`, but for some runs; return how many there were."""
         table = self.table
-        noted = table.update().where(table.c.relayed_at.is_not(None), table.c.run != NIL)
+        others = table.c.run.not_in([NIL, *besides])
+        noted = table.update().where(table.c.relayed_at.is_not(None), others)
         return connection.execute(noted.values(relayed_at=None)).rowcount
 
     def waiting_of(self, connection: sa.Connection, runs: Sequence[str]) -> set[str]:

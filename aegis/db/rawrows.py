@@ -1,42 +1,69 @@
 """Rows as the driver has them, thousands at a time: for who reads a whole table against the clock."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 from aegis.db import dialects
 
-#: Runs a query with the values of its parameters.
-Fetch = Callable[[Mapping[str, Any]], Sequence[Sequence[Any]]]
+Rows = Sequence[Sequence[Any]]
 
 
-def fetcher(connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> Fetch:
-    """Return how to run a query again and again over this connection.
+class Fetcher:
+    """Runs a query again and again.
 
-    On PostgreSQL rows come in the binary format and as plain tuples, in half the time. Instants may then
-    come in the session's time zone.
+    What was asked is answered when it is taken: on PostgreSQL, within `pipelined`, the server works
+    on it meanwhile, and rows come in the binary format, in half the time.
     """
-    if connection.dialect.name != dialects.POSTGRESQL:
-        return lambda values: connection.execute(query, values).all()
-    compiled = query.compile(dialect=connection.dialect)
-    text, dbapi = str(compiled), connection.dialect.loaded_dbapi
-    cursor = connection.connection.cursor(binary=True)
 
-    def fetch(values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    def __init__(self, connection: sa.Connection, query: sa.Select[*tuple[Any, ...]]) -> None:
+        self._connection = connection
+        self._query = query
+        self._asked: Mapping[str, Any] = {}
+        self._cursor: Any = None
+        if connection.dialect.name == dialects.POSTGRESQL:
+            self._compiled = query.compile(dialect=connection.dialect)
+            self._text = str(self._compiled)
+            self._cursor = connection.connection.cursor(binary=True)
+
+    def ask(self, values: Mapping[str, Any]) -> None:
+        """Run the query with these values of its parameters."""
+        self._asked = values
+        if self._cursor:
+            with self._translated():
+                self._cursor.execute(self._text, self._compiled.construct_params(values))
+
+    def take(self) -> Rows:
+        """Return the rows that were asked for."""
+        if self._cursor:
+            with self._translated():
+                rows: Rows = self._cursor.fetchall()
+            return rows
+        return self._connection.execute(self._query, self._asked).all()
+
+    def __call__(self, values: Mapping[str, Any]) -> Rows:
+        """Return the rows for these values."""
+        self.ask(values)
+        return self.take()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise an error of the driver as SQLAlchemy does, without values."""
+        base = self._connection.dialect.loaded_dbapi.Error
         try:
-            cursor.execute(text, compiled.construct_params(values))
-            rows: Sequence[Sequence[Any]] = cursor.fetchall()
-        except dbapi.Error as error:
-            raise _wrapped(error, text, connection) from error
-        return rows
-
-    return fetch
+            yield
+        except base as error:
+            raise sa.exc.DBAPIError.instance(self._text, None, error, base, hide_parameters=True) from error
 
 
-def _wrapped(error: Any, text: str, connection: sa.Connection) -> BaseException:
-    """Return the error as SQLAlchemy would raise it, without values."""
-    wrapped: BaseException = sa.exc.DBAPIError.instance(
-        text, None, error, connection.dialect.loaded_dbapi.Error, hide_parameters=True
-    )
-    return wrapped
+@contextmanager
+def pipelined(connection: sa.Connection) -> Iterator[None]:
+    """Let the server work on what is asked while something else is done here."""
+    if connection.dialect.name != dialects.POSTGRESQL:
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver.pipeline():
+        yield
