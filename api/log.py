@@ -8,18 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aegis.audit import checking, exported, notes, proofs, proving, recovery, trust
+from aegis.audit import checking, exported, notes, proofs, proving, pruning, recovery, trust
 from aegis.audit.epochs import Turned
+from aegis.audit.findings import Tell
 from aegis.audit.notes import Checkpoint
 from aegis.audit.proofs import Proof
+from aegis.audit.pruning import Pruned
 from aegis.audit.published import Published
 from aegis.audit.recovery import Recovered
 from aegis.audit.signing import Key
 from aegis.audit.trust import Policy
 from aegis.audit.witnesses import Known, Witnesses
 from aegis.errors import NotPrepared, SettingsError
+from aegis.operations import stops
 from aegis.operations.system import System, current
 from aegis.settings import load_settings
+
+from .arguments import door
 
 
 def begin_log(origin: str | None = None, *, actor: str) -> Key:
@@ -175,6 +180,37 @@ def push_checkpoint() -> Sequence[str]:
 
     """
     return current().sequencer.push(patient=False)
+
+
+@door
+def prune_log(
+    before: dt.date, actor: str, *, execute: bool = False, on_progress: Tell | None = None
+) -> Pruned:
+    """Let the entries of old events go, in whole tiles; their hashes stay, and so does every proof.
+
+    Args:
+        before: events of that day, UTC, and later ones stay.
+        actor: who decided it.
+        execute: do it; otherwise only say what would go.
+        on_progress: is told how far it has come.
+
+    Raises:
+        aegis.errors.Refused: the day is too young, or the kill switch is held.
+        aegis.errors.Tampered: the log was changed: nothing goes that shows it.
+        aegis.errors.Busy: somebody else prunes.
+
+    """
+    system = current()
+    return pruning.prune(
+        system.databases,
+        system.recorder,
+        system.sequencer,
+        before=dt.datetime.combine(before, dt.time(), dt.UTC),
+        actor=actor,
+        execute=execute,
+        permitted=lambda: stops.refuse_if_stopped(system),
+        on_progress=on_progress,
+    )
 
 
 def recover_log(actor: str, *, seen: Checkpoint | None = None) -> Recovered:

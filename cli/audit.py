@@ -13,6 +13,7 @@ from api import log
 from cli import output
 from cli.audit_export import export
 from cli.audit_keys import keys
+from cli.audit_prune import prune
 from cli.audit_verify import verify
 from cli.audit_witness import recover, witness
 
@@ -24,7 +25,7 @@ def audit() -> None:
     """Seal, verify, prove and export the audit log."""
 
 
-for command in (export, keys, recover, verify, witness):
+for command in (export, keys, prune, recover, verify, witness):
     audit.add_command(command)
 
 

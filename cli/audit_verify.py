@@ -1,22 +1,18 @@
 """`aegis audit verify`."""
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aegis.audit import checking
-from aegis.audit.findings import Progress as Step
-from aegis.audit.findings import Report, Tell
+from aegis.audit.findings import Report
 from aegis.errors import Interrupted, NotPrepared, UsageError
 from api import audit as doors
 from api import log
 from cli import output
+from cli.audit_bar import bar
 
 #: Something is not as it was written.
 FINDING: Final = 1
@@ -24,7 +20,6 @@ FINDING: Final = 1
 CANNOT_TELL: Final = 5
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ANY = click.Path(exists=True, path_type=Path)
-_WORDS: Final = {"tree": "tree", "entries": "entries", "prune": "pruned"}
 
 
 @click.command()
@@ -58,7 +53,7 @@ def verify(
         policy = log.trusted(policy=trust["trusted"], retired=trust["retired"], vkey=trust["key"])
         if exported is not None:
             return _export(log.check_export(exported, policy, start=since or 0), as_json=as_json)
-        with _progress(quiet=as_json) as tell:
+        with bar(quiet=as_json) as tell:
             report = doors.verify_audit_log(
                 since=since or 0, witness=witness, policy=policy, columns=not hashes_only, on_progress=tell
             )
@@ -110,19 +105,3 @@ def _export(report: checking.Report, *, as_json: bool) -> int:
 
 def _plain(findings: Sequence[checking.Finding]) -> list[dict[str, Any]]:
     return [vars(finding) for finding in findings]
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Tell | None]:
-    """Show a bar on a terminal; programs and pipes get none."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks = {phase: bars.add_task(word, total=None, visible=False) for phase, word in _WORDS.items()}
-
-        def tell(step: Step) -> None:
-            bars.update(tasks[step.phase], completed=step.done, total=step.total, visible=True)
-
-        yield tell

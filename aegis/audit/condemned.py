@@ -13,6 +13,7 @@ from aegis.audit import events, head, history, sums
 from aegis.audit.actions import Action
 from aegis.audit.comparing import PORTION, Comparison
 from aegis.audit.findings import Findings
+from aegis.audit.tiles import WIDTH
 from aegis.audit.tree import Tree
 from aegis.db.tables import Archive, AuditLeaf, AuditLog, RelayMark, Run
 from aegis.errors import Tampered
@@ -24,6 +25,8 @@ KEPT: Final = history.ACTIONS | {Action.APPROVER_ADD, Action.RETENTION_RESTORE}
 _EXPIRED: Final = "expired"
 #: Bytes for the sums in the event of a prune; what adds up to more is pruned in several steps.
 ROOM: Final = 16 * 1024
+#: Entries are served in bundles of a tile each (C2SP tlog-tiles), so they go in whole ones.
+TILE: Final = WIDTH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,22 +110,28 @@ def _events(connection: sa.Connection, first: int, after: int) -> Sequence[Any]:
     return connection.execute(query.where(AuditLeaf.leaf >= first, AuditLeaf.leaf < after)).all()
 
 
-def _bound(connection: sa.Connection, first: int, size: int, before: dt.datetime) -> tuple[int, str | None]:
-    """Return the leaf behind the last one that goes, and what holds the next one back but its age.
+def staying(connection: sa.Connection, first: int, size: int, before: dt.datetime) -> Any | None:
+    """Return the first event of a range of leaves that has to stay: leaf, time and correlation_id.
 
-    Events that stay in any case hold nothing back, and nothing goes up to them for their own sake.
+    Events that stay in any case are left out: they hold nothing back.
     """
     marked = sa.exists().where(RelayMark.run == AuditLog.correlation_id)
     unended = sa.exists().where(Run.id == AuditLog.correlation_id, Run.finished_at.is_(None))
     archived = sa.exists().where(Archive.run == AuditLog.correlation_id, Archive.state != _EXPIRED)
-    query = sa.select(AuditLeaf.leaf, AuditLog.time, AuditLog.correlation_id)
-    query = query.join(AuditLog, AuditLog.id == AuditLeaf.id)
-    query = query.where(AuditLeaf.leaf >= first, AuditLeaf.leaf < size, AuditLog.action.not_in(KEPT))
     stays = (AuditLog.time >= before) | marked | unended | archived
-    found = connection.execute(query.where(stays).order_by(AuditLeaf.leaf).limit(1)).one_or_none()
-    goes = query if found is None else query.where(AuditLeaf.leaf < found.leaf)
+    query = _mortal(first, size).where(stays).order_by(AuditLeaf.leaf).limit(1)
+    return connection.execute(query).one_or_none()
+
+
+def _bound(connection: sa.Connection, first: int, size: int, before: dt.datetime) -> tuple[int, str | None]:
+    """Return the end of the last tile that goes, and what holds the next event back but its age.
+
+    Nothing goes up to events that stay in any case for their own sake.
+    """
+    found = staying(connection, first, size, before)
+    goes = _mortal(first, size if found is None else found.leaf)
     last = connection.scalar(goes.with_only_columns(sa.func.max(AuditLeaf.leaf)))
-    end = first if last is None else last + 1
+    end = first if last is None else max(first, (last + 1) // TILE * TILE)
     if found is None or found.time >= before:
         return end, None
     why = (
@@ -130,3 +139,9 @@ def _bound(connection: sa.Connection, first: int, size: int, before: dt.datetime
         "not ended, or whose journal or archive is still there"
     )
     return end, why
+
+
+def _mortal(first: int, size: int) -> sa.Select[int, dt.datetime, str | None]:
+    query = sa.select(AuditLeaf.leaf, AuditLog.time, AuditLog.correlation_id)
+    query = query.join(AuditLog, AuditLog.id == AuditLeaf.id)
+    return query.where(AuditLeaf.leaf >= first, AuditLeaf.leaf < size, AuditLog.action.not_in(KEPT))

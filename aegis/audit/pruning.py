@@ -19,6 +19,7 @@ from aegis.audit.findings import Progress, Tell
 from aegis.audit.history import Fact
 from aegis.audit.recorder import Note, Recorder, store
 from aegis.audit.sequencer import Sequencer
+from aegis.audit.tiles import WIDTH
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, snapshot, writing
@@ -26,7 +27,7 @@ from aegis.db.tables import AuditLeaf, AuditLog, AuditPruned
 from aegis.errors import Busy, Refused, Tampered, UsageError
 
 #: Leaves whose entries go in one transaction, so that nobody waits long.
-BATCH: Final = 1_000
+BATCH: Final = 4 * WIDTH
 _CONTROL: Final = "control database"
 
 
@@ -224,8 +225,8 @@ class _Pruning:
         last, before = fact.details["last"], dt.datetime.fromisoformat(fact.details["before"])
         root = merkle.root(last + 1, head.node_of(connection)) if last < leaf else b""
         young = before > dialects.now(connection) - self._horizon
-        left = condemned.find(connection, minimum, last + 1, before)
-        if young or root.hex() != fact.details["root"] or left.end != last + 1:
+        stays = condemned.staying(connection, minimum, last + 1, before)
+        if young or root.hex() != fact.details["root"] or stays is not None:
             message = (
                 f"leaf {leaf} says that the log is pruned up to leaf {last}, where events are that must "
                 "stay: nothing was pruned. Run `aegis audit verify`"

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from tests.integration.test_cli import ADD, EXECUTE, Shell, by_check, prepared, shell
+from tests.integration.test_cli import by_check, prepared, shell
+from tests.shells import ADD, EXECUTE, Shell
 
 __all__ = ["prepared", "shell"]
 KEYGEN = shutil.which("ssh-keygen")

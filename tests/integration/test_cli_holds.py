@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli import options
-from tests.integration.test_cli import ADD, APPROVE, EXECUTE, Shell, empty
+from tests.shells import ADD, APPROVE, EXECUTE, Shell, empty
 
 HOLD = ("hold", "add", "--matter", "Doe v. Example", "--owner", "legal@example.com")
 

@@ -4,7 +4,8 @@ import datetime as dt
 import sqlite3
 from contextlib import closing
 
-from tests.integration.test_cli import ADD, APPROVE, EXECUTE, Shell, prepared, shell
+from tests.integration.test_cli import prepared, shell
+from tests.shells import ADD, APPROVE, EXECUTE, Shell
 
 __all__ = ["prepared", "shell"]
 SCHEDULED = (*EXECUTE, "--scheduled")
