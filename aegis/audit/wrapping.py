@@ -106,7 +106,7 @@ class Wrappings:
             "that only it opens. Copy it from the host where the store was turned, or restore it from the "
             "backup of the key files (not from the key store's own). Without it nobody can read the names, "
             "sealed details and archives whose keys it wraps; the log itself stays verifiable. When it is "
-            f"lost for good: `aegis audit keys turn --lost {number}`"
+            f"lost for good: `aegis audit keys turn --give-up {number}`"
         )
 
     def _path(self, number: int) -> str:

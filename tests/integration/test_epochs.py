@@ -513,7 +513,7 @@ class TestLost:
         (store.folder / "epoch-1.key").unlink()
         with pytest.raises(NotPrepared) as told:
             store.another().keystore.key("subject", "one")
-        for words in (r"epoch-1.key", "backup of the key files", "sealed details", "turn --lost 1"):
+        for words in (r"epoch-1.key", "backup of the key files", "sealed details", "turn --give-up 1"):
             assert words in str(told.value)
 
     def test_a_turn_does_what_it_can(self, store: Store) -> None:
