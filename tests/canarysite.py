@@ -172,8 +172,8 @@ def fill(app: sa.Engine, numbers: range) -> None:
             row |= {"tenant": "acme" if number % 2 else "globex", "created_at": old, "body": P["row"].text}
             keyed = row | {"email": f"{number}.{P['key'].email}", "name": P["key"].name}
             for table in ("visits", "letters"):
-                connection.execute(sa.text(f"INSERT INTO {table} {_INTO}, :id)"), row)  # noqa: S608
-            connection.execute(sa.text(f"INSERT INTO members {_INTO})"), keyed)  # noqa: S608
+                connection.execute(sa.text(f"INSERT INTO {table} {_INTO}, :id)"), row)
+            connection.execute(sa.text(f"INSERT INTO members {_INTO})"), keyed)
             connection.execute(sa.text("INSERT INTO notes VALUES (:id, :body, :id)"), row)
 
 
