@@ -110,11 +110,14 @@ def held(site: Site) -> None:
     words: dict[str, Any] = {"owner": P["owner"].email, "review_by": dt.date(2020, 1, 1)}
     first = site.door(privacy.place_hold, matter=P["matter"].text, tenant="acme", **words)
     site.door(privacy.place_hold, matter=P["matter"].name, policy="members", **words)
+    one = {"email": f"0.{P['key'].email}"}
+    site.door(privacy.place_hold, matter=P["matter"].email, table="members", key=one, **words)
     site.door(privacy.enforce_retention_policies, dry_run=True)
+    site.door(privacy.preview_retention_policy, "members")
     site.door(privacy.enforce_retention_policies, dry_run=False, policies=["members"], actor=ACTOR)
     site.door(privacy.due_runs)
     found = site.door(privacy.list_holds)
-    assert {item["matter"] for item in found} == {P["matter"].text, P["matter"].name}
+    assert {item["matter"] for item in found} == {P["matter"].text, P["matter"].name, P["matter"].email}
     for item in found:
         site.door(privacy.release_hold, item["id"], P["released"].email)
     assert first in {item["id"] for item in site.door(privacy.list_holds, everything=True)}
@@ -349,6 +352,7 @@ def commanded(site: Site) -> None:
 
 def commanded_policies(site: Site) -> None:
     """`aegis policy`, `approver` and `hold`."""
+    fill(site.app, range(2000, 2005))
     add = ("--days", "300", "--action", "delete")
     site.command("policy add", "typed", "--table", "letters", "--cascade", "notes", *add, *TYPED)
     site.command("policy add", "typed", "--table", P["wrong"].name, *add, code=2)
@@ -365,10 +369,13 @@ def commanded_policies(site: Site) -> None:
     text = site.command("policy export", "typed")
     site.command("policy apply", "-f", "-", *TYPED, stdin=text)
     words = ("--matter", P["matter"].text, "--owner", P["typed"].email, "--review", "2099-01-01")
+    key = ("--table", "members", "--key", "email=-", "--json")
+    one = site.command("hold add", *words, *key, stdin=f"2000.{P['key'].email}\n")["id"]
     hold = site.command("hold add", *words, "--table", "letters", "--json")["id"]
     site.command("hold list", "--json")
     site.command("retention run", "--policy", "typed", "--execute", *TYPED, code=4)
-    site.command("hold release", hold, *TYPED)
+    for item in (one, hold):
+        site.command("hold release", item, *TYPED)
 
 
 def commanded_runs(site: Site) -> None:
