@@ -82,11 +82,16 @@ class KeyStore:
         )
 
     def begin(self, moment: dt.datetime) -> None:
-        """Note the first epoch; does nothing when it is there."""
+        """Note the first epoch; does nothing when it is there.
+
+        In the place of a store that was lost it goes on with the newest key that is here.
+        """
         with writing(self._databases.keys, LABEL) as connection:
             # Its file may have been destroyed long ago.
             if connection.scalar(sa.select(sa.func.count()).select_from(Epoch)) == 0:
-                values = {"number": 1, "key_id": self._files.epoch(1).key_id, "began_at": moment}
+                number = max(self._files.numbers("epoch"), default=1)
+                key_id = self._files.epoch(number).key_id
+                values = {"number": number, "key_id": key_id, "began_at": moment}
                 dialects.insert_missing(connection, table_of(Epoch), values)
 
     def key(self, kind: Kind, *owner: str) -> HeldKey:

@@ -73,10 +73,11 @@ class Wrappings:
 
         """
         found = self._remembered.get(number)
-        if found is None and number in self._files.numbers("epoch"):
-            found = Wrapping(number=number, secret=self._files.epoch(number))
         if found is None:
-            return None
+            secret = self._files.find("epoch", number)
+            if secret is None:
+                return None
+            found = Wrapping(number=number, secret=secret)
         if found.secret.key_id != key_id:
             self._remembered.drop(number)
             message = (
