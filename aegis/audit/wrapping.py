@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from aegis.audit import sealing
@@ -50,7 +51,11 @@ class Wrapping:
 
     def blind(self, reference: str) -> str:
         """Return what stands in the store for a reference: its HMAC-SHA256 under this epoch's key."""
-        return hmac.new(self.secret.subkey("key-reference"), reference.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._blinding, reference.encode(), hashlib.sha256).hexdigest()
+
+    @cached_property
+    def _blinding(self) -> bytes:
+        return self.secret.subkey("key-reference")
 
 
 class Wrappings:
