@@ -127,6 +127,15 @@ class KeyFiles:
                 _sync(self.folder)
         return self._load(f"{role}-{number}")
 
+    def find(self, role: Role, number: int) -> Secret | None:
+        """Load a key of a role, or return None when its file is not here (any more)."""
+        try:
+            return self._load(f"{role}-{number}")
+        except NotPrepared:
+            if self._path(f"{role}-{number}").exists():
+                raise
+            return None
+
     def numbers(self, role: Role) -> list[int]:
         """Return the numbers of the keys of a role that are here, ascending."""
         found = (path.stem.removeprefix(f"{role}-") for path in self.folder.glob(f"{role}-*.key"))

@@ -14,6 +14,8 @@ import sqlalchemy as sa
 #: Stands in every name, so that part of one is found too.
 FAMILY: Final = "Quillfeather"
 ANYBODY: Final = "somebody"
+#: Each value of a person has one of these in it: where none is, nobody need be looked for.
+COMMON: Final = (".7f3a", FAMILY, "49 30 55", "493055")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +38,8 @@ class Person:
 
     @property
     def phone(self) -> str:
-        """A number with blanks."""
-        return f"+49 30 5550 73{self.number:02d}"
+        """A number with blanks; the last digits are everybody's, for Base64 blurs the end of a text."""
+        return f"+49 30 55{self.number:02d} 7341"
 
     @property
     def text(self) -> str:
@@ -64,22 +66,26 @@ class Place:
 def search(places: Iterable[Place], persons: Iterable[Person]) -> list[str]:
     """Return `place: role spelling`, for each hit that is not by design."""
     needles = [
-        (person.role, how, needle)
-        for person in persons
-        for value in person.values
-        for how, needle in spellings(value)
+        (person.role, needle) for person in persons for value in person.values for needle in spellings(value)
     ]
-    needles += [(ANYBODY, how, needle) for how, needle in spellings(FAMILY)]
+    needles += [(ANYBODY, needle) for needle in spellings(FAMILY)]
+    hints = [hint for part in COMMON for hint in spellings(part)]
     found: dict[str, str] = {}
     for place in places:
         lower = place.content.lower()
-        for role, how, needle in needles:
-            if role in place.by_design or (role == ANYBODY and place.by_design):
-                continue
-            # Base64 tells letters apart, so it is looked for as it is.
-            if needle in (place.content if how.startswith("base64") else lower):
-                found.setdefault(f"{place.name}: {role}", how)
+        if not any(_stands(hint, place.content, lower) for hint in hints):
+            continue
+        for role, needle in needles:
+            by_design = role in place.by_design or (role == ANYBODY and place.by_design)
+            if not by_design and _stands(needle, place.content, lower):
+                found.setdefault(f"{place.name}: {role}", needle[0])
     return sorted(f"{where} ({how})" for where, how in found.items())
+
+
+def _stands(needle: tuple[str, bytes], content: bytes, lower: bytes) -> bool:
+    how, letters = needle
+    # Base64 tells letters apart, so it is looked for as it is.
+    return letters in (content if how == "base64" else lower)
 
 
 def spellings(value: str) -> Iterator[tuple[str, bytes]]:

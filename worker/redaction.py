@@ -3,10 +3,14 @@
 Task arguments name people, and the text of a database error quotes the row that it fell over
 ("Key (email)=(…) already exists"). Celery puts both into events, logs and remote-control
 answers. Here they are replaced in one place each: arguments when a message is sent and again
-when it is received (its producer may be foreign), errors when they leave a task.
+when it is received (its producer may be foreign), errors when they leave a task. An error of
+Aegis quotes names that it was given ("there is no policy …"): what does not look like the name of
+a thing is taken out of it.
 """
 
 import re
+import uuid
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from celery import Task
@@ -24,6 +28,9 @@ REDACTED = "(not shown)"
 REDACTED_OPTIONS = {"argsrepr": REDACTED, "kwargsrepr": REDACTED}
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][\w.]{0,99}")
+_LETTER = re.compile(r"\w")
+#: What stands between the words of a condition or a file.
+_WORD = re.compile(r"[\s'\"`(),;:=<>\[\]{}]+")
 
 log = get_logger(__name__)
 
@@ -43,6 +50,35 @@ def describe_error(error: BaseException) -> str:
 def plain_name(name: object) -> str:
     """Return a name that came in a message, if it looks like one."""
     return name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else "(unreadable)"
+
+
+def without_arguments(text: str, arguments: object) -> str:
+    """Return an error's text without those of a message's texts that are no plain names."""
+    for piece in sorted(set(_pieces(arguments)), key=len, reverse=True):
+        # Not in the middle of another word: a tenant may be called 1.
+        text = re.sub(rf"(?<!\w){re.escape(piece)}(?!\w)", REDACTED, text)
+    return text
+
+
+def _pieces(arguments: object) -> Iterator[str]:
+    """Yield every text of a message that may name a person, and the words of it."""
+    if isinstance(arguments, Mapping):
+        arguments = [*arguments.keys(), *arguments.values()]
+    if isinstance(arguments, list | tuple):
+        for part in arguments:
+            yield from _pieces(part)
+    elif isinstance(arguments, str):
+        # As an error quotes it, too.
+        words = {arguments, repr(arguments)[1:-1], *_WORD.split(arguments)}
+        yield from (word for word in words if _LETTER.search(word) and not _names_a_thing(word))
+
+
+def _names_a_thing(word: str) -> bool:
+    try:
+        uuid.UUID(word)
+    except ValueError:
+        return _PLAIN_NAME.fullmatch(word) is not None
+    return True
 
 
 class QuietTask(Task[Any, Any]):
@@ -65,11 +101,16 @@ class QuietTask(Task[Any, Any]):
         except (Ignore, Reject, Retry):
             raise
         except AegisError as error:
-            # Its own text is clean; the foreign error behind it may not be.
+            # It quotes no row, but names that it was given; the foreign error behind it may quote more.
+            error.args = tuple(_clean(part, args, kwargs) for part in error.args)
             raise error from None
         except Exception as error:  # noqa: BLE001 - any error may quote a row
             message = f"{self.name} failed: {describe_error(error)}"
             raise OperationFailed(message).with_traceback(error.__traceback__) from None
+
+
+def _clean(part: object, *arguments: object) -> object:
+    return without_arguments(part, arguments) if isinstance(part, str) else part
 
 
 class QuietRequest(request.Request):

@@ -196,20 +196,25 @@ class Epochs:
         """Decide which epoch keys no backup of the store needs any more."""
         horizon = moment - dt.timedelta(days=self._settings.keys_backup_days)
         unused = ~sa.exists().where(WrappedKey.epoch == Epoch.number)
-        past = sa.update(Epoch).where(Epoch.ended_at <= horizon, Epoch.destroyed_at.is_(None), unused)
+        past = (Epoch.ended_at <= horizon) & Epoch.destroyed_at.is_(None) & unused
+        with reading(self._databases.keys, LABEL) as connection:
+            if not connection.scalar(sa.select(sa.exists().where(past))):
+                return
         with writing(self._databases.keys, LABEL) as connection:
-            connection.execute(past.values(destroyed_at=moment))
+            connection.execute(sa.update(Epoch).where(past).values(destroyed_at=moment))
 
     def _remove(self) -> tuple[int, ...]:
         """Remove the files of destroyed epochs from this machine; return those that were here."""
         query = sa.select(Epoch.number, Epoch.key_id).where(Epoch.destroyed_at.is_not(None))
         with reading(self._databases.keys, LABEL) as connection:
             destroyed = {row.number: row.key_id for row in connection.execute(query)}
-        here = [number for number in self._files.numbers("epoch") if number in destroyed]
-        # A store that came back from a backup counts anew: the number alone does not tell.
-        removed = [number for number in here if self._files.epoch(number).key_id == destroyed[number]]
-        for number in removed:
-            self._files.remove("epoch", number)
+        removed = []
+        for number in self._files.numbers("epoch"):
+            secret = self._files.find("epoch", number) if number in destroyed else None
+            # A store that came back from a backup counts anew: the number alone does not tell.
+            if secret and secret.key_id == destroyed[number]:
+                self._files.remove("epoch", number)
+                removed.append(number)
         return tuple(removed)
 
     def _tell(self, actor: str) -> None:
@@ -245,7 +250,8 @@ class Epochs:
         if row.destroyed_at is not None:
             message = f"the key of epoch {number} was destroyed in its time; nothing was wrapped under it"
             raise Refused(message)
-        if number in self._files.numbers("epoch") and self._files.epoch(number).key_id == row.key_id:
+        secret = self._files.find("epoch", number)
+        if secret and secret.key_id == row.key_id:
             message = f"the key of epoch {number} is here ({row.key_id}): nothing is lost"
             raise Refused(message)
         return str(row.key_id)

@@ -31,6 +31,25 @@ Kind = Literal["subject", "actor", "log", "archive"]
 LABEL: Final = "key store"
 REFERENCES: Final[dict[Kind, str]] = {"subject": "s1_", "actor": "a1_", "log": "l1_", "archive": "f1_"}
 
+# Made once: making them takes longer than asking them.
+_COLUMNS: Final = (Epoch.number, Epoch.key_id, WrappedKey.lookup, WrappedKey.wrapped)
+_ONE: Final = (
+    sa.select(*_COLUMNS)
+    .join(Epoch, WrappedKey.epoch == Epoch.number)
+    .where(WrappedKey.kind == sa.bindparam("kind"), WrappedKey.lookup == sa.bindparam("lookup"))
+)
+_AMONG: Final = (
+    sa.select(*_COLUMNS)
+    .select_from(Epoch)
+    .outerjoin(
+        WrappedKey,
+        (WrappedKey.epoch == Epoch.number)
+        & (WrappedKey.kind == sa.bindparam("kind"))
+        & WrappedKey.reference.in_(sa.bindparam("candidates", expanding=True)),
+    )
+    .where(Epoch.ended_at.is_(None))
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeldKey:
@@ -82,11 +101,16 @@ class KeyStore:
         )
 
     def begin(self, moment: dt.datetime) -> None:
-        """Note the first epoch; does nothing when it is there."""
+        """Note the first epoch; does nothing when it is there.
+
+        In the place of a store that was lost it goes on with the newest key that is here.
+        """
         with writing(self._databases.keys, LABEL) as connection:
             # Its file may have been destroyed long ago.
             if connection.scalar(sa.select(sa.func.count()).select_from(Epoch)) == 0:
-                values = {"number": 1, "key_id": self._files.epoch(1).key_id, "began_at": moment}
+                number = max(self._files.numbers("epoch"), default=1)
+                key_id = self._files.epoch(number).key_id
+                values = {"number": number, "key_id": key_id, "began_at": moment}
                 dialects.insert_missing(connection, table_of(Epoch), values)
 
     def key(self, kind: Kind, *owner: str) -> HeldKey:
@@ -149,20 +173,14 @@ class KeyStore:
 
         In one statement, so that no key escapes it by being wrapped anew.
         """
-        here = (WrappedKey.epoch == Epoch.number) & (WrappedKey.kind == kind)
-        query = sa.select(Epoch.number, Epoch.key_id, WrappedKey.lookup, WrappedKey.wrapped)
-        query = query.outerjoin(WrappedKey, here & WrappedKey.reference.in_(candidates))
         with reading(self._databases.keys, LABEL) as connection:
-            return list(connection.execute(query.where(Epoch.ended_at.is_(None))))
+            return list(connection.execute(_AMONG, {"kind": kind, "candidates": candidates}))
 
     def _read(self, kind: Kind, lookup: str) -> HeldKey | None:
-        query = sa.select(Epoch.number, Epoch.key_id, WrappedKey.lookup, WrappedKey.wrapped)
-        query = query.join(Epoch, WrappedKey.epoch == Epoch.number)
-        query = query.where(WrappedKey.kind == kind, WrappedKey.lookup == lookup)
         seen: set[int] = set()
         while True:
             with reading(self._databases.keys, LABEL) as connection:
-                row = connection.execute(query).one_or_none()
+                row = connection.execute(_ONE, {"kind": kind, "lookup": lookup}).one_or_none()
             if row is None:
                 return None
             wrapping = self.wrappings.find(row.number, row.key_id)

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from aegis.audit import sealing
@@ -50,7 +51,11 @@ class Wrapping:
 
     def blind(self, reference: str) -> str:
         """Return what stands in the store for a reference: its HMAC-SHA256 under this epoch's key."""
-        return hmac.new(self.secret.subkey("key-reference"), reference.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._blinding, reference.encode(), hashlib.sha256).hexdigest()
+
+    @cached_property
+    def _blinding(self) -> bytes:
+        return self.secret.subkey("key-reference")
 
 
 class Wrappings:
@@ -73,10 +78,11 @@ class Wrappings:
 
         """
         found = self._remembered.get(number)
-        if found is None and number in self._files.numbers("epoch"):
-            found = Wrapping(number=number, secret=self._files.epoch(number))
         if found is None:
-            return None
+            secret = self._files.find("epoch", number)
+            if secret is None:
+                return None
+            found = Wrapping(number=number, secret=secret)
         if found.secret.key_id != key_id:
             self._remembered.drop(number)
             message = (
@@ -106,7 +112,7 @@ class Wrappings:
             "that only it opens. Copy it from the host where the store was turned, or restore it from the "
             "backup of the key files (not from the key store's own). Without it nobody can read the names, "
             "sealed details and archives whose keys it wraps; the log itself stays verifiable. When it is "
-            f"lost for good: `aegis audit keys turn --lost {number}`"
+            f"lost for good: `aegis audit keys turn --give-up {number}`"
         )
 
     def _path(self, number: int) -> str:

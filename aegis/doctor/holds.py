@@ -20,7 +20,7 @@ def check_holds(patient: Patient) -> Found:
     if not patient.control_ready:
         message = "cannot be read while the control database is not ready"
         raise Skipped(message)
-    found = holds.listed(patient.system)
+    found = holds.kept(patient.system)
     with reading(patient.system.databases.control, CONTROL) as connection:
         today = dialects.now(connection).date()
     bad = 0

@@ -25,7 +25,7 @@ from aegis.db.reflection import read_layout
 from aegis.db.tables import DataRetentionPolicy, Hold
 from aegis.errors import Refused, Tampered, UnknownName, Unreachable, UsageError
 from aegis.keys import Secret
-from aegis.operations import rowkeys, runs
+from aegis.operations import matters, rowkeys, runs
 from aegis.operations.scopes import STOP, Scope, open_key, seal_key
 from aegis.operations.system import System
 
@@ -37,6 +37,7 @@ __all__ = [
     "RELEASING",
     "Scope",
     "bring_in_line",
+    "kept",
     "listed",
     "place",
     "put_in_force",
@@ -82,12 +83,12 @@ def place(
         target_id=scope.id,
         details=details | {"matter": matter},
     )
-    event = system.recorder.prepare(note)
+    event, sealed = system.recorder.prepare(note), matters.seal(system, scope.id, matter)
     with writing(system.databases.control, _CONTROL) as connection:
         values = {
             "id": scope.id,
             "kind": scope.kind,
-            "matter": matter,
+            "matter": sealed,
             "owner_ref": event.actor_ref,
             "review_by": review_by,
             "datasource": datasource,
@@ -255,11 +256,17 @@ def _remove(system: System, hold_id: str, datasource: str) -> None:
         journal.bump_holds(connection)
 
 
-def listed(system: System, *, everything: bool = False, kind: str | None = None) -> list[dict[str, Any]]:
-    """Return the holds, the oldest first; those that are over only with `everything`.
+def listed(system: System, *, everything: bool = False) -> list[dict[str, Any]]:
+    """Return the holds with their matters, the oldest first; those that are over only with `everything`.
 
     Of a hold on one row it is told that it is one (`by_key`), and never which row.
     """
+    found = kept(system, everything=everything)
+    return [row | {"matter": matters.read(system, row["id"], row["matter"])} for row in found]
+
+
+def kept(system: System, *, everything: bool = False, kind: str | None = None) -> list[dict[str, Any]]:
+    """Return the holds as they are kept, their matters sealed; no key is needed for that."""
     query = sa.select(table_of(Hold)).order_by(Hold.placed_at, Hold.id)
     if not everything:
         query = query.where(Hold.state != RELEASED)

@@ -112,5 +112,5 @@ def _switched(name: str, act: Callable[[str], None]) -> Switched:
 
 
 def _active(system: System, datasource: str | None) -> list[dict[str, Any]]:
-    found = holds.listed(system, kind=STOP)
+    found = holds.kept(system, kind=STOP)
     return [hold for hold in found if datasource in {None, hold["datasource"]}]

@@ -513,7 +513,7 @@ class TestLost:
         (store.folder / "epoch-1.key").unlink()
         with pytest.raises(NotPrepared) as told:
             store.another().keystore.key("subject", "one")
-        for words in (r"epoch-1.key", "backup of the key files", "sealed details", "turn --lost 1"):
+        for words in (r"epoch-1.key", "backup of the key files", "sealed details", "turn --give-up 1"):
             assert words in str(told.value)
 
     def test_a_turn_does_what_it_can(self, store: Store) -> None:
@@ -685,6 +685,22 @@ class TestRestored:
         assert restored.keystore.kept("subject", "made after the backup") is None
         assert epochs_of(restored).tend(START + 100 * DAY).epoch == 4
         assert restored.keystore.kept("subject", "one") == one
+
+    @on("sqlite")
+    def test_lost_without_a_backup(self, store: Store) -> None:
+        """An empty store begins with the newest key file: nobody's old events open, and everybody goes on."""
+        old = store.keystore.key("subject", "somebody").reference("somebody")
+        store.epochs.turn(START + DAY)
+        store.epochs.turn(START + 60 * DAY)
+        store.close()
+        for path in store.system.settings.home.glob("keys.db*"):
+            path.unlink()
+        system = store.another()
+        system.prepare()
+        assert [(state.number, state.keys) for state in epochs_of(system).listed()] == [(3, 0)]
+        assert system.keystore.existing(old) is None
+        assert system.keystore.key("subject", "somebody").reference("somebody") != old
+        assert epochs_of(system).turn(START + 61 * DAY).epoch == 4
 
 
 def backed_up(store: Store, path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from aegis.errors import Refused, UnknownName, Unreachable
+from aegis.errors import Refused, Tampered, UnknownName, Unreachable
 from aegis.operations import holds
 from aegis.operations.batches import Shard
 from aegis.operations.claims import claim
@@ -260,3 +260,27 @@ def test_release_of_what_is_not_held(world: World) -> None:
     holds.release(world.system, hold, actor=ACTOR)
     with pytest.raises(Refused, match="released already"):
         holds.release(world.system, hold, actor=ACTOR)
+
+
+@on(*EACH_DATABASE)
+def test_what_a_hold_is_about_is_kept_sealed(world: World) -> None:
+    """It is shown to whoever lists the holds, stands nowhere in clear, and fits no other hold."""
+    world.safety_events()
+    first, second = place(world, tenant="beta"), place(world, tenant="acme")
+    assert [item["matter"] for item in privacy.list_holds()] == ["Doe v. Example"] * 2
+    with world.control.begin() as connection:
+        rows = connection.execute(sa.text("SELECT id, matter FROM aegis_holds"))
+        found: dict[str, str] = {row.id: row.matter for row in rows}
+        assert not [text for text in found.values() if "Doe" in text]
+        swap = sa.text("UPDATE aegis_holds SET matter = :matter WHERE id = :id")
+        connection.execute(swap, {"matter": found[first], "id": second})
+    with pytest.raises(Tampered):
+        privacy.list_holds()
+    with world.control.begin() as connection:
+        connection.execute(swap, {"matter": "written by an older version", "id": second})
+    assert {item["matter"] for item in privacy.list_holds()} == {
+        "Doe v. Example",
+        "written by an older version",
+    }
+    world.system.keystore.destroy("log", str(dt.datetime.now(dt.UTC).year))
+    assert "(its key was destroyed)" in {item["matter"] for item in privacy.list_holds()}
