@@ -5,8 +5,6 @@ import dataclasses
 import datetime as dt
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +21,7 @@ from aegis.settings import load_settings
 from cli.stack import Stack
 from tests import worlds
 from tests.canary import Person, Place
+from tests.starter import starter
 from tests.workerkit import ROOT
 
 #: What persons are here.
@@ -97,23 +96,17 @@ class Site:
 
     def command(self, name: str, *words: str, code: int = 0, stdin: str | None = None) -> Any:
         """Run a command; what its user typed himself may stand in its output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "aegis.home", *name.split(), *words],
-            cwd=ROOT,
-            env={**os.environ, "AEGIS_CONFIG": str(self.config), "NO_COLOR": "1"},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
+        environment = {**os.environ, "AEGIS_CONFIG": str(self.config), "NO_COLOR": "1"}
+        ended, out, err = starter().run(
+            [*name.split(), *words], folder=ROOT, environment=environment, stdin=stdin or ""
         )
-        assert done.returncode == code, f"aegis {name}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert ended == code, f"aegis {name}: {ended}\n{out}{err}"
         typed = {role: "typed by the user himself" for role, person in P.items() if _names(person, words)}
         self.driven.add(f"aegis {name}")
-        self.keep(f"said by aegis {name}", done.stdout + done.stderr, {**typed, **SHOWN.get(name, {})})
+        self.keep(f"said by aegis {name}", out + err, {**typed, **SHOWN.get(name, {})})
         with contextlib.suppress(ValueError):
-            return json.loads(done.stdout)
-        return done.stdout
+            return json.loads(out)
+        return out
 
     def count(self, table: str, where: str = "1 = 1") -> int:
         """Count rows of the application."""

@@ -1,7 +1,6 @@
 """The `aegis` command in a folder of its own, as a person and a program use it."""
 
 import datetime as dt
-import functools
 import json
 import os
 import sqlite3
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import account, worlds
-from tests.starter import Starter
+from tests.starter import starter
 from tests.workerkit import ROOT
 
 ADD = ("policy", "add", "safety_90", "--table", "safety_events", "--days", "90", "--action", "delete")
@@ -59,7 +58,7 @@ class Shell:
     def __call__(self, *words: str, **variables: str) -> Said:
         """Run `aegis` to its end; keyword arguments are environment variables."""
         environment = {**self.environment, **variables}
-        code, out, err = _starter().run(words, folder=self.folder, environment=environment)
+        code, out, err = starter().run(words, folder=self.folder, environment=environment)
         return Said(code=code, out=out, err=err)
 
     def rows(self) -> int:
@@ -120,8 +119,3 @@ def empty(folder: Path) -> Shell:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AEGIS_", "PYTHON"))}
     kept |= {"PYTHONPATH": str(ROOT), "AEGIS_BROKER_URL": NOWHERE, "NO_COLOR": "1"}
     return Shell(folder=folder, environment=kept)
-
-
-@functools.cache
-def _starter() -> Starter:
-    return Starter()

@@ -1,11 +1,12 @@
 """A process that has imported the command line and forks for each command, which saves a second each.
 
 What runs is the real command in a process of its own: `python -m aegis.home` with its arguments, folder,
-environment, and nothing on stdin. Only the interpreter's start and the imports are shared.
+environment and stdin. Only the interpreter's start and the imports are shared.
 """
 
 import atexit
 import contextlib
+import functools
 import importlib
 import io
 import json
@@ -45,12 +46,13 @@ class Starter:
         self._lock = threading.Lock()
 
     def run(
-        self, words: Sequence[str], *, folder: Path, environment: Mapping[str, str]
+        self, words: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: str = ""
     ) -> tuple[int, str, str]:
         """Run `aegis` to its end; return its exit code and what it printed."""
         assert self._process.stdin
         assert self._process.stdout
         with tempfile.TemporaryDirectory() as place:
+            Path(place, "in").write_text(stdin, "utf-8")
             asked = {"words": list(words), "folder": str(folder), "environment": dict(environment)}
             with self._lock:
                 self._process.stdin.write(json.dumps({**asked, "place": place}) + "\n")
@@ -58,6 +60,12 @@ class Starter:
                 code = int(self._process.stdout.readline())
             out, err = (Path(place, name).read_text("utf-8") for name in ("out", "err"))
         return code, out, err
+
+
+@functools.cache
+def starter() -> Starter:
+    """Return the one of these tests."""
+    return Starter()
 
 
 def _serve() -> None:
@@ -86,7 +94,8 @@ def _command(asked: Mapping[str, Any]) -> NoReturn:
         os.environ.update(asked["environment"])
         os.chdir(asked["folder"])
         signal.alarm(_LONGEST)
-        _replace(sys.stdin.fileno(), os.devnull, os.O_RDONLY)
+        _replace(sys.stdin.fileno(), f"{asked['place']}/in", os.O_RDONLY)
+        sys.stdin = io.TextIOWrapper(io.FileIO(0), "utf-8")
         for stream, name in ((sys.stdout, "out"), (sys.stderr, "err")):
             _replace(stream.fileno(), f"{asked['place']}/{name}", os.O_WRONLY | os.O_CREAT)
             assert isinstance(stream, io.TextIOWrapper)

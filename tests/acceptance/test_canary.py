@@ -273,6 +273,8 @@ def sealed(site: Site) -> None:
     """The log: sealed, verified, proved, exported in every format, its keys changed, its witness away."""
     site.door(audit.seal_audit_log)
     assert site.door(audit.verify_audit_log).intact
+    site.door(log.prune_log, dt.date(2020, 1, 1), ACTOR, execute=True)
+    site.refused(log.prune_log, dt.date(2099, 1, 1), P["wrong"].email, execute=True)
     events = site.door(audit.get_audit_events, 1000, after=-1)
     for event in events[:3] + events[-3:]:
         proof = site.door(log.prove_event, event["id"])
@@ -412,6 +414,7 @@ def commanded_log(site: Site) -> None:
     site.command("audit prove", P["wrong"].email, code=2)
     site.command("audit export", "siem", *TYPED)
     site.command("audit verify", "--export", str(site.home / "export.tiles"))
+    site.command("audit prune", "--before", "2020-01-01", "--execute", *TYPED)
     site.command("audit keys init", *TYPED, code=4)
     site.command("audit keys rotate", *TYPED)
     site.command("audit seal", "--json")
