@@ -36,8 +36,9 @@ lint: $(STAMP) ## Check style, format, types and the floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure retention beside other ways to delete
+bench: $(STAMP) ## Measure retention and the audit log beside their alternatives
 	@$(BIN)/python -m benchmarks.retention
+	@$(BIN)/python -m benchmarks.audit
 
 clean: ## Remove .venv, the caches and what was run here
 	@rm -rf $(VENV) $(CACHES) .aegis .aegis-demo

@@ -1,11 +1,14 @@
 """What was measured, as a table for the terminal and for a file."""
 
+import os
+import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
@@ -60,6 +63,14 @@ class Results:
             _median([it.stall * 1000 for it in mine if it.stall is not None], "{:.1f}"),
             _median([it.memory / 2**20 for it in mine if it.memory is not None], "{:.0f}"),
         )
+
+
+def machine() -> str:
+    """Return what the figures were taken on."""
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, "
+        f"Python {platform.python_version()}, SQLAlchemy {sa.__version__}"
+    )
 
 
 def show(results: Results) -> None:

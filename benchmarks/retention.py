@@ -8,18 +8,14 @@ the ratio without that. Each has to leave exactly the rows that the first one le
 """
 
 import argparse
-import os
-import platform
 import secrets
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from benchmarks.contenders import Contender
 from benchmarks.measuring import measure
-from benchmarks.results import Results, show, write
+from benchmarks.results import Results, machine, show, write
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.servers import Place, place
 from tests import mariadb
@@ -37,14 +33,6 @@ def main(words: Sequence[str] | None = None) -> list[Results]:
         command = f"python -m benchmarks.retention --rows {given.rows} --repeats {given.repeats}"
         write(given.write, every, [f"`{command}`", machine()])
     return every
-
-
-def machine() -> str:
-    """Return what the figures were taken on."""
-    return (
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, "
-        f"Python {platform.python_version()}, SQLAlchemy {sa.__version__}"
-    )
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
