@@ -113,7 +113,7 @@ def _hash(settings: Settings) -> tuple[int, float]:
                 rows += 1
     else:
         with system.databases.control.connect() as connection:
-            raw = connection.connection.cursor()
+            raw: Any = connection.connection.cursor()
             raw.execute(query)
             for (entry,) in raw:
                 hashlib.sha256(b"\0" + entry).digest()
