@@ -935,8 +935,8 @@ class TestWrongTargets:
         ("name", "to", "what"),
         [
             ("xml", "out", "there is no format 'xml'"),
-            ("", "out", "there is no format ''"),
-            ("jsonl", "", "name a file"),
+            ("", "out", "layout must be text"),
+            ("jsonl", "", "to must be text"),
             ("jsonl", "syslog://h:1", "syslog does not take jsonl"),
             ("cef", "ftp://h/x", "an export does not go to ftp://"),
             ("cef", "syslog://h:1/path", "expected syslog://host:port and nothing behind it"),
