@@ -81,11 +81,20 @@ def postgres_templates(postgres_server: EmbeddedPostgres, home_template: Path) -
     return {"one": "one", "source": "source"}
 
 
+@pytest.fixture(scope="session")
+def mariadb_template(mariadb_server: mariadb.MariaDb, home_template: Path) -> str:
+    """The name of a prepared database with everything."""
+    one = System(Settings(home=home_template, database_url=mariadb_server.create_database("one")))
+    one.migrate()
+    one.close()
+    return "one"
+
+
 _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
-def new_database(request: pytest.FixtureRequest, home_template: Path) -> Iterator[Callable[[str, str], str]]:
+def new_database(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str], str]]:
     """Makes databases for one test: (`postgresql` or `mariadb`; `one`, `source` or `empty`) → URL."""
     made: list[tuple[worlds.Server, str]] = []
 
@@ -98,12 +107,8 @@ def new_database(request: pytest.FixtureRequest, home_template: Path) -> Iterato
             return server.create_database(name, templates.get(content))
         maria: mariadb.MariaDb = request.getfixturevalue("mariadb_server")
         made.append((maria, name))
-        url = maria.create_database(name)
-        if content == "one":
-            system = System(Settings(home=home_template, database_url=url))
-            system.migrate()
-            system.close()
-        return url
+        template = request.getfixturevalue("mariadb_template") if content == "one" else None
+        return maria.create_database(name, template)
 
     yield make
     for server, name in made:

@@ -54,7 +54,8 @@ class MariaDb(EmbeddedServer):
                 cursor.execute(f"SHOW TABLES FROM `{template}`")
                 for (table,) in cursor.fetchall():
                     cursor.execute(f"CREATE TABLE `{name}`.`{table}` LIKE `{template}`.`{table}`")
-                    cursor.execute(f"INSERT INTO `{name}`.`{table}` SELECT * FROM `{template}`.`{table}`")  # noqa: S608
+                    if cursor.execute(f"SELECT 1 FROM `{template}`.`{table}` LIMIT 1"):  # noqa: S608
+                        cursor.execute(f"INSERT INTO `{name}`.`{table}` SELECT * FROM `{template}`.`{table}`")  # noqa: S608
         return self.url(name)
 
     def drop_database(self, name: str) -> None:

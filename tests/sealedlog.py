@@ -235,7 +235,7 @@ def make(count: int, *, first: int = 0, age: dt.timedelta = dt.timedelta(), **wo
 def back_up(log: Log, request: pytest.FixtureRequest, folder: Path) -> Callable[[], None]:
     """Back the control database up; return what restores it."""
     world = log.world
-    world.system.close()
+    world.leave()
     if world.dialect == "sqlite":
         file, older = world.settings.home / "aegis.db", folder / "older.db"
         with sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool).connect() as connection:
@@ -247,7 +247,7 @@ def back_up(log: Log, request: pytest.FixtureRequest, folder: Path) -> Callable[
         request.addfinalizer(lambda: server.drop_database(f"{name}_older"))
 
     def restore() -> None:
-        world.system.close()
+        world.leave()
         if world.dialect == "sqlite":
             for left in world.settings.home.glob("aegis.db-*"):
                 left.unlink()

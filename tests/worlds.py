@@ -80,10 +80,12 @@ def on(*layouts: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("world", layouts, indirect=True)
 
 
-def engine(url: str) -> sa.Engine:
-    """Return an engine of the test's own, which keeps no connection."""
+def engine(url: str, *, keep: bool = False) -> sa.Engine:
+    """Return an engine of the test's own, which keeps no connection, or those that cost much to make."""
     # Aegis's role may be named like the schema of its journal; the application keeps out of there.
     public = {"options": "-csearch_path=public"} if url.startswith("postgresql") else {}
+    if keep and not url.startswith("sqlite"):
+        return sa.create_engine(with_driver(url), pool_pre_ping=True, connect_args=public)
     made = sa.create_engine(with_driver(url), poolclass=sa.NullPool, connect_args=public)
     if made.dialect.name == "sqlite":
 
@@ -324,6 +326,12 @@ class World:
         self.system = use(self.settings)
         return self.system
 
+    def leave(self) -> None:
+        """Have no connection open, so that a database can be copied or dropped."""
+        self.system.close()
+        self.app.dispose()
+        self.control.dispose()
+
     def batches_of(self, rows: int) -> None:
         """Go on with batches that never take more rows."""
         limits = replace(self.settings.retention, first_batch_rows=rows, largest_batch_rows=rows)
@@ -388,6 +396,6 @@ class Builder:
             layout=layout,
             settings=settings,
             system=system,
-            app=engine(source.url),
-            control=engine(settings.control.url),
+            app=engine(source.url, keep=True),
+            control=engine(settings.control.url, keep=True),
         )

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -111,9 +111,26 @@ class Recorder:
 
 def store(connection: sa.Connection, *prepared: Event) -> None:
     """Insert events and their pending marks in the caller's transaction of the control database."""
-    if prepared:
-        connection.execute(sa.insert(AuditLog), [dict(vars(event)) for event in prepared])
-        connection.execute(sa.insert(AuditPending), [{"id": event.id} for event in prepared])
+    if not prepared:
+        return
+    if connection.dialect.name == dialects.POSTGRESQL:
+        # One statement saves a round trip, which is half of what an event costs.
+        connection.execute(_BOTH, [dict(vars(event)) for event in prepared])
+        return
+    connection.execute(sa.insert(AuditLog), [dict(vars(event)) for event in prepared])
+    connection.execute(sa.insert(AuditPending), [{"id": event.id} for event in prepared])
+
+
+def _both() -> sa.Insert:
+    table = table_of(AuditLog)
+    event = sa.insert(table).values(
+        {column: sa.bindparam(column.name, type_=column.type) for column in table.c}
+    )
+    told = event.returning(table.c.id).cte("told")
+    return sa.insert(AuditPending).from_select(["id"], sa.select(told.c.id))
+
+
+_BOTH: Final = _both()
 
 
 def _put_actor(connection: sa.Connection, reference: str, sealed: bytes) -> None:

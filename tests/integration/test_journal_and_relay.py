@@ -468,7 +468,7 @@ def _killed(*_: object) -> None:
 
 def _copy(world: World, request: pytest.FixtureRequest, old: str, new: str, folder: Path) -> None:
     """Make `new` a copy of `old`, as a restore does: a file, or a database on the server."""
-    world.system.close()
+    world.leave()
     if world.dialect == "sqlite":
         shutil.copyfile(folder / old, folder / new)
         return

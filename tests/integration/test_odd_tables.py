@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any, Final
 
 import pytest
+import sqlalchemy as sa
 
 from aegis.errors import UnsafeTable
 from api import archives, privacy
@@ -28,9 +29,9 @@ def _aged(
     quote = world.app.dialect.identifier_preparer.quote_identifier
     names = ", ".join(quote(name) for name in rows[0])
     values = ", ".join(f":p{place}" for place in range(len(rows[0])))
-    for row in rows:
-        given = {f"p{place}": world.value(value) for place, value in enumerate(row.values())}
-        world.execute(f"INSERT INTO {table} ({names}) VALUES ({values})", **given)  # noqa: S608
+    given = [{f"p{place}": world.value(value) for place, value in enumerate(row.values())} for row in rows]
+    with world.app.begin() as connection:
+        connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({values})"), given)  # noqa: S608
     if count:
         world.born(table, len(rows))
 

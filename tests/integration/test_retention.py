@@ -636,7 +636,7 @@ class TestVersions:
         world.policy()
         url = world.settings.datasources["app"].url
         name = url.rpartition("/")[2]
-        world.system.close()
+        world.leave()
         postgres_server.create_database(f"{name}_copy", name)  # type: ignore[call-arg]
         try:
             first = world.settings
