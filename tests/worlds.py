@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import shutil
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -101,6 +102,11 @@ def with_driver(url: str) -> sa.URL:
     """Return the URL with the driver that is installed."""
     parsed = sa.make_url(url)
     return parsed.set(drivername=DRIVERS[parsed.get_backend_name()])
+
+
+_WAITS: Final = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 @dataclass(kw_only=True)
@@ -206,6 +212,14 @@ class World:
     def count(self, table: str, where: str = "1 = 1", **values: Any) -> int:
         """Count rows."""
         return int(self.all(f"SELECT count(*) FROM {table} WHERE {where}", **values)[0])  # noqa: S608
+
+    def lock_waits(self) -> int:
+        """Count the sessions that wait for a row's lock."""
+        if self.dialect == "postgresql":
+            return int(self.all(_WAITS)[0])
+        # Whoever asks again within a tenth of a second is shown what was shown before.
+        time.sleep(0.15)
+        return self.count("information_schema.innodb_trx", "trx_state = 'LOCK WAIT'")
 
     def gone(self) -> Counter[str]:
         """Return how many rows of each table are gone that the application did not delete."""

@@ -5,7 +5,6 @@ import json
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,8 @@ from aegis.settings import ArchiveSettings, load_settings
 from api import archives as doors
 from api import audit, privacy
 from tests import nasty
-from tests.integration.test_races import wait_until, waits_for_a_lock
 from tests.integration.test_ranges import ROWS, filled, race
+from tests.workerkit import wait_until
 from tests.worlds import ACTOR, CANARY, DAY, EACH_DATABASE, World, on
 
 
@@ -463,7 +462,7 @@ class TestRefused:
             restore = pool.submit(doors.restore_archive, run, actor=ACTOR, dry_run=False)
             assert loaded.wait(30)
             stop = pool.submit(privacy.stop_operations, "now", ACTOR)
-            wait_until(partial(waits_for_a_lock, world))
+            wait_until(world.lock_waits, "somebody waits")
             assert not stop.done()
             told.set()
             (done,) = stop.result()

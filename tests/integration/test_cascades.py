@@ -11,7 +11,8 @@ from aegis.errors import InvalidPolicy, UnsafeTable
 from aegis.operations import holds
 from aegis.operations.scopes import Scope
 from api import privacy
-from tests.integration.test_races import at_work, patient, wait_until, waits_for_a_lock
+from tests.integration.test_races import at_work, patient
+from tests.workerkit import wait_until
 from tests.worlds import ACTOR, CANARY, DAY, EACH_DATABASE, World, on
 
 OLD = dt.datetime.now(dt.UTC) - 60 * DAY
@@ -266,7 +267,7 @@ def test_a_parent_that_is_refreshed_keeps_its_children(shop: World) -> None:
         words = {"now": shop.value(dt.datetime.now(dt.UTC))}
         mine.execute(sa.text("UPDATE users SET created_at = :now WHERE id = 3"), words)
         with at_work(shop, run) as found:
-            wait_until(lambda: waits_for_a_lock(shop))
+            wait_until(shop.lock_waits, "the batch waits")
             mine.commit()
     shop.finish(run)
     assert found[0].rows == 11
@@ -286,7 +287,7 @@ def test_a_child_that_comes_while_the_batch_waits_is_counted(shop: World) -> Non
         mine.execute(sa.text("INSERT INTO orders (id, tenant, parent) VALUES (100, 't', 3)"))
         shop._born["orders"] += 1  # noqa: SLF001 - in a transaction of its own
         with at_work(shop, run) as found:
-            wait_until(lambda: waits_for_a_lock(shop))
+            wait_until(shop.lock_waits, "the batch waits")
             mine.commit()
     shop.finish(run)
     assert found[0].rows == 12

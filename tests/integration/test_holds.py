@@ -135,14 +135,6 @@ def test_place_waits_for_the_batch_in_flight(world: World) -> None:
     assert world.ids() == list(range(200, 205))
 
 
-#: How many sessions wait for a lock.
-WAITING = {
-    "postgresql": "SELECT count(*) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
-}
-
-
 @on("sqlite+postgresql", "sqlite+mariadb")
 def test_two_placed_at_once(world: World) -> None:
     """Both wait for the batch in flight, one behind the other, and both are in force afterwards."""
@@ -163,7 +155,7 @@ def test_two_placed_at_once(world: World) -> None:
         with world.app.begin() as batch:
             batch.execute(header, {"run": run})
             both = [pool.submit(one) for one in places]
-            wait_until(lambda: world.all(WAITING[world.dialect])[0] == 2, "both wait")
+            wait_until(lambda: world.lock_waits() == 2, "both wait")
         assert [state(world, one.result()) for one in both] == ["in_force", "in_force"]
 
 

@@ -3,8 +3,7 @@
 import datetime as dt
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,33 +12,12 @@ import sqlalchemy as sa
 from aegis.retention.runs import advance
 from aegis.retention.slices import Slice
 from api import privacy
+from tests.workerkit import wait_until
 from tests.worlds import ACTOR, CANARY, World, on
 
 BOTH = ("postgresql-one", "sqlite+postgresql", "mariadb-one", "sqlite+mariadb")
 #: Only a failing test waits this long.
 PATIENCE = 20.0
-#: MariaDB shows what it showed before to whoever asks again within a tenth of a second.
-LOOKS_APART = 0.15
-
-
-def waits_for_a_lock(world: World) -> bool:
-    """Say whether any session of the database server waits for a row's lock."""
-    if world.dialect == "postgresql":
-        query = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND wait_event_type = 'Lock'"
-        )
-    else:
-        query = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-    return bool(world.all(query)[0])
-
-
-def wait_until(probe: Callable[[], bool]) -> None:
-    """Wait until it is so."""
-    end = time.monotonic() + PATIENCE
-    while not probe():
-        assert time.monotonic() < end, "it never came to it"
-        time.sleep(LOOKS_APART)
 
 
 @contextmanager
@@ -87,7 +65,7 @@ def test_changed_while_the_batch_waits(world: World, statement: str, stays: bool
         words = {"now": world.value(dt.datetime.now(dt.UTC))} if ":now" in statement else {}
         mine.execute(sa.text(statement), words)
         with at_work(world, run) as found:
-            wait_until(lambda: waits_for_a_lock(world))
+            wait_until(world.lock_waits, "the batch waits", PATIENCE)
             mine.commit()
     if not stays:
         world._removed["safety_events"] += 1  # noqa: SLF001 - in a transaction of its own
@@ -119,7 +97,7 @@ def test_changed_while_the_batch_waits_to_mask_it(world: World, statement: str, 
         words = {"now": world.value(dt.datetime.now(dt.UTC))} if ":now" in statement else {}
         mine.execute(sa.text(statement), words)
         with at_work(world, run) as found:
-            wait_until(lambda: waits_for_a_lock(world))
+            wait_until(world.lock_waits, "the batch waits", PATIENCE)
             mine.commit()
     world._removed["safety_events"] += statement.startswith("DELETE")  # noqa: SLF001 - in a transaction of its own
     world.masked["safety_events"] += 19
@@ -141,7 +119,7 @@ def test_a_row_refreshed_between_the_stages_is_not_deleted(world: World) -> None
         words = {"now": world.value(dt.datetime.now(dt.UTC))}
         mine.execute(sa.text("UPDATE safety_events SET created_at = :now WHERE id = 7"), words)
         with at_work(world, run) as found:
-            wait_until(lambda: waits_for_a_lock(world))
+            wait_until(world.lock_waits, "the batch waits", PATIENCE)
             mine.commit()
     world.masked["safety_events"] += 20
     assert (found[0].outcome, found[0].actions) == ("done", {"delete": 19})
@@ -224,7 +202,7 @@ def test_a_serialization_failure_is_tried_again(world: World) -> None:
         words = {"now": dt.datetime.now(dt.UTC)}
         mine.execute(sa.text("UPDATE safety_events SET created_at = :now WHERE id = 3"), words)
         with at_work(world, run) as found:
-            wait_until(lambda: waits_for_a_lock(world))
+            wait_until(world.lock_waits, "the batch waits", PATIENCE)
             mine.commit()
     assert (found[0].outcome, found[0].rows) == ("done", 29)
     assert world.ids() == [3]
@@ -242,7 +220,7 @@ def test_a_deadlock_is_tried_again(world: World) -> None:
     with world.app.connect() as mine:
         mine.execute(sa.text("UPDATE safety_events SET kind = 'a' WHERE id = 39"))
         with at_work(world, run) as found:
-            wait_until(lambda: waits_for_a_lock(world))
+            wait_until(world.lock_waits, "the batch waits", PATIENCE)
             try:
                 mine.execute(sa.text("UPDATE safety_events SET kind = 'b' WHERE id = 0"))
                 mine.commit()

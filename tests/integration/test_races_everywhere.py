@@ -20,7 +20,8 @@ from aegis.operations.batches import Change, Shard
 from aegis.retention.runs import advance
 from api import privacy
 from tests.integration.test_archives import archived_rows
-from tests.integration.test_races import PATIENCE, patient, wait_until, waits_for_a_lock
+from tests.integration.test_races import PATIENCE, patient
+from tests.workerkit import wait_until
 from tests.worlds import CANARY, DAY, World
 
 _COLUMNS: Final = (
@@ -132,7 +133,7 @@ class Gate:
         """Let the batch go on, and return once it waits for a lock of the application."""
         self._open.set()
         if self._world.dialect != "sqlite":
-            wait_until(lambda: waits_for_a_lock(self._world))
+            wait_until(self._world.lock_waits, "the batch waits", PATIENCE)
             return
         # Nobody can see a wait in SQLite; but what was asked for and is not granted is waited for.
         assert self._asked.wait(PATIENCE)

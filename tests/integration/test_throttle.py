@@ -14,7 +14,7 @@ from aegis.db.load import Gauge
 from aegis.operations.throttle import FIGURES
 from aegis.retention.slices import Slice  # noqa: TC001 - lists are made of it
 from tests import worlds
-from tests.integration.test_races import wait_until, waits_for_a_lock
+from tests.workerkit import wait_until
 from tests.worlds import UNTHROTTLED, World, on
 
 POSTGRESQL = ("postgresql-one", "sqlite+postgresql")
@@ -52,7 +52,7 @@ def a_blocked_session(world: World) -> Iterator[None]:
         first.execute(sa.text(touch))
         with beside(world, touch):
             try:
-                wait_until(lambda: waits_for_a_lock(world))
+                wait_until(world.lock_waits, "somebody waits")
                 yield
             finally:
                 first.rollback()
@@ -94,7 +94,7 @@ def test_many_sessions_at_work(world: World) -> None:
     thread = threading.Thread(target=_sleep, args=(world,))
     thread.start()
     try:
-        wait_until(lambda: world.all(sleeps)[0] > 0)
+        wait_until(lambda: world.all(sleeps)[0] > 0, "somebody sleeps")
         report, shown = held_back(world)
     finally:
         world.all(f"{stop} AND datname = current_database()")
