@@ -12,6 +12,7 @@ account is exact although the log lives elsewhere. The primary key is (run, shar
 Its name tells the database's owner whose it is; on PostgreSQL it stands in a schema of its own.
 """
 
+import functools
 import hmac
 import json
 import struct
@@ -341,7 +342,9 @@ def _spans(entries: Sequence[Entry]) -> dict[tuple[str, int], list[int]]:
     return spans
 
 
+@functools.cache
 def _table(schema: str | None) -> sa.Table:
+    # Made once, since a statement about another table object is compiled anew.
     table = sa.Table(
         "aegis_journal",
         sa.MetaData(),

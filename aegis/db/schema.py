@@ -3,6 +3,7 @@
 The one exception is the default SQLite database, which is made on first use.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -50,8 +51,7 @@ class Migrations:
         with reading(self._engine(store), _LABELS[store]) as connection:
             options = {"version_table": VERSION_TABLES[store]}
             found = MigrationContext.configure(connection, opts=options).get_current_revision()
-        wanted = ScriptDirectory.from_config(_config(store)).get_current_head()
-        return Revision(store=store, found=found, wanted=str(wanted))
+        return Revision(store=store, found=found, wanted=_newest(store))
 
     def upgrade(self, store: Store) -> Revision:
         """Bring the database to the newest revision."""
@@ -82,6 +82,11 @@ def migrations_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "_app" / "migrations"
     return installed if installed.exists() else package.parent / "migrations"
+
+
+@functools.cache
+def _newest(store: Store) -> str:
+    return str(ScriptDirectory.from_config(_config(store)).get_current_head())
 
 
 def _config(store: Store) -> Config:
