@@ -30,6 +30,8 @@ SETTINGS = {
     "unix_socket_directories": "",
     "timezone": "UTC",
     "log_checkpoints": "off",
+    # Files of the data folder: a killed server leaves nothing in /dev/shm.
+    "dynamic_shared_memory_type": "mmap",
     # Statements and details of errors quote rows.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",

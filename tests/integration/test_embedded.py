@@ -96,6 +96,12 @@ def shared_memory() -> set[str]:
     return {line.split()[1] for line in lines}
 
 
+def held_in_memory(pid: int) -> list[str]:
+    """Return the shared memory of PostgreSQL that a process has mapped, and that outlives it."""
+    maps = Path(f"/proc/{pid}/maps").read_text("utf-8").splitlines()
+    return [line for line in maps if "/shm/PostgreSQL." in line]
+
+
 def await_end(pid: int, seconds: float = PATIENCE_SECONDS) -> bool:
     """Wait until a process has ended, whoever's child it is; False: it goes on."""
     try:
@@ -282,6 +288,7 @@ class TestPostgres:
         with EmbeddedPostgres(tmp_path) as server:
             segment = (server.data / "postmaster.pid").read_text("utf-8").splitlines()[6].split()[1]
             assert segment in shared_memory()
+            assert held_in_memory(server.pid) == []
             server.kill()
             assert segment not in shared_memory()
 
