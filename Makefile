@@ -15,8 +15,8 @@ PYTHON ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11 /usr/bin/python3
 FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
-# Thousands of tests make databases: in memory where there is room for them, since a disk's fsync takes half
-# of their time. What is killed in them dies by SIGKILL, which the system's memory outlives as a disk does.
+# Thousands of tests make databases: in memory where there is room for them, since they would wait for a
+# disk's fsync. What is killed in them dies by SIGKILL, which the system's memory outlives as a disk does.
 MEMORY := $(shell df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 6000000 { print "/dev/shm" }')
 PLACE := $(or $(MEMORY:%=%/aegis-tests-$(shell pwd | cksum | cut -d' ' -f1)),.pytest_tmp)
 PYTEST := $(BIN)/python -m pytest --basetemp=$(PLACE) -n 2 --dist worksteal

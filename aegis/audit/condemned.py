@@ -129,9 +129,9 @@ def _bound(connection: sa.Connection, first: int, size: int, before: dt.datetime
     Nothing goes up to events that stay in any case for their own sake.
     """
     found = staying(connection, first, size, before)
-    goes = _mortal(first, size if found is None else found.leaf)
-    last = connection.scalar(goes.with_only_columns(sa.func.max(AuditLeaf.leaf)))
-    end = first if last is None else max(first, (last + 1) // TILE * TILE)
+    end = max(first, (size if found is None else found.leaf) // TILE * TILE)
+    if connection.scalar(_mortal(first, end).with_only_columns(sa.func.min(AuditLeaf.leaf))) is None:
+        end = first
     if found is None or found.time >= before:
         return end, None
     why = (

@@ -160,10 +160,8 @@ class _Pruning:
     def _plan(self, first: int | None = None) -> Range:
         """Return what goes next, from a leaf on; None: from where the last prune ended."""
         with snapshot(self._control, _CONTROL) as connection:
-            state, ends = (
-                head.state(connection),
-                [fact.details["last"] + 1 for fact in history.prunes(connection)],
-            )
+            state = head.state(connection)
+            ends = [fact.details["last"] + 1 for fact in history.prunes(connection)]
             first = max([state.minimum, *ends]) if first is None else first
             return condemned.find(connection, first, state.size, self._before)
 

@@ -114,7 +114,7 @@ def store(connection: sa.Connection, *prepared: Event) -> None:
     if not prepared:
         return
     if connection.dialect.name == dialects.POSTGRESQL:
-        # One statement saves a round trip, which is half of what an event costs.
+        # One statement saves a round trip.
         connection.execute(_BOTH, [dict(vars(event)) for event in prepared])
         return
     connection.execute(sa.insert(AuditLog), [dict(vars(event)) for event in prepared])

@@ -54,13 +54,19 @@ class Killed(BaseException):
 @pytest.fixture
 def log(world: World) -> Log:
     """A sealed log whose first events are a year old, batches of forgotten runs among them."""
+    made = grown(world, OLD)
+    assert made.size == SIZE
+    return made
+
+
+def grown(world: World, old: int) -> Log:
+    """Seal so many old events, a second key, and young events."""
     made = sealedlog.begin(world)
-    made.store(*batches(), *sealedlog.make(OLD - 111, age=YEAR))
+    made.store(*batches(), *sealedlog.make(old - 111, age=YEAR))
     made.system.signing_keys.rotate(actor="tests")
     made.system.sequencer.seal()
     made.store(*sealedlog.make(YOUNG, first=2000))
     made.size = made.system.sequencer.seal().size
-    assert made.size == SIZE
     world.unbalanced = "nothing of what these events tell has happened"
     return made
 
@@ -161,6 +167,14 @@ class TestOnce:
         cut(log)
         assert [(details["first"], details["last"]) for details in told(log)] == [(0, 255), (256, OLD)]
         check_pruned(log, prunes=2)
+
+    def test_a_tile_that_ends_with_a_key(self, world: World) -> None:
+        """What stays for ever keeps no tile: the others go from around it."""
+        log = grown(world, OLD - 1)
+        done = cut(log)
+        assert (done.last, done.events, done.kept) == (OLD, OLD - 1, 2)
+        assert leaves(log) == [0, OLD, *range(KEY, SIZE)]
+        assert log.verify().findings == ()
 
     def test_an_event_that_waits(self, log: Log) -> None:
         """An event that has no leaf yet never goes, however old it is."""

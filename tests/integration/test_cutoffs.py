@@ -142,6 +142,16 @@ def test_what_cannot_be_meant(world: World, words: dict[str, Any], why: str) -> 
         privacy.register_retention_policy("p", "safety_events", **{"tenant_column": "tenant", **words})
 
 
+@on("sqlite-one")
+@pytest.mark.parametrize("words", [{"tenant_days": ["acme"]}, {"period": ["P1Y"]}], ids=str)
+def test_what_is_no_mapping_or_text(world: World, words: dict[str, Any]) -> None:
+    """The door refuses it by name, and nothing is registered."""
+    world.safety_events()
+    with pytest.raises(UsageError, match=rf"^{next(iter(words))} must be "):
+        privacy.register_retention_policy("p", "safety_events", **{"tenant_column": "tenant", **words})
+    assert privacy.list_retention_policies() == []
+
+
 class TestPeriods:
     """A period goes back on the calendar of the policy's zone."""
 
