@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aegis.operations import system
-from benchmarks import retention
+from benchmarks import audit, retention
 from benchmarks.measuring import Figure
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS, Scenario
@@ -44,3 +44,16 @@ def test_other_rows_stop_the_benchmark() -> None:
     results.add("b", Figure(seconds=1.0, left=(6, 1)))
     with pytest.raises(SystemExit, match="not everybody left the same rows"):
         results.check()
+
+
+@pytest.mark.timeout(600)
+def test_the_audit_log_is_verified(tmp_path: Path) -> None:
+    """Every leaf is read by each verifier, on both databases; each has a line in the results."""
+    file = tmp_path / "RESULTS.md"
+    sections = audit.main(["--only", "verifying", "--leaves", "600", "--repeats", "1", "--write", str(file)])
+    assert [title.partition(",")[0] for title, _ in sections] == [
+        "Verifying 60 leaves",
+        "Verifying 600 leaves",
+    ] * 2
+    text = file.read_text(encoding="utf-8")
+    assert text.count("| aegis audit verify |") == 4
