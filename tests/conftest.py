@@ -1,5 +1,6 @@
 """Fixtures: real servers for the session, one prepared database cloned for each test, and the account."""
 
+import gc
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import sqlalchemy as sa
 
 from aegis.embedded import EmbeddedPostgres, EmbeddedRedis
 from aegis.errors import NotPrepared
@@ -14,13 +16,16 @@ from aegis.operations import system as systems
 from aegis.operations.system import System
 from aegis.settings import Settings, SourceSettings
 from api.audit import relay_journals
-from tests import account, mariadb, worlds
+from tests import account, mariadb, statements, worlds
 from tests.repeats import examples
 from tests.worlds import Builder, World
 
 # A busy machine is no finding; the full number of examples belongs to `make test-long`.
 hypothesis.settings.register_profile("aegis", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("aegis")
+sa.create_engine = statements.sharing(sa.create_engine)
+# Thousands of reflected tables and statements live long; looking through them again and again costs a sixth.
+gc.set_threshold(100_000, 20, 100)
 
 
 def pytest_report_header() -> str:
