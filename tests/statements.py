@@ -36,7 +36,7 @@ def sharing(create: Callable[..., sa.Engine]) -> Callable[..., sa.Engine]:
 
     def made(*args: Any, **words: Any) -> sa.Engine:
         engine = create(*args, **words)
-        engine._compiled_cache = shared  # noqa: SLF001 - SQLAlchemy gives its engines no other way
+        engine._compiled_cache = shared  # type: ignore[assignment]  # noqa: SLF001 - SQLAlchemy gives its engines no other way
         return engine
 
     return made
