@@ -27,6 +27,9 @@ from tests.sealedlog import make
 
 #: Events that are stored at once.
 _CHUNK: Final = 10_000
+#: Its processes have imported what they need, and nothing else.
+_FRESH: Final = multiprocessing.get_context("forkserver")
+_FRESH.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +127,8 @@ def _hash(settings: Settings) -> tuple[int, float]:
 
 
 def _apart(work: Any, *arguments: Any) -> Verified:
-    context = multiprocessing.get_context("spawn")
-    told = context.SimpleQueue()
-    process = context.Process(target=_told, args=(told, work, arguments))
+    told = _FRESH.SimpleQueue()
+    process = _FRESH.Process(target=_told, args=(told, work, arguments))
     process.start()
     process.join()
     if process.exitcode:

@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.request import urlopen
 
-from aegis.embedded.process import start_child, stop_child, wait_until
+from aegis.embedded.process import see_off, start_child, stop_child, wait_until
 from aegis.embedded.redis import EmbeddedRedis
 from aegis.errors import OperationFailed
 from aegis.settings import Settings
 
 _START_SECONDS: Final = 60.0
+NAMES: Final = ("worker", "beat")
 
 
 class Stack:
@@ -40,13 +41,15 @@ class Stack:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
-        """Start Redis, then worker and beat, and wait until both answer."""
+        """Start Redis, then worker and beat side by side, and wait until both answer."""
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
             self._temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.redis.start()
-            self.start("worker")
-            self.start("beat")
+            for name in NAMES:
+                self._begin(name)
+            for name in NAMES:
+                self._await(name)
             undo.pop_all()
         return self
 
@@ -57,11 +60,11 @@ class Stack:
         self.stop()
 
     def stop(self) -> None:
-        """Stop beat, worker and Redis, in this order."""
-        for name in ("beat", "worker"):
-            child = self._children.pop(name, None)
-            if child is not None:
-                stop_child(child, signal.SIGTERM)
+        """Stop beat and worker side by side, then Redis."""
+        for child in self._children.values():
+            child.send_signal(signal.SIGTERM)
+        while self._children:
+            see_off(self._children.popitem()[1])
         self.redis.stop()
 
     def wait(self) -> str:
@@ -91,7 +94,11 @@ class Stack:
         earlier = self._children.pop(name, None)
         if earlier is not None:
             stop_child(earlier, signal.SIGTERM)
-        child = start_child(
+        self._begin(name)
+        self._await(name)
+
+    def _begin(self, name: str) -> None:
+        self._children[name] = start_child(
             [sys.executable, "-m", "aegis.home", name],
             folder=Path.cwd(),
             log=self._log,
@@ -103,8 +110,9 @@ class Stack:
                 "TMPDIR": str(self._temporary),
             },
         )
-        self._children[name] = child
-        if not wait_until(child, lambda: _answers(self._address(name)), _START_SECONDS):
+
+    def _await(self, name: str) -> None:
+        if not wait_until(self._children[name], lambda: _answers(self._address(name)), _START_SECONDS):
             where = f"; see {self._log}" if self._log else ""
             message = f"the {name} did not start ({self._address(name)}){where}"
             raise OperationFailed(message)

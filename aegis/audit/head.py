@@ -15,7 +15,7 @@ from aegis.audit.notes import Note
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
-from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditPending, AuditState, AuditTile
+from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditLog, AuditPending, AuditState, AuditTile
 from aegis.errors import NotPrepared, Tampered
 
 #: The one row of the log's state.
@@ -102,20 +102,70 @@ def append(connection: sa.Connection, size: int, fresh: Sequence[tuple[str, byte
         The size after.
 
     """
+    _place(connection, size, [event_id for event_id, _ in fresh])
+    return grow(connection, size, [entry for _, entry in fresh])
+
+
+def take(connection: sa.Connection, size: int, most: int) -> list[bytes]:
+    """Give events that wait the next leaves, in the order of their ids, but let no tile grow yet.
+
+    Args:
+        connection: the caller's transaction, which holds the lock.
+        size: leaves before.
+        most: as many events at most.
+
+    Returns:
+        The entries of the new leaves.
+
+    """
+    if connection.dialect.name == dialects.POSTGRESQL:
+        # Thousands of ids stay where they are.
+        return list(connection.scalars(_TAKE, {"size": size, "most": most}))
+    fresh = connection.execute(_WAITING, {"most": most}).all()
+    if fresh:
+        ids = [event_id for event_id, _ in fresh]
+        _place(connection, size, ids)
+        connection.execute(sa.delete(AuditPending).where(AuditPending.id.in_(ids)))
+    return [entry for _, entry in fresh]
+
+
+def grow(connection: sa.Connection, size: int, entries: Sequence[bytes]) -> int:
+    """Let the tiles grow by leaves that were placed; return the size after."""
     partial = {
         level: _partial(connection, level, number, width)
         for level, (number, width) in tiles.rightmost(size).items()
     }
-    rows = [{"leaf": size + place, "id": event_id} for place, (event_id, _) in enumerate(fresh)]
-    connection.execute(sa.insert(AuditLeaf), rows)
-    changed = tiles.grow(size, partial, [merkle.leaf_hash(entry) for _, entry in fresh])
+    changed = tiles.grow(size, partial, [merkle.leaf_hash(entry) for entry in entries])
     for (level, number), hashes in changed.items():
         which = (AuditTile.level == level) & (AuditTile.number == number)
         wider = sa.update(AuditTile).where(which).values(hashes=hashes)
         # Only the first of each level can be there already.
         if level not in partial or not connection.execute(wider).rowcount:
             connection.execute(sa.insert(AuditTile).values(level=level, number=number, hashes=hashes))
-    return size + len(fresh)
+    return size + len(entries)
+
+
+def _place(connection: sa.Connection, size: int, ids: Sequence[str]) -> None:
+    rows = [{"leaf": leaf, "id": event_id} for leaf, event_id in enumerate(ids, size)]
+    connection.execute(sa.insert(AuditLeaf), rows)
+
+
+def _waiting() -> sa.Select[str, bytes]:
+    query = sa.select(AuditPending.id, AuditLog.entry).join(AuditLog, AuditLog.id == AuditPending.id)
+    return query.order_by(AuditPending.id).limit(sa.bindparam("most", type_=sa.Integer))
+
+
+def _take() -> sa.Select[bytes]:
+    waiting = _waiting().cte("waiting")
+    place = sa.func.row_number().over(order_by=waiting.c.id) + sa.bindparam("size", type_=sa.BigInteger) - 1
+    placed = sa.insert(AuditLeaf).from_select(["leaf", "id"], sa.select(place, waiting.c.id)).cte("placed")
+    gone = sa.delete(AuditPending).where(AuditPending.id == waiting.c.id).cte("gone")
+    return sa.select(waiting.c.entry).order_by(waiting.c.id).add_cte(placed, gone)
+
+
+_WAITING: Final = _waiting()
+#: All of it in one statement (PostgreSQL).
+_TAKE: Final = _take()
 
 
 def newest(connection: sa.Connection) -> Note | None:

@@ -16,7 +16,7 @@ from aegis.audit.events import Event
 from aegis.audit.head import State
 from aegis.audit.notes import Checkpoint, FileSigner, Verifier
 from aegis.audit.recorder import Note, Recorder, store
-from aegis.audit.sequencer import seal_in
+from aegis.audit.sequencer import sign_in
 from aegis.audit.signing import SigningKeys
 from aegis.db import dialects
 from aegis.db.columns import table_of
@@ -100,7 +100,8 @@ def _go_on(connection: sa.Connection, state: State, signer: FileSigner, number: 
     connection.execute(sa.insert(AuditKey).values(**values))
     connection.execute(sa.insert(table_of(AuditLog)), [dict(vars(first))])
     renamed = State(**vars(state) | {"origin": signer.name})
-    seal_in(connection, renamed, [(first.id, first.entry)], [signer])
+    size = head.append(connection, state.size, [(first.id, first.entry)])
+    sign_in(connection, renamed, size, [signer])
 
 
 def _retire_all_but(connection: sa.Connection, key: Verifier, size: int) -> None:

@@ -7,7 +7,8 @@ seen more of the log than there is; recording goes on all the same.
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from aegis.audit.signing import SigningKeys
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, writing
-from aegis.db.tables import AuditCheckpoint, AuditLog, AuditPending, AuditWitness
+from aegis.db.tables import AuditCheckpoint, AuditWitness
 from aegis.errors import AegisError, Refused, Tampered
 
 #: Most events that one transaction seals.
@@ -82,7 +83,8 @@ class Sequencer:
             if fresh < PORTION:
                 break
         if leaves:
-            cosigned = self.push()
+            with self._halting():
+                cosigned = self._push_all(_REST)
         with reading(self._databases.control, _CONTROL) as connection:
             size = head.state(connection).size
         return Sealed(leaves=leaves, size=size, cosigned=tuple(cosigned))
@@ -97,9 +99,17 @@ class Sequencer:
             Refused: a witness, or what was published from here, has more of the log than there is.
 
         """
-        try:
+        with self._halting():
             self._compare_with_published()
             done = self._push_all(_REST if patient else dt.timedelta(0))
+        self._go_on()
+        return done
+
+    @contextmanager
+    def _halting(self) -> Iterator[None]:
+        """Seal no more once it is found that somebody has seen another log, or more of it."""
+        try:
+            yield
         except Tampered as finding:
             self._halt(str(finding))
             message = (
@@ -107,25 +117,16 @@ class Sequencer:
                 "restore that was meant: `aegis audit recover --new-incarnation`"
             )
             raise Refused(message) from None
-        self._go_on()
-        return done
 
     def _portion(self) -> int:
         with writing(self._databases.control, _CONTROL) as connection:
             state = head.state(connection, lock=True)
-            waiting = (
-                sa.select(AuditPending.id, AuditLog.entry)
-                .join(AuditLog, AuditLog.id == AuditPending.id)
-                .order_by(AuditPending.id)
-                .limit(PORTION)
-            )
-            fresh = [(row.id, row.entry) for row in connection.execute(waiting)]
-            if not fresh:
+            entries = head.take(connection, state.size, PORTION)
+            if not entries:
                 return 0
-            seal_in(connection, state, fresh, self._keys.signers(connection, state.origin))
-            done = [event_id for event_id, _ in fresh]
-            connection.execute(sa.delete(AuditPending).where(AuditPending.id.in_(done)))
-        return len(fresh)
+            size = head.grow(connection, state.size, entries)
+            sign_in(connection, state, size, self._keys.signers(connection, state.origin))
+        return len(entries)
 
     def _publish(self) -> None:
         with reading(self._databases.control, _CONTROL) as connection:
@@ -230,18 +231,15 @@ class Sequencer:
                 head.update(connection, halted=None)
 
 
-def seal_in(
-    connection: sa.Connection, state: State, fresh: Sequence[tuple[str, bytes]], signers: Sequence[Signer]
-) -> None:
-    """Give events their leaves and sign the new head, in the caller's transaction, which holds the lock.
+def sign_in(connection: sa.Connection, state: State, size: int, signers: Sequence[Signer]) -> None:
+    """Sign the head of a tree that has grown, in the caller's transaction, which holds the lock.
 
     Args:
         state: the log as it was locked.
-        fresh: id and entry of each event.
+        size: its leaves now.
         signers: the keys to sign with.
 
     """
-    size = head.append(connection, state.size, fresh)
     root = merkle.root(size, head.node_of(connection))
     note = notes.sign(Checkpoint(origin=state.origin, size=size, root=root).text, signers)
     head.put_checkpoint(connection, size, dialects.now(connection), note)

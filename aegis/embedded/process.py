@@ -84,6 +84,11 @@ def stop_child(process: subprocess.Popen[bytes], polite: signal.Signals) -> None
     if process.poll() is not None:
         return
     process.send_signal(polite)
+    see_off(process)
+
+
+def see_off(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a child that was asked to end; kill it when it does not."""
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

@@ -167,8 +167,7 @@ def test_a_source_restored_from_an_older_copy(
     """The journal is behind the log: an alarm stands in the log, and the source's runs are held."""
     done_but_not_relayed(world)
     relay_journals()
-    url = world.settings.datasources["app"].url
-    name = url.rpartition("/")[2]
+    name = _database(world)
     _copy(world, request, name, f"{name}_older", tmp_path)
     done_but_not_relayed(world, first=100)
     relay_journals()
@@ -196,7 +195,7 @@ def test_a_promoted_replica_that_misses_three_batches(
     run = world.start()
     advance(world.system, run, 0)
     relay_journals()
-    name = world.settings.datasources["app"].url.rpartition("/")[2]
+    name = _database(world)
     _copy(world, request, name, f"{name}_older", tmp_path)
     for _ in range(3):
         assert advance(world.system, run, 0).rows == 10
@@ -267,7 +266,7 @@ def test_a_source_is_restored_twice(world: World, tmp_path: Path, request: pytes
     world.batches_of(10)
     world.events(range(60), 60)
     _lose_batches(world, request, tmp_path, world.start())
-    name = world.settings.datasources["app"].url.rpartition("/")[2]
+    name = _database(world)
     with pytest.raises(Refused):
         relay_journals()
     privacy.resume_source(world.datasource, worlds.ACTOR)
@@ -371,7 +370,7 @@ def test_holds_of_a_restored_source_are_those_of_now(
     old = privacy.place_hold(matter="old", tenant="acme", **words)
     run = world.start()
     relay_journals()
-    name = world.settings.datasources["app"].url.rpartition("/")[2]
+    name = _database(world)
     _copy(world, request, name, f"{name}_older", tmp_path)
     privacy.release_hold(old, worlds.ACTOR)
     assert world.finish(run)["total"] == 60
@@ -429,11 +428,11 @@ def test_a_physical_copy_becomes_a_database_of_its_own(
     words: dict[str, Any] = {"datasource": world.datasource, "owner": worlds.ACTOR}
     privacy.place_hold(matter="m", tenant="nobody", review_by=dt.date(2099, 1, 1), **words)
     url = world.settings.datasources["app"].url
-    name = url.rpartition("/")[2]
+    name = _database(world)
     _copy(world, request, name, f"{name}_older", tmp_path)
     with pytest.raises(Refused, match="name of its own"):
         identity.renew(world.system, "app")
-    copied = SourceSettings(url=url.removesuffix(name) + f"{name}_older")
+    copied = SourceSettings(url=url.replace(name, f"{name}_older"))
     system = world.another(datasources={"app": world.settings.datasources["app"], "staging": copied})
     made = identity.renew(system, "staging")
     assert (made.batches > 0, made.holds) == (True, 1)
@@ -453,7 +452,7 @@ def _lose_batches(world: World, request: pytest.FixtureRequest, folder: Path, ru
     """Let a run do four batches, and restore its source to the moment after the first."""
     advance(world.system, run, 0)
     relay_journals()
-    name = world.settings.datasources["app"].url.rpartition("/")[2]
+    name = _database(world)
     _copy(world, request, name, f"{name}_older", folder)
     for _ in range(3):
         assert advance(world.system, run, 0).rows == 10
@@ -464,6 +463,11 @@ def _lose_batches(world: World, request: pytest.FixtureRequest, folder: Path, ru
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def _database(world: World) -> str:
+    """Return the name of the application's database, or of its file."""
+    return Path(str(world.app.url.database)).name
 
 
 def _copy(world: World, request: pytest.FixtureRequest, old: str, new: str, folder: Path) -> None:
