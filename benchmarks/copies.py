@@ -8,8 +8,10 @@ import sqlalchemy as sa
 
 from aegis.settings import Settings
 
-#: Rows of this age and older go; it is the middle of the table.
+#: Rows of this age and older go, if nothing else is said; it is the middle of the table.
 DAYS: Final = 90
+#: Days between the oldest row and the newest.
+SPAN: Final = 180
 TENANTS: Final = 51
 LAYOUTS: Final = ("appended", "scattered", "partitioned")
 _NUMBERS: Final = {
@@ -40,6 +42,8 @@ class Copy:
     rows: int
     settings: Settings
     layout: str = "appended"
+    #: Rows of this age and older go.
+    days: int = DAYS
     #: The instant from which ages count.
     now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC).replace(microsecond=0))
 
@@ -51,7 +55,7 @@ class Copy:
     @property
     def cutoff(self) -> str:
         """The instant before which rows go, as every database reads it."""
-        return self.moment(DAYS)
+        return self.moment(self.days)
 
     def moment(self, days: int) -> str:
         """Return the instant so many days ago."""
@@ -63,11 +67,16 @@ class Copy:
         with self.app.begin() as connection:
             for statement in self._tables():
                 connection.exec_driver_sql(statement)
-            connection.execute(sa.text(self._insert()), {"rows": self.rows, "begin": self.moment(180)})
+            connection.execute(sa.text(self._insert()), {"rows": self.rows, "begin": self.moment(SPAN)})
             for column in ("created_at", "tenant", "user_id"):
                 connection.exec_driver_sql(f"CREATE INDEX {self.table}_{column} ON {self.table} ({column})")
         vacuum = {"postgresql": f"VACUUM ANALYZE {self.table}", "mariadb": f"ANALYZE TABLE {self.table}"}
         self.maintain(vacuum.get(self.dialect, "ANALYZE"))
+
+    @property
+    def due(self) -> int:
+        """How many rows go, or nearly so many."""
+        return self.rows * (SPAN - self.days) // SPAN
 
     def maintain(self, statement: str) -> None:
         """Do a statement outside every transaction."""

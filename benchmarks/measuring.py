@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
-import psycopg
 import sqlalchemy as sa
 
 from benchmarks.contenders import Contender
@@ -21,7 +20,7 @@ class Figure:
     seconds: float
     #: Bytes of write-ahead log (PostgreSQL).
     wal: int | None = None
-    #: 99th percentile of an UPDATE of a row that is being deleted meanwhile, in seconds (PostgreSQL).
+    #: 99th percentile of an UPDATE of a row that is being deleted meanwhile, in seconds.
     stall: float | None = None
     #: The most memory of Aegis's process, in bytes.
     memory: int | None = None
@@ -34,17 +33,15 @@ class Figure:
 def measure(contender: Contender, copy: Copy, *, snapshot: bool = False) -> Figure:
     """Prepare and run a contender, with or without an old snapshot that somebody holds open."""
     contender.prepare(copy)
-    if copy.dialect != "postgresql":
-        work = contender.run(copy)
-        return Figure(seconds=work.seconds, memory=work.memory, batches=work.batches, left=copy.left())
-    copy.maintain("CHECKPOINT")
-    before = _written(copy, "0/0")
+    if copy.dialect == "postgresql":
+        copy.maintain("CHECKPOINT")
+    before = _written(copy)
     probe = _Probe(copy)
     with _snapshot(copy) if snapshot else contextlib.nullcontext(), probe:
         work = contender.run(copy)
     return Figure(
         seconds=work.seconds,
-        wal=_written(copy, "0/0") - before,
+        wal=_written(copy) - before if copy.dialect == "postgresql" else None,
         stall=probe.stall(),
         memory=work.memory,
         batches=work.batches,
@@ -52,10 +49,12 @@ def measure(contender: Contender, copy: Copy, *, snapshot: bool = False) -> Figu
     )
 
 
-def _written(copy: Copy, since: str) -> int:
-    query = sa.text("SELECT pg_current_wal_insert_lsn() - CAST(:since AS pg_lsn)")
+def _written(copy: Copy) -> int:
+    """Return the bytes of write-ahead log so far (PostgreSQL)."""
+    if copy.dialect != "postgresql":
+        return 0
     with copy.app.connect() as connection:
-        return int(connection.scalar(query, {"since": since}) or 0)
+        return int(connection.scalar(sa.text("SELECT pg_current_wal_insert_lsn() - '0/0'")) or 0)
 
 
 @contextlib.contextmanager
@@ -72,8 +71,7 @@ class _Probe:
         context = multiprocessing.get_context("spawn")
         self._stop, self._ready = context.Event(), context.Event()
         self._times: Any = context.SimpleQueue()
-        url = copy.app.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        arguments = (url, copy.table, copy.rows, (self._ready, self._stop, self._times))
+        arguments = (copy.app.url, copy.table, copy.due, (self._ready, self._stop, self._times))
         self._process = context.Process(target=_update_rows, args=arguments, daemon=True)
 
     def __enter__(self) -> Self:
@@ -91,17 +89,22 @@ class _Probe:
         return float(self.times[int(len(self.times) * 0.99)]) if self.times else 0.0
 
 
-def _update_rows(url: str, table: str, rows: int, shared: tuple[Any, Any, Any]) -> None:
-    """Update rows of the expired half until told to stop; the probe's own process."""
+def _update_rows(url: sa.URL, table: str, due: int, shared: tuple[Any, Any, Any]) -> None:
+    """Update rows that are due until told to stop; the probe's own process."""
     ready, stop, times = shared
     spent: list[float] = []
-    with psycopg.connect(url, autocommit=True) as connection:
-        update = f"UPDATE {table} SET user_id = user_id WHERE id = %s"  # noqa: S608 - our own name
+    # SQLite's writers wait for each other: for as long as it takes.
+    patience = {"timeout": 600} if url.get_backend_name() == "sqlite" else {}
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", connect_args=patience)
+    update = sa.text(f"UPDATE {table} SET user_id = user_id WHERE id = :id")  # noqa: S608 - our own name
+    with engine.connect() as connection:
+        connection.execute(update, {"id": 0})
         ready.set()
         place = 0
         while not stop.wait(0.005):
-            place = (place + 7919) % max(1, rows // 2)
+            place = (place + 7919) % max(1, due)
             began = time.perf_counter()
-            connection.execute(update, (1 + place,))
+            connection.execute(update, {"id": 1 + place})
             spent.append(time.perf_counter() - began)
+    engine.dispose()
     times.put(spent)

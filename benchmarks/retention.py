@@ -71,7 +71,11 @@ def _repeat(
     for contender in contenders:
         name = f"bench_{secrets.token_hex(4)}"
         with where.copy(
-            name, rows=results.rows, layout=scenario.layout, pause_share=given.pause_share
+            name,
+            rows=results.rows,
+            layout=scenario.layout,
+            days=scenario.days,
+            pause_share=given.pause_share,
         ) as copy:
             results.add(contender.name, measure(contender, copy, snapshot=scenario.snapshot))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.contenders import (
+    BY_TENANT,
     IN_LIMIT,
     RAW,
     RAW_TENANTS,
@@ -16,6 +17,7 @@ from benchmarks.contenders import (
     Contender,
     PtArchiver,
 )
+from benchmarks.copies import DAYS, SPAN
 
 _MASKS: Final = {"action": "anonymize", "masks": {"body": "null"}}
 _BY_TENANT: Final = {"tenant_column": "tenant", "tenant_days": TENANT_DAYS}
@@ -33,6 +35,8 @@ class Scenario:
     contenders: Sequence[Contender]
     database: str = "postgresql"
     layout: str = "appended"
+    #: Rows of this age go, of 180 days.
+    days: int = DAYS
     #: Somebody holds an old snapshot open.
     snapshot: bool = False
     #: Times the rows that were asked for: the cost of a row and the memory should not grow.
@@ -45,8 +49,10 @@ SCENARIOS: Final[Sequence[Scenario]] = (
     Scenario(name="PostgreSQL, an old snapshot is open", snapshot=True, contenders=_OTHERS),
     Scenario(
         name="PostgreSQL, 51 tenants with days of their own",
-        contenders=(RAW_TENANTS, Aegis(name="Aegis, one pass", policy=_BY_TENANT)),
+        contenders=(RAW_TENANTS, Aegis(name="Aegis, one pass", policy=_BY_TENANT), BY_TENANT),
     ),
+    # A night of a policy that runs each night.
+    Scenario(name="PostgreSQL, one row of 180 is due", contenders=_OTHERS, days=SPAN - 1),
     Scenario(
         name="PostgreSQL, partitions",
         layout="partitioned",

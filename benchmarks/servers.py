@@ -23,7 +23,7 @@ class Place:
     server: EmbeddedPostgres | mariadb.MariaDb | None
 
     @contextlib.contextmanager
-    def copy(self, name: str, *, rows: int, layout: str, pause_share: float) -> Iterator[Copy]:
+    def copy(self, name: str, *, rows: int, layout: str, days: int, pause_share: float) -> Iterator[Copy]:
         """Make a database with the rows; it is dropped in the end."""
         url = self._create(name)
         public = {"options": "-csearch_path=public"} if url.startswith("postgresql") else {}
@@ -36,7 +36,7 @@ class Place:
             # How gently it works is another question than how fast it can.
             throttle=UNTHROTTLED,
         )
-        made = Copy(app=app, table="safety_events", rows=rows, settings=settings, layout=layout)
+        made = Copy(app=app, table="safety_events", rows=rows, settings=settings, layout=layout, days=days)
         try:
             made.fill()
             yield made

@@ -22,7 +22,7 @@ MEASURED = [it for it in SCENARIOS if LONG or it.name in {"SQLite", "MariaDB", "
 def test_each_contender_leaves_the_same_rows(
     scenario: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half of the rows are left, the same ones whoever deleted; each contender has a line in the results."""
+    """The same rows are left whoever deleted; each contender has a line in the results."""
     monkeypatch.setattr(system, "_CURRENT", [])
     file = tmp_path / "RESULTS.md"
     words = ["--rows", ROWS, "--repeats", "1", "--only", scenario.name, "--write", str(file)]

@@ -1,21 +1,27 @@
 """The throttle: a run holds back while the database is busy, says why, and still gets through."""
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from aegis.db.load import Gauge
+from aegis.embedded.postgres import EmbeddedPostgres
+from aegis.embedded.server import free_port
 from aegis.operations.throttle import FIGURES
 from aegis.retention.slices import Slice  # noqa: TC001 - lists are made of it
 from tests import worlds
+from tests.conftest import balance
 from tests.workerkit import wait_until
-from tests.worlds import UNTHROTTLED, World, on
+from tests.worlds import UNTHROTTLED, Builder, World, on
 
 POSTGRESQL = ("postgresql-one", "sqlite+postgresql")
 EVERYTHING = list(FIGURES)
@@ -178,3 +184,56 @@ def test_what_a_role_does_not_see_is_not_zero(world: World) -> None:
         world.execute("GRANT EXECUTE ON FUNCTION pg_current_wal_lsn() TO PUBLIC")
         engine.dispose()
         world.execute("DROP ROLE sees_little")
+
+
+class Standby(EmbeddedPostgres):
+    """A server that follows another one, and answers who only reads."""
+
+    ready_words = "database system is ready to accept read-only connections"
+
+
+@pytest.fixture
+def followed(home_template: Path, tmp_path: Path) -> Iterator[tuple[World, Standby]]:
+    """A world whose application database has a standby."""
+    port = free_port()
+    with EmbeddedPostgres(tmp_path / "primary", port=port) as primary:
+        pass
+    # A cold copy is the simplest base backup.
+    shutil.copytree(primary.folder, tmp_path / "standby")
+    (tmp_path / "standby/data/standby.signal").touch()
+    from_there = f"host=127.0.0.1 port={port} user=aegis password={primary.password}"
+    (tmp_path / "world").mkdir()
+    with (
+        EmbeddedPostgres(tmp_path / "primary", port=port) as primary,
+        Standby(tmp_path / "standby", settings={"primary_conninfo": from_there}) as standby,
+    ):
+        builder = Builder(home_template=home_template, clone=lambda *_: primary.create_database("app"))
+        world = builder.build("sqlite+postgresql", tmp_path / "world")
+        try:
+            yield world, standby
+            balance(world)
+        finally:
+            world.close()
+
+
+def test_a_standby_that_is_behind(followed: tuple[World, Standby]) -> None:
+    """A run holds back while a real standby lags behind, and no more once it has caught up."""
+    world, standby = followed
+    lag = "SELECT coalesce(extract(epoch FROM max(replay_lag)), 0) FROM pg_stat_replication"
+    wait_until(lambda: world.count("pg_stat_replication", "state = 'streaming'"), "the standby follows")
+    rows(world, replica_lag_seconds=0.5)
+    with psycopg.connect(standby.url(), autocommit=True) as follower:
+        follower.execute("SELECT pg_wal_replay_pause()")
+        world.execute("CREATE TABLE something_to_replay (id INT)")
+        wait_until(lambda: world.all(lag)[0] > 0.5, "the standby is behind")
+        report, shown = held_back(world)
+        assert list(report["throttled"]) == ["replica_lag_seconds"]
+        assert "replica_lag_seconds" in shown
+        follower.execute("SELECT pg_wal_replay_resume()")
+    world.events(range(100, 140), 60)
+    wait_until(
+        lambda: world.execute("UPDATE safety_events SET kind = kind") and world.all(lag)[0] < 0.2,
+        "it has caught up",
+    )
+    report, shown = held_back(world)
+    assert (report["throttled"], shown) == ({}, {None})
