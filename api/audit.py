@@ -11,16 +11,17 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from aegis.audit import actions, head, verify
-from aegis.audit.export import Exported, Exporter, Target
-from aegis.audit.findings import Report, Tell
-from aegis.audit.formats.table import TILES
+from aegis.audit import actions, head
+from aegis.audit.exports.export import Exported, Exporter, Target
+from aegis.audit.exports.formats.table import TILES
 from aegis.audit.head import Backlog
 from aegis.audit.reading import MOST
 from aegis.audit.recorder import Note, store
 from aegis.audit.relay import Relayed
 from aegis.audit.sequencer import Sealed
-from aegis.audit.trust import Policy
+from aegis.audit.tlog.trust import Policy
+from aegis.audit.verification import verify
+from aegis.audit.verification.findings import Report, Tell
 from aegis.db.engines import reading
 from aegis.db.tables import Ledger
 from aegis.errors import AegisError, UnknownName, UsageError

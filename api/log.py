@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aegis.audit import checking, exported, notes, proofs, proving, pruning, recovery, trust
+from aegis.audit import proofs, proving, pruning, recovery
 from aegis.audit.epochs import Turned
-from aegis.audit.findings import Tell
-from aegis.audit.notes import Checkpoint
+from aegis.audit.exported import checking
+from aegis.audit.exported.report import Report as ExportReport
 from aegis.audit.proofs import Proof
 from aegis.audit.pruning import Pruned
 from aegis.audit.published import Published
 from aegis.audit.recovery import Recovered
 from aegis.audit.signing import Key
-from aegis.audit.trust import Policy
+from aegis.audit.tlog import notes, trust
+from aegis.audit.tlog.notes import Checkpoint
+from aegis.audit.tlog.trust import Policy
+from aegis.audit.verification.findings import Tell
 from aegis.audit.witnesses import Known, Witnesses
 from aegis.errors import NotPrepared, SettingsError
 from aegis.operations import stops
@@ -122,9 +125,9 @@ def check_proof(text: str, policy: Policy) -> dict[str, Any]:
     return proofs.parse(text).check(policy)
 
 
-def check_export(path: Path, policy: Policy, *, start: int = 0) -> checking.Report:
+def check_export(path: Path, policy: Policy, *, start: int = 0) -> ExportReport:
     """Check an export alone; reads no database and no network."""
-    return exported.check(path, policy, start=start)
+    return checking.check(path, policy, start=start)
 
 
 def trusted(*, policy: Path | None = None, retired: Path | None = None, vkey: str | None = None) -> Policy:

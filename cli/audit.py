@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from aegis.audit.trust import Policy
+from aegis.audit.tlog.trust import Policy
 from aegis.errors import UsageError
 from api import audit as doors
 from api import log

@@ -8,8 +8,8 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from aegis.audit.findings import Progress as Step
-from aegis.audit.findings import Tell
+from aegis.audit.verification.findings import Progress as Step
+from aegis.audit.verification.findings import Tell
 
 _WORDS: Final = {"tree": "tree", "entries": "entries", "prune": "pruned"}
 

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import click
 
-from aegis.audit.export import Exported
-from aegis.audit.formats.table import NAMES
-from aegis.audit.sinks import STDOUT
+from aegis.audit.exports.export import Exported
+from aegis.audit.exports.formats.table import NAMES
+from aegis.audit.exports.sinks import STDOUT
 from aegis.errors import UsageError
 from api import audit
 from cli import output

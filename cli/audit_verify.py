@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import click
 
-from aegis.audit import checking
-from aegis.audit.findings import Report
+from aegis.audit.exported.report import Finding
+from aegis.audit.exported.report import Report as ExportReport
+from aegis.audit.verification.findings import Report
 from aegis.errors import Interrupted, NotPrepared, UsageError
 from api import audit as doors
 from api import log
@@ -87,7 +88,7 @@ def _report(report: Report, *, as_json: bool) -> int:
     return 0
 
 
-def _export(report: checking.Report, *, as_json: bool) -> int:
+def _export(report: ExportReport, *, as_json: bool) -> int:
     if as_json:
         output.print_json(vars(report) | {"intact": report.intact, "findings": _plain(report.findings)})
     else:
@@ -103,5 +104,5 @@ def _export(report: checking.Report, *, as_json: bool) -> int:
     return CANNOT_TELL if report.unproven else 0
 
 
-def _plain(findings: Sequence[checking.Finding]) -> list[dict[str, Any]]:
+def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     return [vars(finding) for finding in findings]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from aegis.audit import notes
+from aegis.audit.tlog import notes
 from aegis.errors import UsageError
 from api import log
 from cli import output

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aegis.audit import events, frontier, merkle, notes, tiles
-from aegis.audit.batches import Batch, Leaf
-from aegis.audit.formats import jsonl
-from aegis.audit.notes import Checkpoint, FileSigner, Note, Signer
-from aegis.audit.tilefolder import TileFolder
-from aegis.audit.trust import Policy
+from aegis.audit import events
+from aegis.audit.exports.batches import Batch, Leaf
+from aegis.audit.exports.formats import jsonl
+from aegis.audit.exports.tilefolder import TileFolder
+from aegis.audit.tlog import frontier, merkle, notes, tiles
+from aegis.audit.tlog.notes import Checkpoint, FileSigner, Note, Signer
+from aegis.audit.tlog.trust import Policy
 
 ORIGIN: Final = "logs.example.com/paper"
 MOMENT: Final = dt.datetime(2026, 5, 17, 2, 0, 0, 123456, tzinfo=dt.UTC)

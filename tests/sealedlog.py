@@ -10,13 +10,14 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import events, head, merkle, notes
+from aegis.audit import events, head
 from aegis.audit.events import Event
-from aegis.audit.findings import Finding, Report
-from aegis.audit.notes import Checkpoint, FileSigner
 from aegis.audit.recorder import store
-from aegis.audit.trust import Policy
-from aegis.audit.verify import verify
+from aegis.audit.tlog import merkle, notes
+from aegis.audit.tlog.notes import Checkpoint, FileSigner
+from aegis.audit.tlog.trust import Policy
+from aegis.audit.verification.findings import Finding, Report
+from aegis.audit.verification.verify import verify
 from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing
 from aegis.db.tables import (

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.audit import events, head, history, sums
+from aegis.audit import events, head
 from aegis.audit.actions import Action
-from aegis.audit.comparing import PORTION, Comparison
-from aegis.audit.findings import Findings
-from aegis.audit.tiles import WIDTH
-from aegis.audit.tree import Tree
+from aegis.audit.tlog.tiles import WIDTH
+from aegis.audit.verification import history, sums
+from aegis.audit.verification.comparing import PORTION, Comparison
+from aegis.audit.verification.findings import Findings
+from aegis.audit.verification.tree import Tree
 from aegis.db.tables import Archive, AuditLeaf, AuditLog, RelayMark, Run
 from aegis.errors import Tampered
 

@@ -15,9 +15,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.audit import rewrapping
 from aegis.audit.actions import Action
-from aegis.audit.keystore import LABEL, KeyStore
+from aegis.audit.keyring import rewrapping
+from aegis.audit.keyring.keystore import LABEL, KeyStore
 from aegis.audit.recorder import Note, Recorder
 from aegis.db import dialects, keystore
 from aegis.db.columns import table_of

@@ -10,8 +10,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.audit import events, merkle, notes, tiles
-from aegis.audit.notes import Note
+from aegis.audit import events
+from aegis.audit.tlog import merkle, notes, tiles
+from aegis.audit.tlog.notes import Note
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading

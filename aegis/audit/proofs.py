@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aegis.audit import events, merkle, notes
-from aegis.audit.keystore import REFERENCES, framed
-from aegis.audit.notes import Checkpoint, Note
-from aegis.audit.trust import Policy
+from aegis.audit import events
+from aegis.audit.keyring.keystore import REFERENCES, framed
+from aegis.audit.tlog import merkle, notes
+from aegis.audit.tlog.notes import Checkpoint, Note
+from aegis.audit.tlog.trust import Policy
 from aegis.errors import Tampered
 
 _HEAD: Final = "c2sp.org/tlog-proof@v1"

@@ -2,8 +2,9 @@
 
 import sqlalchemy as sa
 
-from aegis.audit import head, merkle, notes, proofs
+from aegis.audit import head, proofs
 from aegis.audit.proofs import Proof
+from aegis.audit.tlog import merkle, notes
 from aegis.db.engines import Databases, snapshot
 from aegis.db.tables import AuditLeaf, AuditLog, AuditPending
 from aegis.errors import Busy, UnknownName

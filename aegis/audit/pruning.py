@@ -12,14 +12,16 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.audit import condemned, events, head, history, merkle, notes, sums
+from aegis.audit import condemned, events, head
 from aegis.audit.actions import Action
 from aegis.audit.condemned import Range
-from aegis.audit.findings import Progress, Tell
-from aegis.audit.history import Fact
 from aegis.audit.recorder import Note, Recorder, store
 from aegis.audit.sequencer import Sequencer
-from aegis.audit.tiles import WIDTH
+from aegis.audit.tlog import merkle, notes
+from aegis.audit.tlog.tiles import WIDTH
+from aegis.audit.verification import history, sums
+from aegis.audit.verification.findings import Progress, Tell
+from aegis.audit.verification.history import Fact
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, snapshot, writing

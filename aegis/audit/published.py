@@ -10,9 +10,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from aegis.audit import notes, trust
-from aegis.audit.notes import Note
-from aegis.audit.trust import Policy
+from aegis.audit.tlog import notes, trust
+from aegis.audit.tlog.notes import Note
+from aegis.audit.tlog.trust import Policy
 from aegis.errors import NotPrepared
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.audit import events
-from aegis.audit.keystore import KeyStore
+from aegis.audit.keyring.keystore import KeyStore
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading
 from aegis.db.tables import Actor, AuditLeaf, AuditLog

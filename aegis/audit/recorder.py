@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from aegis.audit import actions, events
 from aegis.audit.events import Event
-from aegis.audit.keystore import KeyStore
+from aegis.audit.keyring.keystore import KeyStore
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, writing

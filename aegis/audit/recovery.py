@@ -10,14 +10,15 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.audit import head, notes, signing
+from aegis.audit import head, signing
 from aegis.audit.actions import Action
 from aegis.audit.events import Event
 from aegis.audit.head import State
-from aegis.audit.notes import Checkpoint, FileSigner, Verifier
 from aegis.audit.recorder import Note, Recorder, store
 from aegis.audit.sequencer import sign_in
 from aegis.audit.signing import SigningKeys
+from aegis.audit.tlog import notes
+from aegis.audit.tlog.notes import Checkpoint, FileSigner, Verifier
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, writing

@@ -14,9 +14,10 @@ from typing import Any, Final, NoReturn
 
 import sqlalchemy as sa
 
-from aegis.audit import events, history, sums
+from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, Recorder, store
+from aegis.audit.verification import history, sums
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, writing

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.audit import head, merkle, notes, witness
+from aegis.audit import head, witness
 from aegis.audit.actions import Action, Outcome
 from aegis.audit.head import State
-from aegis.audit.notes import Checkpoint, Signer
 from aegis.audit.published import Published
 from aegis.audit.recorder import Note, Recorder, store
 from aegis.audit.signing import SigningKeys
+from aegis.audit.tlog import merkle, notes
+from aegis.audit.tlog.notes import Checkpoint, Signer
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, writing

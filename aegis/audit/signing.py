@@ -9,12 +9,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.audit import head, notes
+from aegis.audit import head
 from aegis.audit.actions import Action
-from aegis.audit.notes import FileSigner, Verifier
 from aegis.audit.published import Published
 from aegis.audit.recorder import Note, Recorder, store
-from aegis.audit.trust import NONE, Group, Policy, Witness
+from aegis.audit.tlog import notes
+from aegis.audit.tlog.notes import FileSigner, Verifier
+from aegis.audit.tlog.trust import NONE, Group, Policy, Witness
 from aegis.db import dialects
 from aegis.db.engines import Databases, reading, writing
 from aegis.db.tables import AuditKey, AuditWitness

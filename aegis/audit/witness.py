@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aegis.audit import merkle, notes
-from aegis.audit.notes import Checkpoint, Note, Signature, Verifier
+from aegis.audit.tlog import merkle, notes
+from aegis.audit.tlog.notes import Checkpoint, Note, Signature, Verifier
 from aegis.errors import OperationFailed, Tampered, Unreachable, UsageError
 
 #: Seconds that a witness may take to answer.

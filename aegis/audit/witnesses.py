@@ -6,11 +6,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.audit import notes
 from aegis.audit.actions import Action
-from aegis.audit.notes import COSIGNATURE
 from aegis.audit.recorder import Note, Recorder, store
 from aegis.audit.signing import SigningKeys
+from aegis.audit.tlog import notes
+from aegis.audit.tlog.notes import COSIGNATURE
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, writing

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.audit import events, sums
+from aegis.audit import events
 from aegis.audit.actions import Action
+from aegis.audit.verification import sums
 from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.journal import Journal

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aegis.audit.events import canonical
-from aegis.audit.keystore import HeldKey
+from aegis.audit.keyring.keystore import HeldKey
 from aegis.errors import Tampered
 from aegis.operations.stores import Store
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from aegis.audit import head
 from aegis.audit.epochs import Epochs
-from aegis.audit.keystore import KeyStore
+from aegis.audit.keyring.keystore import KeyStore
 from aegis.audit.published import Published
 from aegis.audit.reading import Reader
 from aegis.audit.recorder import Recorder

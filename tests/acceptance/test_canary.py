@@ -22,9 +22,9 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aegis.audit import notes
-from aegis.audit.formats.table import NAMES
-from aegis.audit.notes import FileSigner
+from aegis.audit.exports.formats.table import NAMES
+from aegis.audit.tlog import notes
+from aegis.audit.tlog.notes import FileSigner
 from aegis.operations.table import TABLE
 from api import archives, audit, log, privacy
 from cli.main import main

@@ -31,7 +31,7 @@ DRIVER = """
 import datetime as dt, os, signal, sys
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-from aegis.audit import rewrapping
+from aegis.audit.keyring import rewrapping
 from aegis.audit.epochs import Epochs
 from aegis.operations.system import System
 from aegis.settings import load_settings

@@ -18,13 +18,16 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from pymerkle import InmemoryTree
 
-from aegis.audit import actions, batches, cursor, exported, head, merkle, notes, receivers, sinks
+from aegis.audit import actions, head
 from aegis.audit.actions import Action
-from aegis.audit.checking import Report
-from aegis.audit.cursor import Cursor
-from aegis.audit.export import Exported
-from aegis.audit.formats.table import FORMATS
+from aegis.audit.exported import checking
+from aegis.audit.exported.report import Report
+from aegis.audit.exports import batches, cursor, receivers, sinks
+from aegis.audit.exports.cursor import Cursor
+from aegis.audit.exports.export import Exported
+from aegis.audit.exports.formats.table import FORMATS
 from aegis.audit.recorder import Note, store
+from aegis.audit.tlog import merkle, notes
 from aegis.db.engines import reading, writing
 from aegis.db.tables import AuditLeaf, AuditLog
 from aegis.errors import (
@@ -158,7 +161,7 @@ def events_of(path: Path) -> list[int]:
 
 def checked(world: World, path: Path, *, start: int = 0) -> Report:
     """Check an export with what was published."""
-    return exported.check(path, world.system.published.policy(), start=start)
+    return checking.check(path, world.system.published.policy(), start=start)
 
 
 def intact(world: World, path: Path, *, start: int = 0) -> Report:
@@ -595,7 +598,7 @@ class TestFile:
 KILLED: Final = """
 import os, signal, sys
 from pathlib import Path
-from aegis.audit import cursor, sinks
+from aegis.audit.exports import cursor, sinks
 from api.audit import export_audit_log
 
 def die(*_):
@@ -618,10 +621,10 @@ match sys.argv[1]:
     case "before the rename":
         Path.replace = die
     case "before the checkpoint":
-        from aegis.audit.tilefolder import TileFolder
+        from aegis.audit.exports.tilefolder import TileFolder
         TileFolder.publish = die
     case "in the tiles":
-        from aegis.audit.tilefolder import TileFolder
+        from aegis.audit.exports.tilefolder import TileFolder
         put = TileFolder.put
         def some(self, name, data):
             count[0] += 1

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import events, head, merkle, notes, projection
+from aegis.audit import events, head
 from aegis.audit.actions import Action
-from aegis.audit.findings import Finding
-from aegis.audit.notes import Checkpoint, FileSigner
-from aegis.audit.trust import Policy
+from aegis.audit.tlog import merkle, notes
+from aegis.audit.tlog.notes import Checkpoint, FileSigner
+from aegis.audit.tlog.trust import Policy
+from aegis.audit.verification import projection
+from aegis.audit.verification.findings import Finding
 from aegis.db.columns import table_of
 from aegis.db.tables import (
     AuditCheckpoint,

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import comparing, events, findings, merkle, notes, projection, recovery
+from aegis.audit import events, recovery
 from aegis.audit.actions import Outcome
-from aegis.audit.notes import COSIGNATURE, Checkpoint, FileSigner, Signature, Verifier
-from aegis.audit.trust import Group, Policy, Witness
-from aegis.audit.verify import verify, verify_witnessed
+from aegis.audit.tlog import merkle, notes
+from aegis.audit.tlog.notes import COSIGNATURE, Checkpoint, FileSigner, Signature, Verifier
+from aegis.audit.tlog.trust import Group, Policy, Witness
+from aegis.audit.verification import comparing, findings, projection
+from aegis.audit.verification.verify import verify, verify_witnessed
 from aegis.audit.witness import Answer
 from aegis.db.columns import table_of
 from aegis.db.tables import AuditCheckpoint, AuditLog, AuditState

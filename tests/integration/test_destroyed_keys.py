@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import events, head, merkle, proofs, proving, tiles
+from aegis.audit import events, head, proofs, proving
 from aegis.audit.epochs import Epochs
-from aegis.audit.keystore import HeldKey
+from aegis.audit.keyring.keystore import HeldKey
 from aegis.audit.proofs import Proof
 from aegis.audit.recorder import store
-from aegis.audit.verify import verify
+from aegis.audit.tlog import merkle, tiles
+from aegis.audit.verification.verify import verify
 from aegis.db.engines import reading, snapshot, writing
 from aegis.db.tables import AuditLeaf, AuditLog
 from aegis.errors import NotPrepared, Refused, Tampered

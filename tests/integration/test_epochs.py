@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import rewrapping
 from aegis.audit.epochs import Epochs
-from aegis.audit.keystore import HeldKey, KeyStore, Kind, framed
-from aegis.audit.sealing import seal
+from aegis.audit.keyring import rewrapping
+from aegis.audit.keyring.keystore import HeldKey, KeyStore, Kind, framed
+from aegis.audit.keyring.sealing import seal
 from aegis.db import keystore
 from aegis.db.engines import writing
 from aegis.db.keystore import Epoch, WrappedKey

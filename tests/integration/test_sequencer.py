@@ -14,9 +14,10 @@ from typing import Any, Self
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import head, merkle, notes, sequencer
-from aegis.audit.notes import Checkpoint
+from aegis.audit import head, sequencer
 from aegis.audit.recorder import Note, store
+from aegis.audit.tlog import merkle, notes
+from aegis.audit.tlog.notes import Checkpoint
 from aegis.db.engines import reading, writing
 from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditLog, AuditPending, AuditTile
 from aegis.errors import NotPrepared, Refused, Tampered, UsageError
@@ -366,7 +367,7 @@ for number in range(int(sys.argv[2])):
 """
 SEALER: str = """
 from aegis.operations.system import current
-from aegis.audit import notes
+from aegis.audit.tlog import notes
 system = current()
 print("ready", flush=True)
 while True:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aegis.audit import merkle, notes
+from aegis.audit.tlog import merkle, notes
 from api import log
 from api.audit import export_audit_log, record_audit, seal_audit_log
 from tests import worlds

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import head, merkle, notes, witness
-from aegis.audit.notes import Checkpoint
+from aegis.audit import head, witness
+from aegis.audit.tlog import merkle, notes
+from aegis.audit.tlog.notes import Checkpoint
 from aegis.db.engines import reading
 from aegis.db.tables import AuditWitness
 from aegis.errors import Conflict, Refused, Tampered, UnknownName, UsageError

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from aegis.audit.actions import Action, Outcome
-from aegis.audit.batches import Leaf
-from aegis.audit.formats import cef, ecs, ocsf, rfc5424, text
-from aegis.audit.formats.kinds import CLASSES
-from aegis.audit.formats.table import FORMATS, NAMES, format_named
+from aegis.audit.exports.batches import Leaf
+from aegis.audit.exports.formats import cef, ecs, ocsf, rfc5424, text
+from aegis.audit.exports.formats.kinds import CLASSES
+from aegis.audit.exports.formats.table import FORMATS, NAMES, format_named
 from aegis.errors import UsageError
 from tests.paperlog import MOMENT, PaperLog, leaf
 

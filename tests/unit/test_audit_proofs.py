@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis.audit import events, merkle, notes, proofs, tiles, trust
-from aegis.audit.keystore import HeldKey
-from aegis.audit.notes import Checkpoint, FileSigner
+from aegis.audit import events, proofs
+from aegis.audit.keyring.keystore import HeldKey
 from aegis.audit.proofs import Proof
-from aegis.audit.trust import Policy
+from aegis.audit.tlog import merkle, notes, tiles, trust
+from aegis.audit.tlog.notes import Checkpoint, FileSigner
+from aegis.audit.tlog.trust import Policy
 from aegis.errors import Tampered
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "proof.v1.tlog-proof"

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aegis.audit import exported, exported_history, exported_lines, frontier, merkle, notes, tiles
-from aegis.audit.checking import MOST, Report
-from aegis.audit.formats import jsonl
-from aegis.audit.frontier import Frontier
-from aegis.audit.notes import COSIGNATURE, Signature, Verifier
-from aegis.audit.tilefolder import TileFolder
-from aegis.audit.trust import Group, Policy, Witness
+from aegis.audit.exported import checking
+from aegis.audit.exported.report import MOST, Report
+from aegis.audit.exports.formats import jsonl
+from aegis.audit.exports.tilefolder import TileFolder
+from aegis.audit.tlog import frontier, merkle, notes, tiles
+from aegis.audit.tlog.frontier import Frontier
+from aegis.audit.tlog.notes import COSIGNATURE, Signature, Verifier
+from aegis.audit.tlog.trust import Group, Policy, Witness
 from aegis.errors import Tampered, UsageError
 from tests.paperlog import ORIGIN, PaperLog, signer
 from tests.repeats import examples
@@ -36,7 +37,7 @@ def check(
     """Write an export and check it."""
     file = folder / "audit.jsonl"
     file.write_bytes(b"".join(line + b"\n" for line in lines) + torn)
-    return exported.check(file, policy, start=start)
+    return checking.check(file, policy, start=start)
 
 
 def at(leaf: int, lines: Sequence[bytes] = LINES) -> int:
@@ -120,7 +121,7 @@ class TestClean:
             (tmp_path / name).write_bytes(b"".join(line + b"\n" for line in lines))
         for name in ("policy", "a.jsonl.cursor", "a.jsonl.cursor.lock", ".a.jsonl.new"):
             (tmp_path / name).write_text("something else")
-        report = exported.check(tmp_path, LOG.policy)
+        report = checking.check(tmp_path, LOG.policy)
         assert (report.findings, report.unproven, report.events) == ([], [], 40)
 
     def test_pruned_leaves(self, tmp_path: Path) -> None:
@@ -403,7 +404,7 @@ class TestTampering:
 
     def test_a_line_that_never_ends(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is not read whole, and the lines behind it keep their numbers."""
-        monkeypatch.setattr("aegis.audit.exported_parts.LONGEST", 10_000)
+        monkeypatch.setattr("aegis.audit.exported.parts.LONGEST", 10_000)
         report = check(tmp_path, [b'{"leaf":' + b"1" * 25_000, b"x", *LINES], torn=b"1" * 25_000)
         assert [where for where, _ in named(report)] == ["1", "2", str(len(LINES) + 3)]
 
@@ -482,7 +483,7 @@ class TestTampering:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Memory stays flat: beyond a limit they are a finding."""
-        monkeypatch.setattr(exported_lines, "MOST", 25)
+        monkeypatch.setattr("aegis.audit.exported.lines.MOST", 25)
         events = [line for line in LINES if line.startswith(jsonl.LEAF)]
         assert "more than 25 lines" in said(check(tmp_path, events))
 
@@ -532,9 +533,9 @@ class TestEnds:
     def test_what_is_no_export(self, tmp_path: Path) -> None:
         """A path that is not there, and a folder without one."""
         with pytest.raises(UsageError, match="does not exist"):
-            exported.check(tmp_path / "missing", LOG.policy)
+            checking.check(tmp_path / "missing", LOG.policy)
         with pytest.raises(UsageError, match="holds neither tiles"):
-            exported.check(tmp_path, LOG.policy)
+            checking.check(tmp_path, LOG.policy)
 
 
 class TestTrust:
@@ -611,7 +612,7 @@ class TestTiles:
 
     def check(self, folder: TileFolder, policy: Policy = BIG.policy) -> Report:
         """Check a folder."""
-        return exported.check(folder.path, policy)
+        return checking.check(folder.path, policy)
 
     def test_it_is_intact(self, folder: TileFolder) -> None:
         """Every tile is what the entries give."""
@@ -760,7 +761,7 @@ class TestFrontier:
 
 def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four times the leaves take no more memory."""
-    monkeypatch.setattr(exported_history, "REMEMBERED", 500)
+    monkeypatch.setattr("aegis.audit.exported.history.REMEMBERED", 500)
     log = PaperLog().grow(200)
     hashes = [merkle.leaf_hash(entry) for entry, _ in log.stored]
     peaks = []
@@ -768,7 +769,7 @@ def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         file = tmp_path / f"{size}.jsonl"
         _write_long(file, log, hashes, size)
         tracemalloc.start()
-        report = exported.check(file, log.policy)
+        report = checking.check(file, log.policy)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert (report.findings, report.events) == ([], size)

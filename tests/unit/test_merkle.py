@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis.audit import merkle, tiles
+from aegis.audit.tlog import merkle, tiles
 from aegis.errors import Tampered
 
 LEAVES = [merkle.leaf_hash(str(number).encode()) for number in range(700)]

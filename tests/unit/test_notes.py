@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis.audit import notes, trust
-from aegis.audit.notes import COSIGNATURE, Checkpoint, FileSigner, Note, Signature, Verifier
+from aegis.audit.tlog import notes, trust
+from aegis.audit.tlog.notes import COSIGNATURE, Checkpoint, FileSigner, Note, Signature, Verifier
 from aegis.errors import Tampered, UsageError
 
 LOG = FileSigner(name="logs.example.com/aegis", seed=bytes(range(32)))

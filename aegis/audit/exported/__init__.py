@@ -1,0 +1,1 @@
+"""The check of an export alone, without a database and without a network."""

@@ -1,0 +1,1 @@
+"""The check of the log in the database, and what it finds."""
