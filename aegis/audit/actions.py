@@ -76,7 +76,7 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
         | {"state", "batches", "expected", "arrived_late", "held", "null_clock", "origin", "scheduled_for"}
         | {"kept", "left", "seconds", "throttled", "unmeasured", "uncounted", "skipped"}
         | {"arriving_per_day", "leaving_per_day"}
-        | {"guard", "limit", "counted", "partitions"}
+        | {"guard", "limit", "counted", "partitions", "forms"}
     ),
     Action.RETENTION_MISSED: frozenset({"first", "last", "count", "reason"}),
     Action.RETENTION_PAUSE: frozenset({"reason"}),

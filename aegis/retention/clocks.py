@@ -22,9 +22,9 @@ import sqlalchemy as sa
 from aegis.datamap.periods import LONGEST_DAYS
 from aegis.datamap.zones import zone_named
 from aegis.errors import InvalidPolicy
-from aegis.retention.forms import DATE_FORM, DATETIME_FORM, Form, chosen_form, form_census
+from aegis.retention.forms import DATE_FORM, DATETIME_FORM, Form, chosen_form
 
-__all__ = ["Clock", "Kind", "clock_for", "cutoff_before", "form_census", "safe_wall", "zone_named"]
+__all__ = ["Clock", "Kind", "clock_for", "cutoff_before", "safe_wall", "zone_named"]
 
 Kind: TypeAlias = Literal["aware", "naive", "date", "epoch", "text"]
 

@@ -1,8 +1,9 @@
 """The text forms in which SQLite keeps times, and how a column is shown to have one of them.
 
 SQLite compares times as text, so they sort right only when every row has the same fixed-width
-form: `T` sorts after a space, `Z` after nothing. `form_census` counts a column's forms; a
-mixed column is refused, and the predicate repeats the form, so that a stray row stays.
+form: `T` sorts after a space, `Z` after nothing. A column whose rows do not all have the form of
+its first one is refused, once a run; `form_census` counts what it holds. The predicate repeats the
+form, so that a row that strays in later stays.
 """
 
 import dataclasses
@@ -90,16 +91,25 @@ FORMS: dict[str, Form] = {
 }
 
 
+def first_form(column: sa.Column[Any]) -> sa.Select[str, str | None]:
+    """Return the query for one value's storage class and form; no row when there is no value (SQLite)."""
+    one = sa.select(column).where(column.is_not(None)).limit(1).subquery()
+    return sa.select(*_shape(one.c[column.name]))
+
+
+def other_forms(column: sa.Column[Any], form: Form) -> sa.Select[bool]:
+    """Return the query whether any value has another form; it reads the whole column."""
+    fits = sa.and_(sa.func.typeof(column) == "text", form.matches(column))
+    return sa.select(sa.exists().where(column.is_not(None), sa.not_(fits)))
+
+
 def form_census(column: sa.Column[Any]) -> sa.Select[str, str | None, int]:
     """Return the query that counts a column's values by storage class and form (SQLite).
 
     Each row is (typeof, name of the form or NULL, count); NULL values are left out. It reads
     the whole column and returns no value of it.
     """
-    kind = sa.func.typeof(column, type_=sa.String()).label("kind")
-    known = sa.case(*((form.matches(column), name) for name, form in FORMS.items()), else_=None)
-    shape = known.label("shape")
-    counted = sa.select(kind, shape, sa.func.count().label("rows"))
+    counted = sa.select(*_shape(column), sa.func.count().label("rows"))
     return counted.where(column.is_not(None)).group_by(sa.text("1"), sa.text("2"))
 
 
@@ -119,3 +129,8 @@ def chosen_form(name: str, census: Iterable[Sequence[Any]]) -> Form | None:
         message = f"{name} must hold one form of time, and holds: {found}; rewrite the column in one form"
         raise InvalidPolicy(message)
     return FORMS[shape]
+
+
+def _shape(column: sa.ColumnElement[Any]) -> tuple[sa.Label[str], sa.Label[str | None]]:
+    known = sa.case(*((form.matches(column), name) for name, form in FORMS.items()), else_=None)
+    return sa.func.typeof(column, type_=sa.String()).label("kind"), known.label("shape")

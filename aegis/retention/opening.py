@@ -53,7 +53,9 @@ def open_run(system: System, claimed: Claim, policy: DataRetentionPolicy, mark: 
         system.databases.source(policy.datasource), f"data source {policy.datasource}"
     ) as connection:
         count_patiently(system, connection)
-        target = policies.read_policy_target(connection, policy, system)
+        # What the first look found holds for the whole run: a row that strays in later stays.
+        forms = None if run["cutoff"] is None else (run["report"] or {}).get("forms")
+        target = policies.read_policy_target(connection, policy, system, forms)
         if run["cutoff"] is None:
             cutoffs, expected = _first_look(system, claimed, policy, connection, target)
         else:
@@ -123,7 +125,12 @@ def _first_look(
     expected = _about(counter, connection, stages, run["tenant"]) if counted is None else counted
     uncounted += ["expected"] if counted is None else []
     uncounted += ["arriving"] if arriving is None else []
-    found = {"unindexed": without_index(connection, target), "uncounted": ", ".join(uncounted)}
+    found: dict[str, Any] = {
+        "unindexed": without_index(connection, target),
+        "uncounted": ", ".join(uncounted),
+    }
+    if target.forms:
+        found["forms"] = target.forms
     watermarks.begun(system, run, policy, due=expected, arriving=arriving)
     claims.note(system, claimed, moment=moment, cutoff=cutoffs.base, rows_expected=expected, report=found)
     return cutoffs, expected

@@ -5,7 +5,7 @@ for its own approval, and the version that was approved stops.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -113,7 +113,9 @@ def inspect(
     engine = system.databases.source(definition.datasource)
     with reading(engine, f"data source {definition.datasource}") as connection:
         keeping = keeping_of(system, definition)
-        target = read_target(connection, definition.table, definition, keeping=keeping, census=census)
+        target = read_target(
+            connection, definition.table, definition, keeping=keeping, forms=None if census else {}
+        )
         refuse_shorter(definition.name, definition, target.clock_column, target.floors)
         along = [branch.layout.label for branch in every(target.branches)]
         refuse_kept_along(definition.name, {label: keeping_of(system, definition, label) for label in along})
@@ -301,7 +303,10 @@ def definition_of(policy: DataRetentionPolicy) -> Definition:
 
 
 def read_policy_target(
-    connection: sa.Connection, policy: DataRetentionPolicy, system: System | None = None
+    connection: sa.Connection,
+    policy: DataRetentionPolicy,
+    system: System | None = None,
+    forms: Mapping[str, str] | None = None,
 ) -> Target:
     """Read the policy's table from the live database, with what must be kept as it was approved.
 
@@ -311,6 +316,7 @@ def read_policy_target(
         connection: the data source.
         policy: as it is stored.
         system: knows the policies of other tables; without it a hold on any of them is obeyed.
+        forms: of the text clocks, where they are known.
 
     """
     rule: Rule = definition_of(policy)
@@ -320,7 +326,7 @@ def read_policy_target(
         for item in approved.get("minimum", ())
     ]
     keeping = Keeping(minimums=tuple(minimums), holds=tuple(approved.get("hold", ())))
-    target = read_target(connection, definition_of(policy).table, rule, keeping=keeping)
+    target = read_target(connection, definition_of(policy).table, rule, keeping=keeping, forms=forms)
     if system is None or not target.branches:
         return target
     return replace(target, owners=_owners(system, policy.datasource))

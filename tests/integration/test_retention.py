@@ -23,6 +23,7 @@ from aegis.retention.slices import Slice
 from aegis.retention.walkers import choose
 from aegis.settings import SourceSettings
 from api import privacy
+from api.audit import get_audit_events
 from tests import worlds
 from tests.worlds import CANARY, DAY, EACH_DATABASE, World, on
 
@@ -168,6 +169,26 @@ class TestClocks:
         report = world.finish(run)
         assert (report["outcome"], world.ids("t")) == ("done", [2, 3, 4])
         assert '"null_clock": 1' in world.run_row(run)["report"]
+
+    @on("sqlite-one")
+    def test_the_form_of_a_text_is_found_out_once_a_run(self, world: World) -> None:
+        """A row in another form that arrives while a run works stays; the next run names both forms."""
+        world.safety_events()
+        world.events(range(40), 60)
+        world.policy()
+        world.batches_of(10)
+        run = world.start()
+        assert advance(world.system, run, 0).rows == 10
+        world.execute("INSERT INTO safety_events (id, tenant, created_at) VALUES (900, 'a', '2001-01-01')")
+        world.born("safety_events", 1)
+        assert world.finish(run)["outcome"] == "done"
+        assert world.ids() == [900]
+        (ended,) = get_audit_events(action="retention:run")
+        assert ended["details"]["forms"] == {"created_at": "YYYY-MM-DD HH:MM:SS.ffffff+00:00"}
+        world.events([901], 1)
+        report = world.enforce()
+        assert report["applied"] is False
+        assert "YYYY-MM-DD (1)" in report["reason"]
 
     @on(*EACH_DATABASE)
     @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati"])

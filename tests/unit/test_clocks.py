@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aegis.errors import InvalidPolicy
-from aegis.retention.clocks import Clock, clock_for, cutoff_before, form_census, safe_wall
-from aegis.retention.forms import FORMS, Form
+from aegis.retention.clocks import Clock, clock_for, cutoff_before, safe_wall
+from aegis.retention.forms import FORMS, Form, form_census
 from tests.repeats import examples
 
 UTC = dt.UTC
