@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 CACHES := .hypothesis .import_linter_cache .mypy_cache .pytest_cache .pytest_tmp .ruff_cache build dist
 
 # The interpreters to try, in this order; `make venv PYTHON=/path/to/python` tries another one first.
-# A distribution builds its Python with profiling, which makes it a third faster than one built by hand.
+# A distribution builds its Python with profiling, which makes it faster than one built by hand.
 PYTHON ?=
 PYTHONS := $(PYTHON) /usr/bin/python3 python3 python3.13 python3.12 python3.11
 FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))

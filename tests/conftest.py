@@ -24,7 +24,7 @@ from tests.worlds import Builder, World
 hypothesis.settings.register_profile("aegis", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("aegis")
 sa.create_engine = statements.sharing(sa.create_engine)
-# Thousands of reflected tables and statements live long; looking through them again and again costs a sixth.
+# Thousands of reflected tables and statements live long; looking through them again and again costs much.
 gc.set_threshold(100_000, 20, 100)
 
 

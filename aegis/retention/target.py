@@ -260,7 +260,7 @@ def _clock(
     first = connection.execute(first_form(column)).one_or_none()
     if first is None:
         return clock
-    # To compare each value with one form takes a tenth of what it takes to tell which one it has.
+    # To compare each value with one form takes far less than to tell which of all it has.
     alike = first.kind == "text" and first.shape is not None
     if alike and not connection.scalar(other_forms(column, FORMS[first.shape])):
         return replace(clock, form=FORMS[first.shape])
