@@ -266,7 +266,11 @@ def _translate(error: sa.exc.StatementError, label: str) -> AegisError:
 _CURES: Final[Mapping[Fault, tuple[type[AegisError], str]]] = {
     Fault.LOCKED: (Passing, ""),
     Fault.DEADLOCK: (Passing, ""),
-    Fault.TOO_LONG: (TooLong, ""),
+    Fault.TOO_LONG: (
+        TooLong,
+        "its limit is retention.statement_timeout_milliseconds (for a count, retention.count_seconds): raise "
+        "it, or find out what the statement waits for",
+    ),
     Fault.GONE: (Unreachable, "check that it runs and is reachable"),
     Fault.LOGIN: (Unreachable, "check its user and password"),
     Fault.HIDDEN: (UnsafeTable, "use a role that sees every row (the owner, or one with BYPASSRLS)"),
