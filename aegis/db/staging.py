@@ -48,7 +48,7 @@ class Stage:
 
     def load(self, lines: Iterable[bytes]) -> int:
         """Put the rows of these lines in place of those that stand here; return how many."""
-        self._connection.execute(sa.delete(self.table))
+        self._empty()
         if self._connection.dialect.name == dialects.POSTGRESQL:
             return self._copy(lines)
         names, loaded, source = self._shape.names, 0, iter(lines)
@@ -57,6 +57,18 @@ class Stage:
             self._connection.execute(sa.insert(self.table), rows)
             loaded += len(rows)
         return loaded
+
+    def _empty(self) -> None:
+        """Leave nothing of the rows before: deleted ones would lie in the way of every scan until the end."""
+        name = self._connection.dialect.name
+        if name == dialects.POSTGRESQL:
+            self._do(f"TRUNCATE {self._name(self.table)}")
+        elif name in dialects.MARIADB:
+            # A TRUNCATE would commit there.
+            self.drop()
+            self.create()
+        else:
+            self._connection.execute(sa.delete(self.table))
 
     def present(self) -> int:
         """Count the rows whose key is in the table."""
