@@ -16,6 +16,8 @@ from cli import masks, output
 _MOST_TENANTS: Final = 20
 #: Months that are listed one by one; the rest is summed.
 _MOST_MONTHS: Final = 24
+#: A transaction that has been open for longer is named.
+_OLD_SECONDS: Final = 60.0
 #: Why rows stay, as people read it.
 STAYS: Final[Mapping[str, str]] = {
     "held": "under a legal hold",
@@ -74,6 +76,7 @@ def document(preview: Preview, tenant: str | None) -> dict[str, Any]:
         "references": [{"from": item.label, "on_delete": item.on_delete} for item in layout.references],
         "along": preview.along,
         "unindexed": preview.unindexed,
+        "snapshot_seconds": preview.snapshot_seconds,
         "triggers": triggers(preview),
         "row_security": list(layout.row_security),
         "next_run": next_run(preview),
@@ -91,6 +94,7 @@ def show(preview: Preview, tenant: str | None) -> None:
         ("referred to by", ", ".join(references) or "no foreign key"),
         ("go along", _along(preview)),
         ("no index on", ", ".join(preview.unindexed) or None),
+        ("open snapshot", _snapshot(preview)),
         ("triggers", ", ".join(triggers(preview)) or "none"),
         ("row security", ", ".join(layout.row_security) or "none"),
         ("next run", _schedule(preview)),
@@ -103,6 +107,14 @@ def show(preview: Preview, tenant: str | None) -> None:
     if preview.spread.months:
         output.say()
         _months(preview)
+
+
+def _snapshot(preview: Preview) -> str | None:
+    """Return what an old open transaction means for a run; None where there is none."""
+    age = preview.snapshot_seconds or 0.0
+    if age < _OLD_SECONDS:
+        return None
+    return f"{output.span(age)} old: until it ends, rows that go stay in the files and are passed over again"
 
 
 def show_essentials(preview: Preview) -> None:

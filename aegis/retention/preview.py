@@ -12,6 +12,7 @@ from aegis.db import dialects
 from aegis.db.engines import snapshot
 from aegis.db.indexes import indexes_over
 from aegis.db.journal import Journal
+from aegis.db.load import Gauge
 from aegis.db.sizes import size_of
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import TooLong
@@ -76,6 +77,8 @@ class Preview:
     along: Mapping[str, int] = field(default_factory=dict)
     #: Referring columns that are searched for each row that goes, and have no index.
     unindexed: Sequence[str] = ()
+    #: Age of the oldest open transaction that keeps dead rows; None: not told (PostgreSQL tells it).
+    snapshot_seconds: float | None = None
 
     @property
     def held(self) -> int:
@@ -168,7 +171,10 @@ def _looks(
         found = [
             replace(look.preview(connection, in_full=True), **look.hanging(connection)) for look in looked
         ]
-        return [_with_estimate(connection, seen, pace) for seen in found]
+        estimated = [_with_estimate(connection, seen, pace) for seen in found]
+    # After our own snapshot has ended, so that it is not taken for the application's.
+    oldest = Gauge(engine, f"data source {source}", target.layout.table, ["snapshot_seconds"]).read()
+    return [replace(seen, snapshot_seconds=oldest.get("snapshot_seconds")) for seen in estimated]
 
 
 class _Look:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from aegis.operations.holds import Scope
 from aegis.retention import counting
 from aegis.retention.preview import look
 from api import privacy
+from cli import preview
 from tests import worlds
 from tests.worlds import DAY, EACH_DATABASE, World, on
 
@@ -53,6 +55,23 @@ class TestCounts:
             "beta": {"before 2016-05": 1, "2026-04": 2},
         }
         assert (seen.rows, seen.tenants) == (11, {"acme": 8, "beta": 3})
+
+    @on("postgresql-one")
+    def test_names_an_open_snapshot(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        """The age of a transaction that keeps dead rows in the files is told, our own left aside."""
+        world.safety_events()
+        put(world, range(3), dt.datetime(2026, 3, 31, tzinfo=dt.UTC))
+        world.policy()
+        assert privacy.preview_retention_policy("p").snapshot_seconds == 0.0
+        with world.app.connect() as reader:
+            reader.execution_options(isolation_level="REPEATABLE READ")
+            reader.execute(sa.text("SELECT count(*) FROM safety_events"))
+            seen = privacy.preview_retention_policy("p")
+        assert (seen.snapshot_seconds or 0.0) > 0.0
+        preview.show(seen, None)
+        assert "open snapshot" not in capsys.readouterr().out
+        preview.show(replace(seen, snapshot_seconds=7_200.0), None)
+        assert "2 hours old" in capsys.readouterr().out
 
     @on(*EACH_DATABASE)
     def test_says_why_rows_stay(self, world: World) -> None:
