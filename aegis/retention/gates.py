@@ -42,8 +42,11 @@ class Outlook:
     expected: int | None
 
 
-def before_slice(system: System, policy: DataRetentionPolicy) -> None:
+def before_slice(system: System, policy: DataRetentionPolicy) -> Target:
     """Let a run be worked on only while its policy is permitted and its table as it was approved.
+
+    Returns:
+        The table.
 
     Raises:
         Waits: somebody must approve the policy first.
@@ -58,7 +61,7 @@ def before_slice(system: System, policy: DataRetentionPolicy) -> None:
     if not policies.permitted(system, policy):
         policies.refuse_forged(system, policy)
         raise Waits(Wait.APPROVAL, policies.why_not_permitted(system, policy))
-    policies.refuse_changed(system, policy)
+    return policies.refuse_changed(system, policy)
 
 
 def under_holds(policy: DataRetentionPolicy, table: str, scopes: Sequence[Scope]) -> None:

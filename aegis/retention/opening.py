@@ -35,14 +35,17 @@ class Opened:
     expected: int | None
 
 
-def open_run(system: System, claimed: Claim, policy: DataRetentionPolicy, mark: Mapping[str, Any]) -> Opened:
-    """Read the table; on the first slice fix the cutoffs, count, and refuse what must not start.
+def open_run(
+    system: System, claimed: Claim, policy: DataRetentionPolicy, mark: Mapping[str, Any], known: Target
+) -> Opened:
+    """Prepare a slice; on the first fix the cutoffs, count, and refuse what must not start.
 
     Args:
         system: this process's Aegis.
         claimed: the run.
         policy: its policy.
         mark: where it goes on; the walker is the one that made it.
+        known: its table, as it was looked at before this slice.
 
     Raises:
         Refused: a guard, a reference or an archive speaks against the first row.
@@ -55,7 +58,7 @@ def open_run(system: System, claimed: Claim, policy: DataRetentionPolicy, mark: 
         count_patiently(system, connection)
         # What the first look found holds for the whole run: a row that strays in later stays.
         forms = None if run["cutoff"] is None else (run["report"] or {}).get("forms")
-        target = policies.read_policy_target(connection, policy, system, forms)
+        target = policies.read_policy_target(connection, policy, system, forms, known)
         if run["cutoff"] is None:
             cutoffs, expected = _first_look(system, claimed, policy, connection, target)
         else:

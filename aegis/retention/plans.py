@@ -121,7 +121,7 @@ def _step(system: System, item: Filed, stored: DataRetentionPolicy | None) -> St
     if stored is None:
         policies.inspect(system, wanted)
         return Step(policy=wanted.name, status=NEW, new_version=True)
-    text = policies.inspect(system, wanted, version=stored.digest_version)
+    text, _ = policies.inspect(system, wanted, version=stored.digest_version)
     same = definitions.digest(text) == stored.digest and stored.state in _LIVE
     changes = _uncovered(system, item, stored) | ({} if same else _covered(wanted, stored, text))
     return Step(

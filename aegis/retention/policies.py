@@ -56,7 +56,7 @@ def register(
     """
     definition.check()
     _refuse_disorder(system, definition)
-    text = inspect(system, definition)
+    text, _ = inspect(system, definition)
     digest = definitions.digest(text)
     note = Note(
         action=Action.POLICY_REGISTER,
@@ -98,8 +98,8 @@ def inspect(
     *,
     census: bool = True,
     version: int = definitions.DIGEST_VERSION,
-) -> str:
-    """Check a definition against the live database and return its digest's document.
+) -> tuple[str, Target]:
+    """Check a definition against the live database; return its digest's document, and its table.
 
     Args:
         system: this process's Aegis.
@@ -123,9 +123,10 @@ def inspect(
         if deletes(definition):
             refuse_cascades(target, definition.cascades, definition.name)
         refuse_same_tenant(definition.name, definition.tenant_days, target)
-        return definitions.document(
+        text = definitions.document(
             definition, target, identity=source.identity, connection=connection, version=version
         )
+        return text, target
 
 
 def approve(
@@ -242,14 +243,14 @@ def by_id(system: System, policy_id: str) -> DataRetentionPolicy:
     return _load(system, sa.select(DataRetentionPolicy).where(DataRetentionPolicy.id == policy_id))[0]
 
 
-def refuse_changed(system: System, policy: DataRetentionPolicy) -> None:
-    """Refuse a policy whose table is not what it was when its digest was made.
+def refuse_changed(system: System, policy: DataRetentionPolicy) -> Target:
+    """Refuse a policy whose table is not what it was when its digest was made; return the table.
 
     Raises:
         Refused: names what changed.
 
     """
-    text = inspect(system, definition_of(policy), census=False, version=policy.digest_version)
+    text, target = inspect(system, definition_of(policy), census=False, version=policy.digest_version)
     if definitions.digest(text) != policy.digest:
         changed = definitions.changes(json.loads(policy.definition), json.loads(text))
         message = (
@@ -257,6 +258,7 @@ def refuse_changed(system: System, policy: DataRetentionPolicy) -> None:
             f"registered ({', '.join(changed)}). Register it again and have it approved"
         )
         raise Refused(message)
+    return target
 
 
 def permitted(system: System, policy: DataRetentionPolicy) -> bool:
@@ -307,6 +309,7 @@ def read_policy_target(
     policy: DataRetentionPolicy,
     system: System | None = None,
     forms: Mapping[str, str] | None = None,
+    known: Target | None = None,
 ) -> Target:
     """Read the policy's table from the live database, with what must be kept as it was approved.
 
@@ -317,6 +320,7 @@ def read_policy_target(
         policy: as it is stored.
         system: knows the policies of other tables; without it a hold on any of them is obeyed.
         forms: of the text clocks, where they are known.
+        known: the table as it was read a moment ago.
 
     """
     rule: Rule = definition_of(policy)
@@ -326,7 +330,8 @@ def read_policy_target(
         for item in approved.get("minimum", ())
     ]
     keeping = Keeping(minimums=tuple(minimums), holds=tuple(approved.get("hold", ())))
-    target = read_target(connection, definition_of(policy).table, rule, keeping=keeping, forms=forms)
+    label = definition_of(policy).table
+    target = read_target(connection, label, rule, keeping=keeping, forms=forms, known=known)
     if system is None or not target.branches:
         return target
     return replace(target, owners=_owners(system, policy.datasource))

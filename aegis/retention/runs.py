@@ -180,7 +180,7 @@ class _Work:
             attach_again(self._system, self._claim.run, epoch=self._claim.epoch)
 
     def _go_on(self, seconds: float) -> None:
-        before_slice(self._system, self._policy)
+        known = before_slice(self._system, self._policy)
         wait_for_others(self._system, self._policy, self._claim.run)
         self._allowance = allowed(self._system, self._policy, self._claim.run)
         self._landing.begin()
@@ -197,7 +197,7 @@ class _Work:
         put_back(shard)
         span = self._enter_range(shard)
         mark = span.end if span and span.end else shard.mark
-        opened = open_run(self._system, self._claim, self._policy, mark)
+        opened = open_run(self._system, self._claim, self._policy, mark, known)
         target, walker, cutoffs = opened.target, opened.walker, opened.cutoffs
         self._piece.expected = opened.expected
         shard.one_view = bool(target.branches)

@@ -207,6 +207,7 @@ def read_target(
     *,
     keeping: Keeping | None = None,
     forms: Mapping[str, str] | None = None,
+    known: Target | None = None,
 ) -> Target:
     """Read a policy's table from the live database and check every name against it.
 
@@ -217,13 +218,14 @@ def read_target(
         keeping: what the data map says about keeping the table's rows.
         forms: text clock → its form, where that was found out before; without them it is found out,
             which reads the whole column.
+        known: the same table as it was read a moment ago; it is not reflected again.
 
     Raises:
         UsageError: an unknown name, a column that is no clock, a condition outside the allow-list.
         UnsafeTable: a table that must not be touched.
 
     """
-    layout = read_layout(connection, table)
+    layout = known.layout if known else read_layout(connection, table)
     column = layout.column(rule.timestamp_column, "timestamp_column")
     clock = _clock(connection, column, rule, forms)
     keeping = keeping or Keeping()
@@ -243,7 +245,7 @@ def read_target(
         tenant_column=None if tenant is None else layout.column(tenant, "tenant_column"),
         condition=parse_condition(rule.filter_sql, layout.table) if rule.filter_sql is not None else None,
         masks=masks,
-        branches=read_branches(connection, layout, rule),
+        branches=known.branches if known else read_branches(connection, layout, rule),
         floors=tuple(floors),
         own_holds=tuple(parse_condition(text, layout.table) for text in keeping.holds),
     )

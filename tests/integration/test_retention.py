@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from aegis.db import dialects
+from aegis.db.reflection import read_layout
 from aegis.errors import Fenced, Refused, UnsafeTable
 from aegis.operations import claims
 from aegis.operations.batches import Shard
 from aegis.operations.states import State
-from aegis.retention import policies
+from aegis.retention import policies, target
 from aegis.retention import runs as retention_runs
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.portions import Portions
@@ -573,6 +574,23 @@ class TestVersions:
         assert advance(world.system, run, 600, on_progress).outcome == "more"
         assert [world.count("safety_events")] == left
         assert privacy.advance_run(run)["outcome"] == "cancelled"
+
+    @on(*EACH_DATABASE)
+    def test_a_slice_reflects_its_table_once(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was compared with the approval is what is worked on; nobody reads the catalog again."""
+        world.safety_events()
+        world.events(range(60), 60)
+        world.policy()
+        run = world.start()
+        read: list[str] = []
+
+        def counted(connection: sa.Connection, label: str, **words: Any) -> Any:
+            read.append(label)
+            return read_layout(connection, label, **words)
+
+        monkeypatch.setattr(target, "read_layout", counted)
+        assert privacy.advance_run(run)["rows"] == 60
+        assert read == ["safety_events"]
 
     @on("sqlite-one", "sqlite+postgresql", "mariadb-one")
     def test_disabled_is_over(self, world: World) -> None:
