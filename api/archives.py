@@ -1,6 +1,7 @@
 """Archives of rows that went: list them, bring rows back, and attest backups."""
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 from aegis.operations import archives
@@ -16,13 +17,20 @@ def list_archives() -> list[dict[str, Any]]:
 
 
 @door
-def restore_archive(archive: str, *, actor: str = "system", dry_run: bool = True) -> dict[str, Any]:
+def restore_archive(
+    archive: str,
+    *,
+    actor: str = "system",
+    dry_run: bool = True,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
     """Bring the rows of an archive back into their table, all of them or none.
 
     Args:
         archive: its id, which is the id of the run that wrote it.
         actor: who asks for it.
         dry_run: read and check everything, and change nothing.
+        on_progress: is told after each part how many rows were dealt with, and how many there are.
 
     Returns:
         archive, policy, table, executed, rows, missing, parts, takers, tombstones, expires_at.
@@ -33,7 +41,8 @@ def restore_archive(archive: str, *, actor: str = "system", dry_run: bool = True
         aegis.errors.Tampered: it is not what the audit log says was written.
 
     """
-    done = restoring.restore(current(), archive, actor=actor, execute=dry_run is False)
+    execute = dry_run is False
+    done = restoring.restore(current(), archive, actor=actor, execute=execute, on_progress=on_progress)
     return dict(vars(done))
 
 

@@ -1,8 +1,13 @@
 """`aegis retention archives | restore | attest-backup`: what was written before rows went."""
 
 import datetime as dt
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aegis.errors import UsageError
 from api import archives as doors
@@ -50,7 +55,8 @@ def restore(*, archive: str, execute: bool, actor: str, as_json: bool) -> None:
     The dry run reads and checks everything. Rows that are there already, a changed table, or a policy that
     would take the rows again at its next run stop the restore.
     """
-    done = doors.restore_archive(archive, actor=actor, dry_run=not execute)
+    with _bar(quiet=as_json) as tell:
+        done = doors.restore_archive(archive, actor=actor, dry_run=not execute, on_progress=tell)
     if as_json:
         output.print_json(done)
         return
@@ -64,6 +70,18 @@ def restore(*, archive: str, execute: bool, actor: str, as_json: bool) -> None:
                 f"First disable {', '.join(done['takers'])}, or hold the table: it would take them again."
             )
         output.say("\nDry run: nothing was changed. With --execute the rows come back.")
+
+
+@contextmanager
+def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar of rows on a terminal; programs and pipes get none."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("rows", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 @click.command("attest-backup")

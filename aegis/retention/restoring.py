@@ -5,7 +5,7 @@ masked columns back. The journal row and the event stand in the same transaction
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ from aegis.retention import policies
 #: What the ledger calls rows that came back.
 RESTORE: Final = "restore"
 _CONTROL: Final = "control database"
+#: Is told how many rows of an archive were dealt with, and how many it has.
+Tell = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,17 @@ class _Undone(Exception):
     """A dry run ends by rolling back."""
 
 
-def restore(system: System, archive: str, *, actor: str, execute: bool) -> Restored:
+def restore(
+    system: System, archive: str, *, actor: str, execute: bool, on_progress: Tell | None = None
+) -> Restored:
     """Bring the rows of an archive back, or try everything and roll back.
+
+    Args:
+        system: this process's Aegis.
+        archive: its id.
+        actor: who asks for it.
+        execute: commit; without it everything is tried and rolled back.
+        on_progress: is told after each part how far it has come.
 
     Raises:
         UnknownName: there is no such archive.
@@ -80,7 +91,7 @@ def restore(system: System, archive: str, *, actor: str, execute: bool) -> Resto
     actor_ref = system.recorder.actor_ref(actor) if execute else ""
     work = _Restore(system, row, manifest, parts, actor_ref=actor_ref)
     try:
-        work.do(execute=execute)
+        work.do(execute=execute, tell=on_progress or (lambda _done, _total: None))
     except UnsafeTable as error:
         message = (
             f"archive {archive}: {error}: rows that these refer to are not there; restore them first. "
@@ -129,7 +140,7 @@ class _Restore:
         self.tombstones = 0
         self._present = 0
 
-    def do(self, *, execute: bool) -> None:
+    def do(self, *, execute: bool, tell: Tell) -> None:
         """Do it in one transaction."""
         limits = self._system.settings.retention
         if execute:
@@ -143,7 +154,7 @@ class _Restore:
                 )
                 if execute:
                     self._refuse_stopped(connection)
-                self._bring_back(connection, execute=execute)
+                self._bring_back(connection, execute=execute, tell=tell)
                 _undo_unless(execute)
         except _Undone:
             return
@@ -159,13 +170,17 @@ class _Restore:
         self._journal.lock_header(connection, self._archive["run"], 0)
         stops.refuse_if_among(holds.read(connection, self._journal, self._system.worker_key))
 
-    def _bring_back(self, connection: sa.Connection, *, execute: bool) -> None:
+    def _bring_back(self, connection: sa.Connection, *, execute: bool, tell: Tell) -> None:
         table = read_layout(connection, self._archive["table_name"]).table
         shape = shape_of(connection, table)
         with staged(connection, table, shape) as stage:
+            parts, done = self._manifest["parts"], 0
+            total = sum(part["rows"] for part in parts)
             # The newest first: a row that was anonymized and deleted later comes back before it is put back.
-            for part in reversed(self._manifest["parts"]):
+            for part in reversed(parts):
                 self._one(stage, shape, part, execute=execute)
+                done += part["rows"]
+                tell(done, total)
         if self._present:
             message = (
                 f"archive {self._archive['id']}: {self._present} of its rows are in "

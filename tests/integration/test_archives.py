@@ -106,9 +106,14 @@ def archived(world: World, **words: Any) -> str:
 
 
 def bring_back(world: World, archive: str, table: str = "safety_events") -> dict[str, Any]:
-    """Disable the policy, restore for real, and account for it."""
+    """Disable the policy, restore for real, see it told to the end, and account for it."""
     privacy.disable_retention_policy("p", ACTOR)
-    done = doors.restore_archive(archive, actor=ACTOR, dry_run=False)
+    told: list[tuple[int, int]] = []
+    done = doors.restore_archive(
+        archive, actor=ACTOR, dry_run=False, on_progress=lambda *counts: told.append(counts)
+    )
+    assert told == sorted(told)
+    assert {total for _, total in told} <= {told[-1][0] if told else 0}
     world.came_back(table, done["rows"])
     return done
 
