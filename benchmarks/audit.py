@@ -83,10 +83,12 @@ def _verifying(
             floors.append(verifying.floor(settings))
             hashes.append(verifying.verified(settings, columns=False))
             columns.append(verifying.verified(settings, columns=True))
+        gone = [verifying.pruned(settings)]
     lines += [
         _line("read and hash, no more", floors, floors),
         _line("aegis audit verify --hashes-only", hashes, floors),
         _line("aegis audit verify", columns, floors),
+        _line("aegis audit prune, once", gone, floors[:1]),
         ("sealing", f"{sealed:,.0f}", "-", "-"),
     ]
     return f"Verifying {leaves:,} leaves, {database}, medians of {repeats}", lines

@@ -1,9 +1,10 @@
-"""A long log verified: rows a second and memory, beside the least that any verifier has to do.
+"""A long log verified, then pruned: rows a second and memory, beside the least that any verifier has to do.
 
 The least is to read every entry and hash it: the floor is measured in the same run, with the driver
 alone. Each verification runs in a process of its own, so that its memory is its own.
 """
 
+import datetime as dt
 import hashlib
 import multiprocessing
 import resource
@@ -23,10 +24,13 @@ from aegis.embedded.postgres import EmbeddedPostgres
 from aegis.operations.system import System, use
 from aegis.settings import Settings
 from api.audit import verify_audit_log
-from tests.sealedlog import make
+from api.log import prune_log
+from tests.sealedlog import NOW, make
 
 #: Events that are stored at once.
 _CHUNK: Final = 10_000
+#: The newest event is so old that all of them can be pruned.
+_AGE: Final = dt.timedelta(days=60)
 #: Its processes have imported what they need, and nothing else.
 _FRESH: Final = multiprocessing.get_context("forkserver")
 _FRESH.set_forkserver_preload([__name__])
@@ -63,9 +67,10 @@ def sealed_log(
     else:
         system.prepare()
     spent = 0.0
+    age = _AGE + dt.timedelta(seconds=leaves)
     for first in range(0, leaves, _CHUNK):
         with writing(system.databases.control, "control database") as connection:
-            store(connection, *make(min(_CHUNK, leaves - first), first=first))
+            store(connection, *make(min(_CHUNK, leaves - first), first=first, age=age))
         began = time.perf_counter()
         system.sequencer.seal()
         spent += time.perf_counter() - began
@@ -85,6 +90,11 @@ def verified(settings: Settings, *, columns: bool) -> Verified:
     return _apart(_verify, settings, columns)
 
 
+def pruned(settings: Settings) -> Verified:
+    """Prune every whole tile of the log, in a process of its own; afterwards little is left of it."""
+    return _apart(_prune, settings)
+
+
 def floor(settings: Settings) -> Verified:
     """Read and hash every entry in the order of the leaves, and do no more."""
     return _apart(_hash, settings)
@@ -100,6 +110,15 @@ def _verify(settings: Settings, columns: bool) -> tuple[int, float]:  # noqa: FB
         raise SystemExit(message)
     system.close()
     return report.checked, spent
+
+
+def _prune(settings: Settings) -> tuple[int, float]:
+    system = use(settings)
+    began = time.perf_counter()
+    done = prune_log((NOW - _AGE + dt.timedelta(days=5)).date(), "bench", execute=True)
+    spent = time.perf_counter() - began
+    system.close()
+    return done.events, spent
 
 
 def _hash(settings: Settings) -> tuple[int, float]:

@@ -8,6 +8,7 @@ import pytest
 from aegis.operations import system
 from benchmarks import audit, retention
 from benchmarks.measuring import Figure
+from benchmarks.recording import WAYS
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS, Scenario
 
@@ -57,3 +58,15 @@ def test_the_audit_log_is_verified(tmp_path: Path) -> None:
     ] * 2
     text = file.read_text(encoding="utf-8")
     assert text.count("| aegis audit verify |") == 4
+    assert text.count("| aegis audit prune, once |") == 4
+
+
+if LONG:  # it starts eight processes for each way
+
+    @pytest.mark.timeout(600)
+    def test_recording_is_measured_in_every_way() -> None:
+        """Each way to record has a rate, and the sealed ones say what still waits."""
+        ((title, lines),) = audit.main(["--only", "recording", "--seconds", "0.2", "--repeats", "1"])
+        assert title.startswith("Recording by 8 processes")
+        assert [name for name, *_ in lines[1:]] == [way.name for way in WAYS]
+        assert all(float(rate.replace(",", "")) > 0 for _, rate, *_ in lines[1:])
