@@ -268,8 +268,10 @@ _CURES: Final[Mapping[Fault, tuple[type[AegisError], str]]] = {
     Fault.DEADLOCK: (Passing, ""),
     Fault.TOO_LONG: (
         TooLong,
-        "its limit is retention.statement_timeout_milliseconds (for a count, retention.count_seconds): raise "
-        "it, or find out what the statement waits for",
+        (
+            "its limit is retention.statement_timeout_milliseconds (for a count, retention.count_seconds): "
+            "raise it, or find out what the statement waits for"
+        ),
     ),
     Fault.GONE: (Unreachable, "check that it runs and is reachable"),
     Fault.LOGIN: (Unreachable, "check its user and password"),
