@@ -37,6 +37,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
     "Policies, retention and the log": {
         "policy": Entry("cli.policy", "policy", "Add, list, show, preview, approve, disable policies."),
         "retention": Entry("cli.retention", "retention", "Run policies now, or see what ran."),
+        "datamap": Entry(
+            "cli.datamap", "datamap", "Say what is personal and where; check it against the schema."
+        ),
         "hold": Entry("cli.hold", "hold", "Legal holds: place, list, release."),
         "stop": Entry("cli.stop", "stop", "The kill switch: nothing is changed from the next batch on."),
         "start": Entry("cli.stop", "start", "Let what was stopped go on."),
