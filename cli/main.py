@@ -45,13 +45,11 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "start": Entry("cli.stop", "start", "Let what was stopped go on."),
         "audit": Entry("cli.audit", "audit", "The audit log: seal, verify, prove, export; keys, witnesses."),
     },
-    "Set up": {
+    "Set up and run": {
         "init": Entry("cli.setup", "init", "Make the key files, once."),
         "migrate": Entry("cli.setup", "migrate", "Prepare Aegis's databases, or a data source."),
         "approver": Entry("cli.approver", "approver", "Add, list and remove the keys of approvers."),
         "config": Entry("cli.setup", "config", "Print the settings in force, secrets masked."),
-    },
-    "Run": {
         "up": Entry("cli.processes", "up", "Redis, worker, beat and metrics on this machine."),
         "worker": Entry("cli.processes", "worker", "One worker process, for production."),
         "beat": Entry("cli.processes", "beat", "The scheduler process, for production."),
