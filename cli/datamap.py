@@ -14,6 +14,7 @@ from aegis.datamap.edges import Edge
 from aegis.datamap.fides import read_dataset, write_dataset
 from aegis.datamap.findings import Undecided
 from aegis.datamap.model import TODO
+from aegis.datamap.names import spelled
 from aegis.datamap.reached import Coverage
 from aegis.datamap.schema import schema as json_schema
 from aegis.datamap.sources import examine_source, live_schema
@@ -178,8 +179,8 @@ def _cures(group: Iterable[Undecided]) -> list[str]:
     columns = [i.what.removeprefix("column ") for i in items if i.kind == "column" and i.cure]
     cures = [item.cure for item in items if item.kind != "column" and item.cure]
     if columns:
-        named = ", ".join(f"{column}: {TODO}" for column in columns)
-        cures.append(f"{items[0].table}: {{columns: {{{named}}}}}")
+        named = ", ".join(f"{spelled(column)}: {TODO}" for column in columns)
+        cures.append(f"{spelled(items[0].table)}: {{columns: {{{named}}}}}")
     return list(dict.fromkeys(cures))
 
 

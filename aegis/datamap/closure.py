@@ -13,6 +13,7 @@ from typing import Final
 from aegis.datamap.edges import Edge, Edges, Place, Rules, decide, decided_by
 from aegis.datamap.findings import Undecided
 from aegis.datamap.model import TODO, Row, Rule
+from aegis.datamap.names import spelled
 
 #: Rows that stay, or go, as the person's own.
 FOLLOWED: Final[frozenset[Row]] = frozenset({"delete", "anonymize", "retain"})
@@ -86,7 +87,7 @@ def open_edge(edge: Edge, edges: Edges, rules: Rules, *, alone: bool) -> Undecid
     """
     table = rules.tables.get(edge.child)
     own = [rule for column, rule in rules.edges.get(edge.child, {}).items() if column in edge.columns]
-    line, cure = None, f"{edges.entry_name(edge)}: {{row: {TODO}}}"
+    line, cure = None, f"{spelled(edges.entry_name(edge))}: {{row: {TODO}}}"
     todo = next((rule for rule in [*own, *([table] if table else [])] if "row" in rule.todo), None)
     if todo is not None and (todo is not table or not own):
         why, line, cure = f"row is {TODO}: decide what happens to these rows", todo.todo["row"], ""
@@ -94,7 +95,7 @@ def open_edge(edge: Edge, edges: Edges, rules: Rules, *, alone: bool) -> Undecid
         why, line = f"{' and '.join(rule.name for rule in own)} decide it differently; keep one", own[0].line
     elif table is None and not own:
         why = f"nobody has decided what happens to the rows that refer to {edge.parent}"
-        cure = f"{edge.child}: {{row: {TODO}, via: {via_of(edge)}}}" if alone else cure
+        cure = f"{spelled(edge.child)}: {{row: {TODO}, via: {via_of(edge)}}}" if alone else cure
     else:
         why, line = "the table has another way in, and this one has no decision", _line(table)
     return Undecided(kind="edge", table=edge.child, what=edge.label, why=why, cure=cure, line=line)
@@ -102,10 +103,12 @@ def open_edge(edge: Edge, edges: Edges, rules: Rules, *, alone: bool) -> Undecid
 
 def via_of(edge: Edge) -> str:
     """Return an edge as `via` writes it, in YAML."""
-    if len(edge.columns) == 1 and edge.on_delete:
-        return edge.columns[0]
+    if len(edge.columns) == 1 and edge.on_delete and not {".", "-"} & set(edge.columns[0]):
+        return spelled(edge.columns[0])
     pairs = zip(edge.columns, edge.parent_columns, strict=True)
-    return "{" + ", ".join(f"{own}: {edge.parent}.{other}" for own, other in pairs) + "}"
+    return (
+        "{" + ", ".join(f"{spelled(own)}: {spelled(f'{edge.parent}.{other}')}" for own, other in pairs) + "}"
+    )
 
 
 def _line(rule: Rule | None) -> int | None:

@@ -8,6 +8,7 @@ from aegis.datamap.findings import Undecided
 from aegis.datamap.model import TODO, Rule, Subject, Via
 from aegis.datamap.names import meant
 from aegis.db.catalog import Catalog, CatalogTable, Reference
+from aegis.db.contents import is_free
 
 
 def read_edges(catalog: Catalog, rules: Rules, subjects: Iterable[Subject]) -> Edges:
@@ -58,6 +59,10 @@ def _read_via(edges: Edges, catalog: Catalog, homes: Container[str], way: _Way) 
     missing = [name for name in via.columns if name not in table.c]
     if missing:
         why = f"it names column {missing[0]}, which is not there; {meant(missing[0], table.c.keys())}"
+        edges.undecided.append(way.wrong(why, TODO))
+    elif via.path and not is_free(table.c[via.columns[0]].type):
+        kind = table.c[via.columns[0]].type.__visit_name__
+        why = f"column {via.columns[0]} is {kind}, in which no JSON stands"
         edges.undecided.append(way.wrong(why, TODO))
     elif via.parent is None:
         _name_foreign_key(edges, way)

@@ -105,8 +105,7 @@ def sort_rules(datamap: DataMap, catalog: Catalog) -> Rules:
     edges: dict[str, dict[str, Rule]] = {}
     undecided: list[Undecided] = []
     for name, rule in datamap.rules.items():
-        prefix, _, column = name.rpartition(".")
-        table, owner = catalog.find(name), catalog.find(prefix) if prefix else None
+        table, (owner, column) = catalog.find(name), _divided(catalog, name)
         if table is not None and table.label in tables:
             undecided.append(_twice(rule, tables[table.label]))
         elif table is not None:
@@ -116,6 +115,15 @@ def sort_rules(datamap: DataMap, catalog: Catalog) -> Rules:
         else:
             undecided.append(_unknown(rule, catalog, owner, column))
     return Rules(tables=tables, edges=edges, undecided=tuple(undecided))
+
+
+def _divided(catalog: Catalog, name: str) -> tuple[CatalogTable | None, str]:
+    """Return the table and the column that a name with a dot has; names may have dots themselves."""
+    dots = [place for place, sign in enumerate(name) if sign == "."]
+    found = [(catalog.find(name[:place]), name[place + 1 :]) for place in dots]
+    known = [(table, column) for table, column in found if table is not None]
+    whole = [(table, column) for table, column in known if column in table.table.c]
+    return next(iter([*whole, *reversed(known)]), (None, ""))
 
 
 def decide(edge: Edge, rules: Rules, named: Container[Place]) -> Edge:

@@ -7,7 +7,7 @@ from aegis.datamap.closure import open_edge
 from aegis.datamap.edges import Edge
 from aegis.datamap.findings import Undecided
 from aegis.datamap.model import TODO, DataMap, Row, Rule
-from aegis.datamap.names import meant
+from aegis.datamap.names import meant, spelled
 from aegis.datamap.reached import Coverage, Reached, View
 from aegis.db.catalog import CatalogTable
 
@@ -41,13 +41,13 @@ def _open_root(view: View, root: str) -> Iterator[Undecided]:
     if action:
         why = f"{action} cannot happen to the row of the person itself; write {choices}"
     line = rule.line_of("row") if rule else None
-    cure = "" if rule and "row" in rule.todo else f"{root}: {{row: {TODO}}}"
+    cure = "" if rule and "row" in rule.todo else f"{spelled(root)}: {{row: {TODO}}}"
     yield Undecided(kind="row", table=root, what="", why=why, cure=cure, line=line)
 
 
 def _open_way(view: View, coverage: Coverage, edge: Edge) -> Iterator[Undecided]:
     table = view.catalog.tables.get(edge.child)
-    cure = f"{view.edges.entry_name(edge)}: {{row: {TODO}}}"
+    cure = f"{spelled(view.edges.entry_name(edge))}: {{row: {TODO}}}"
     if edge.row is None:
         alone = len(coverage.tables[edge.child].ways) == 1 and edge.child != coverage.root
         yield open_edge(edge, view.edges, view.rules, alone=alone)
@@ -97,7 +97,7 @@ def _shared(view: View, reached: Reached) -> Iterator[Undecided]:
         f"a row can belong to two people ({', '.join(sorted(edge.source for edge in reached.ways))}): "
         "decide what happens to it while one of them stays: mask_own_columns, keep or delete"
     )
-    cure = "" if line else f"{reached.table}: {{shared: {TODO}}}"
+    cure = "" if line else f"{spelled(reached.table)}: {{shared: {TODO}}}"
     yield Undecided(kind="shared", table=reached.table, what="", why=why, cure=cure, line=line)
 
 
@@ -119,7 +119,7 @@ def _open_columns(view: View, table: CatalogTable) -> Iterator[Undecided]:
                 table=table.label,
                 what=f"column {name}",
                 why=f"{kind}: {why}",
-                cure="" if line else f"{table.label}: {{columns: {{{name}: {TODO}}}}}",
+                cure="" if line else f"{spelled(table.label)}: {{columns: {{{spelled(name)}: {TODO}}}}}",
                 line=line,
             )
 

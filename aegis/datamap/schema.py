@@ -79,4 +79,4 @@ def _strategy() -> dict[str, Any]:
         "maxProperties": 1,
         "properties": {name: {} for name in sorted(WITH_ARGUMENT)},
     }
-    return {"oneOf": [{"enum": [*sorted(PLAIN), PRESERVE, TODO, None]}, with_argument]}
+    return {"oneOf": [{"enum": [*sorted({*PLAIN, PRESERVE}), TODO, None]}, with_argument]}

@@ -14,7 +14,7 @@ from aegis.datamap.closure import CHOICES, via_of
 from aegis.datamap.declared import read_edges
 from aegis.datamap.edges import Edge, Edges, Rules
 from aegis.datamap.model import TODO
-from aegis.datamap.names import meant
+from aegis.datamap.names import meant, spelled
 from aegis.db.catalog import Catalog, CatalogTable
 from aegis.errors import UnknownName
 
@@ -25,8 +25,6 @@ _PEOPLE: Final = (
 )
 _TENANT: Final = re.compile(r"(tenant|org|organi[sz]ation|company|workspace)_?id", re.IGNORECASE)
 _CREATED: Final = re.compile(r"(created|registered|inserted|joined)(_?(at|on|time))?", re.IGNORECASE)
-_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-_WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +106,13 @@ def _subject(table: CatalogTable | None, view: _View, *, guessed: bool) -> Itera
         return
     refer = len({edge.child for edge in view.edges.into(table.label) if not edge.is_self})
     note = f"  # guessed; {refer} tables refer to it" if guessed else ""
-    yield f"    table: {_name(table.label)}{note}"
+    yield f"    table: {spelled(table.label)}{note}"
     yield f"    key: {_list(table.key)}" if table.key else f"    key: {TODO}  # it has no primary key"
     names = [column.name for column in table.table.columns]
     for role, pattern in (("tenant", _TENANT), ("created", _CREATED)):
         found = next((name for name in names if pattern.fullmatch(name)), None)
         if found:
-            yield f"    # {role}: {_name(found)}"
+            yield f"    # {role}: {spelled(found)}"
     yield f"    identifiers: {_identifiers(table, view.hints)}"
 
 
@@ -123,20 +121,20 @@ def _identifiers(table: CatalogTable, hints: Hints) -> str:
     names = table.free_columns
     said = {kind: name for name in names if (kind := hints.identities.get((table.label, name)))}
     if said:
-        return "{" + ", ".join(f"{kind}: {_name(name)}" for kind, name in said.items()) + "}"
+        return "{" + ", ".join(f"{kind}: {spelled(name)}" for kind, name in said.items()) + "}"
     guesses = {kind: name for name in reversed(names) if (kind := suggestions.identifier(name))}
-    guess = ", ".join(f"{kind}: {_name(name)}" for kind, name in guesses.items())
+    guess = ", ".join(f"{kind}: {spelled(name)}" for kind, name in guesses.items())
     return f"{TODO}  # such as {{{guess or 'email: email'}}}"
 
 
 def _tables(table: CatalogTable, view: _View) -> Iterator[str]:
-    yield f"  {_name(table.label)}:"
+    yield f"  {spelled(table.label)}:"
     yield f"    row: {TODO}  # anonymize or delete"
     yield from _columns(table, view)
     near = view.edges.into(table.label)
     for edge in near:
         if edge.is_self:
-            yield f"  {_name(view.edges.entry_name(edge))}: {{row: {TODO}}}"
+            yield f"  {spelled(view.edges.entry_name(edge))}: {{row: {TODO}}}"
     children = list(dict.fromkeys(edge.child for edge in near if not edge.is_self))
     for child in children:
         yield from _child([edge for edge in near if edge.child == child], view)
@@ -149,11 +147,11 @@ def _child(ways: Sequence[Edge], view: _View) -> Iterator[str]:
     body = [f"    via: {via_of(ways[0])}", f"    row: {TODO}  # {CHOICES}"]
     if len(ways) > 1:
         for edge in ways:
-            yield f"  {_name(view.edges.entry_name(edge))}: {{row: {TODO}}}  # {CHOICES}"
+            yield f"  {spelled(view.edges.entry_name(edge))}: {{row: {TODO}}}  # {CHOICES}"
         unknown = [via_of(edge) for edge in ways if not edge.on_delete]
         body = [f"    via: [{', '.join(unknown)}]"] if unknown else []
     body += _columns(view.catalog.tables[child], view) if child in view.catalog.tables else ()
-    yield from [f"  {_name(child)}:", *body] if body else ()
+    yield from [f"  {spelled(child)}:", *body] if body else ()
 
 
 def _columns(table: CatalogTable, view: _View) -> Iterator[str]:
@@ -165,7 +163,7 @@ def _columns(table: CatalogTable, view: _View) -> Iterator[str]:
         said = ", ".join(view.hints.categories.get((table.label, name), ()))
         guess = suggestions.strategies(table.table.c[name])
         note = "; ".join(part for part in (guess, said and f"{view.hints.origin}: {said}") if part)
-        yield f"      {_name(name)}: {TODO}" + (f"  # {note}" if note else "")
+        yield f"      {spelled(name)}: {TODO}" + (f"  # {note}" if note else "")
 
 
 def _further(shown: Sequence[str], edges: Edges) -> Iterator[str]:
@@ -178,16 +176,9 @@ def _further(shown: Sequence[str], edges: Edges) -> Iterator[str]:
                     yield "  # `aegis datamap check` asks for these when rows they refer to are the person's:"
                 known.add(edge.child)
                 waiting.append(edge.child)
-                yield f"  # {edge.child}: {{row: {TODO}, via: {via_of(edge)}}}"
-
-
-def _name(name: str) -> str:
-    """Return a name as YAML reads it back."""
-    if _PLAIN.fullmatch(name) and name.lower() not in _WORDS:
-        return name
-    return "'" + name.replace("'", "''") + "'"
+                yield f"  # {spelled(edge.child)}: {{row: {TODO}, via: {via_of(edge)}}}"
 
 
 def _list(names: Iterable[str]) -> str:
-    shown = [_name(name) for name in names]
+    shown = [spelled(name) for name in names]
     return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"

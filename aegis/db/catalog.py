@@ -94,7 +94,9 @@ class Catalog:
     exact: bool = True
 
     def find(self, name: str) -> CatalogTable | None:
-        """Return a table by what somebody calls it."""
+        """Return a table by what somebody calls it; a name that has a dot itself stands in double quotes."""
+        if name in self.tables:
+            return self.tables[name]
         schema, _, plain = name.rpartition(".")
         label = plain if schema and schema == self.schema else name
         if label in self.tables or self.exact:
@@ -128,12 +130,11 @@ def _tables(
     left_out = _left_out(connection)
     texts = _untyped(connection)
     for schema in _schemas(connection, inspector, default, keys):
-        prefix = "" if schema in {None, default} else f"{schema}."
         picture = _Picture(inspector, schema)
         for name in picture.names:
             if name not in OWN_TABLES and (schema, name) not in left_out:
                 own = None if schema == default else schema
-                yield picture.table(name, f"{prefix}{name}", own, texts)
+                yield picture.table(name, _label(default, schema, name), own, texts)
 
 
 class _Picture:
@@ -222,10 +223,10 @@ def _untyped(connection: sa.Connection) -> frozenset[tuple[str, str]]:
 
 def _reference(catalog: Catalog, key: ForeignKey) -> Reference | None:
     """Return a foreign key by labels; None where the table referred to is not there (SQLite)."""
-    parent = catalog.find(_label(catalog, key.parent_schema, key.parent))
+    parent = catalog.find(_label(catalog.schema, key.parent_schema, key.parent))
     if parent is None:
         return None
-    child = catalog.find(label := _label(catalog, key.schema, key.table))
+    child = catalog.find(label := _label(catalog.schema, key.schema, key.table))
     return Reference(
         name=key.name,
         # A table that cannot be described is named all the same: nobody may overlook it.
@@ -247,5 +248,7 @@ def _spelled(table: CatalogTable | None, names: tuple[str, ...]) -> tuple[str, .
     )
 
 
-def _label(catalog: Catalog, schema: str | None, name: str) -> str:
-    return name if schema in {None, catalog.schema} else f"{schema}.{name}"
+def _label(default: str | None, schema: str | None, name: str) -> str:
+    # A dot in a name must not be taken for the one behind a schema.
+    plain = f'"{name}"' if "." in name else name
+    return plain if schema in {None, default} else f"{schema}.{plain}"

@@ -47,6 +47,9 @@ CREATE TABLE visits (id INT, day DATE, user_id INT REFERENCES users, page TEXT, 
 CREATE TABLE visits_24 PARTITION OF visits FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
 CREATE TABLE clicks (id INT PRIMARY KEY, visit INT, day DATE, FOREIGN KEY (visit, day) REFERENCES visits);
 CREATE SCHEMA hr;
+CREATE SCHEMA odd;
+CREATE TABLE "odd.one" (id INT PRIMARY KEY, "a.b" INT REFERENCES users);
+CREATE TABLE odd.one (id INT PRIMARY KEY);
 CREATE TABLE hr."Staff List" (id INT PRIMARY KEY, "User" INT REFERENCES users);
 """
 
@@ -88,7 +91,11 @@ def test_the_live_schema(world: World) -> None:
     build(world)
     catalog, statements = look(world)
     plain = {"orgs", "users", "notes", "marks", "loose"}
-    odd = {"odd", "visits", "clicks", "hr.Staff List"} if world.dialect == "postgresql" else set()
+    odd = (
+        {"odd", "visits", "clicks", "hr.Staff List", '"odd.one"', "odd.one"}
+        if world.dialect == "postgresql"
+        else set()
+    )
     assert set(catalog.tables) == plain | odd
 
     users, orgs = catalog.tables["users"], catalog.tables["orgs"]
@@ -149,7 +156,13 @@ def of_postgresql(catalog: Catalog) -> None:
 def of_the_whole(catalog: Catalog, statements: int) -> None:
     """A map of it that leaves nothing open."""
     assert statements > 0
-    ways = {"odd": "nullify", "visits": "delete", "clicks": "delete", "hr.Staff List": "fail"}
+    ways = {
+        "'\"odd.one\"'": "delete",
+        "odd": "nullify",
+        "visits": "delete",
+        "clicks": "delete",
+        "hr.Staff List": "fail",
+    }
     text = "subjects: {user: {table: users, key: id, identifiers: {email: email}}}\ntables:\n" + "".join(
         f"  {name}: {body}\n"
         for name, body in {
@@ -158,10 +171,10 @@ def of_the_whole(catalog: Catalog, statements: int) -> None:
             "notes": "{row: delete, via: user_id}",
             "marks": "{row: delete, shared: delete, via: [note_id, by_id]}",
             **{f"more_{number}": "{row: delete}" for number in range(3)},
-            **{name: f"{{row: {row}}}" for name, row in ways.items() if name in catalog.tables},
+            **{name: f"{{row: {row}}}" for name, row in ways.items() if name.strip("'") in catalog.tables},
             "odd.user_id": "{row: nullify, columns: {ip: null, tags: null, l: null, x: null, v: null}}",
         }.items()
-        if name.partition(".")[0] in catalog.tables or name in catalog.tables
+        if name.strip("'") in catalog.tables or name.partition(".")[0] in catalog.tables
     )
     examination = examine(parse_map(text, "m"), catalog)
     assert examination.undecided == ()

@@ -244,6 +244,7 @@ class TestOpen:
             ({"owned": "{row: delete, via: {owner_id: user.id}}"}, "name", "there; did you mean users?"),
             ({"owned": "{row: delete, via: {owner_id: users.ident}}"}, "name", "column ident of users"),
             ({"owned": "{via: {owner_id: users.id, when: kind = 0}, row: fail}"}, "name", "kind"),
+            ({"jobs": """{row: delete, via: {"id->>'u'": users.id}}"""}, "name", "in which no JSON stands"),
             ({"orders": "{row: delete, via: {user_id: users.id, when: id = 1}}"}, "name", "leaves its other"),
             ({"orders": "{row: delete, via: user_id, hold: x = 1}"}, "name", "hold: "),
             ({"items": "{row: delete, keep_at_least: {period: P1Y, from: at}}"}, "name", "known: "),
