@@ -1,6 +1,6 @@
 """A data map laid over a live schema: what it decides, and everything that it leaves open."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -314,16 +314,7 @@ tables:
 def test_a_table_that_cannot_be_described_is_told() -> None:
     """Its foreign key is seen, and what cannot be seen of it is an error, whatever the map says of it."""
     users = sa.Table("users", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True))
-    reference = Reference(
-        name=None,
-        child="hidden",
-        columns=("user_id",),
-        parent="users",
-        parent_columns=("id",),
-        on_delete="CASCADE",
-        on_update="NO ACTION",
-        deferrable=False,
-    )
+    reference = refers("hidden", "user_id", "users", "CASCADE")
     catalog = Catalog(tables={"users": CatalogTable(label="users", table=users)}, references=(reference,))
     text = "subjects: {user: {table: users, key: id}}\ntables: {users: {row: delete}, hidden: {row: delete}}"
     why = {item.why.partition(" (")[0] for item in examine(parse_map(text, "m"), catalog).undecided}
@@ -398,48 +389,65 @@ class TestFirstMap:
         assert "table: TODO" in first_map(Catalog(tables=rest, references=()), "app")
 
 
+def linked(*links: tuple[str, str, str], tables: Sequence[str] = ()) -> Catalog:
+    """Return tables of numbers with these references: (table, column, table referred to)."""
+    names = dict.fromkeys([*tables, *(name for child, _, parent in links for name in (child, parent))])
+    columns = {name: [column for child, column, _ in links if child == name] for name in names}
+    made = {
+        name: sa.Table(
+            name,
+            sa.MetaData(),
+            sa.Column("id", sa.Integer, primary_key=True),
+            *[sa.Column(column, sa.Integer) for column in columns[name]],
+        )
+        for name in names
+    }
+    return Catalog(
+        tables={name: CatalogTable(label=name, table=table) for name, table in made.items()},
+        references=tuple(refers(child, column, parent) for child, column, parent in links),
+    )
+
+
+def refers(child: str, column: str, parent: str, on_delete: str = "NO ACTION") -> Reference:
+    """Return a foreign key to a table's id."""
+    return Reference(
+        name=None,
+        child=child,
+        columns=(column,),
+        parent=parent,
+        parent_columns=("id",),
+        on_delete=on_delete,
+        on_update="NO ACTION",
+        deferrable=False,
+    )
+
+
+def test_what_a_tables_own_row_never_decides() -> None:
+    """A reference to itself, and one of the subject's own table: each has an entry of its own."""
+    catalog = linked(
+        ("folders", "owner_id", "users"), ("folders", "parent_id", "folders"), ("users", "home_id", "folders")
+    )
+    text = "subjects: {user: {table: users, key: id}}\ntables: {users: {row: delete}, folders: {row: delete}"
+    open_edges = [item.cure for item in examine(parse_map(text + "}", "m"), catalog).undecided]
+    assert open_edges == ["folders.parent_id: {row: TODO}", "users.home_id: {row: TODO}"]
+    decided = text + ", folders.parent_id: {row: delete}, users.home_id: {row: nullify}, folders.owner_id: "
+    shared = examine(parse_map(decided + "{row: delete}}", "m"), catalog).undecided
+    assert [item.kind for item in shared] == ["shared"]
+    assert examine(parse_map(decided + "{row: delete, shared: delete}}", "m"), catalog).decided
+
+
 @st.composite
 def schemas(draw: st.DrawFn) -> tuple[Catalog, DataMap]:
     """Return tables with any references among them, and a map that decides some of it."""
     names = [f"t{number}" for number in range(draw(st.integers(1, 5)))]
     pairs = draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(names)), max_size=8))
-    columns: dict[str, list[str]] = {name: [] for name in names}
-    references = []
-    for number, (child, parent) in enumerate(pairs):
-        columns[child].append(f"r{number}")
-        references.append(
-            Reference(
-                name=None,
-                child=child,
-                columns=(f"r{number}",),
-                parent=parent,
-                parent_columns=("id",),
-                on_delete="NO ACTION",
-                on_update="NO ACTION",
-                deferrable=True,
-            )
-        )
-    tables = {
-        name: CatalogTable(
-            label=name,
-            table=sa.Table(
-                name,
-                sa.MetaData(),
-                sa.Column("id", sa.Integer, primary_key=True),
-                *[sa.Column(column, sa.Integer) for column in columns[name]],
-            ),
-        )
-        for name in names
-    }
+    links = [(child, f"r{number}", parent) for number, (child, parent) in enumerate(pairs)]
     row = st.sampled_from([None, *ROWS])
-    entries = [*names, *(f"{r.child}.{r.columns[0]}" for r in references)]
+    entries = [*names, *(f"{child}.{column}" for child, column, _ in links)]
     chosen = {name: draw(row) for name in draw(st.sets(st.sampled_from(entries)))}
     rules = {name: Rule(name=name, row=decision) for name, decision in chosen.items()}
     subject = Subject(name="user", table="t0", key=("id",))
-    return (
-        Catalog(tables=tables, references=tuple(references)),
-        DataMap(file="m", subjects={"user": subject}, rules=rules),
-    )
+    return linked(*links, tables=names), DataMap(file="m", subjects={"user": subject}, rules=rules)
 
 
 @given(schemas())
@@ -458,3 +466,22 @@ def test_no_edge_into_a_persons_rows_is_overlooked(drawn: tuple[Catalog, DataMap
             assert edge.entry is not None
             assert edge.entry.row == edge.row
             assert edge.entry.name in {edge.child, f"{edge.child}.{edge.columns[0]}"}
+
+
+NAME = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=5)
+
+
+@given(NAME, st.lists(NAME, min_size=2, max_size=4, unique=True))
+def test_a_first_map_is_read_whatever_things_are_called(table: str, names: list[str]) -> None:
+    """And each way that it names is one of the schema's: quotes, dots, blanks and YAML's words too."""
+    label = f'"{table}"' if "." in table else table
+    users = sa.Table("users", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True))
+    child = sa.Table(table, sa.MetaData(), *[sa.Column(name, sa.Text) for name in names])
+    references = tuple(refers(label, name, "users", "CASCADE") for name in names[:-1])
+    tables = {"users": CatalogTable(label="users", table=users)}
+    tables |= {label: CatalogTable(label=label, table=child)} if label != "users" else {}
+    catalog = Catalog(tables=tables, references=references if label != "users" else ())
+    text = first_map(catalog, "app", subject_table="users")
+    decided = examine(parse_map(text.replace("row: TODO", "row: delete"), "m"), catalog)
+    assert {edge.row for edge in decided.coverages["user"].edges} <= {"delete"}
+    assert not [item for item in decided.undecided if item.kind in {"name", "edge", "unreached"}]
