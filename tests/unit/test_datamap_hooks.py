@@ -12,6 +12,7 @@ import yaml
 
 from aegis.datamap import hooks, schema
 from aegis.datamap.keeping import TABLE
+from aegis.datamap.model import ROWS, SHARED
 from aegis.datamap.reading import SUBJECT, parse_map
 from aegis.errors import SettingsError
 from aegis.settings import load_settings
@@ -96,12 +97,12 @@ def test_the_published_schema_is_the_one_of_the_code() -> None:
 
 
 def test_the_guide_shows_a_map_that_is_read() -> None:
-    """The example has no fault, for Aegis and for an editor, and every key of a map stands in the guide."""
+    """The example has no fault, for Aegis and for an editor; every key and action stands in the guide."""
     guide = (DOCS / "datamap.md").read_text(encoding="utf-8")
     example = "subjects:\n" + guide.split("```yaml\nsubjects:\n")[1].split("```")[0]
     assert len(parse_map(example, "docs/datamap.md").rules) > 7
     jsonschema.validate(yaml.safe_load(example), schema.schema())
-    assert [key for key in (*TABLE, *SUBJECT) if f"`{key}" not in guide] == []
+    assert [word for word in (*TABLE, *SUBJECT, *ROWS, *SHARED) if f"`{word}" not in guide] == []
     wrong = {"tables": {"t": {"row": "erase"}}}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, schema.schema())
