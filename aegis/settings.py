@@ -189,6 +189,8 @@ class Settings:
     #: `off`: it runs when registered.
     approval: Literal["required", "two-person", "off"] = "required"
     datasources: Mapping[str, SourceSettings] = dataclasses.field(default_factory=dict)
+    #: Modules with the application's own anonymizers; in the environment divided by commas.
+    hooks: tuple[str, ...] = ()
     retention: RetentionSettings = RetentionSettings()
     throttle: ThrottleSettings = ThrottleSettings()
     operations: OperationSettings = OperationSettings()
@@ -388,6 +390,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _build(hint, value, f"{where}.")
     if get_origin(hint) is Mapping:
         return _table(get_args(hint)[1], value, where)
+    if get_origin(hint) is tuple:
+        return _texts(value, where)
     if get_origin(hint) is Literal:
         if value not in get_args(hint):
             choices = ", ".join(map(str, get_args(hint)))
@@ -407,6 +411,14 @@ def _table(kind: Any, value: Any, where: str) -> dict[str, Any]:
         message = f"setting {where}: expected tables like [{where}.app]"
         raise SettingsError(message)
     return {name: _build(kind, item, f"{where}.{name}.") for name, item in value.items()}
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    found = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if isinstance(found, list) and all(isinstance(part, str) and part for part in found):
+        return tuple(found)
+    message = f'setting {where}: expected a list of texts, such as ["billing.privacy"]'
+    raise SettingsError(message)
 
 
 def _check(settings: Settings) -> None:

@@ -37,18 +37,19 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
     "Policies, retention and the log": {
         "policy": Entry("cli.policy", "policy", "Add, list, show, preview, approve, disable policies."),
         "retention": Entry("cli.retention", "retention", "Run policies now, or see what ran."),
+        "datamap": Entry(
+            "cli.datamap", "datamap", "Say what is personal and where; check it against the schema."
+        ),
         "hold": Entry("cli.hold", "hold", "Legal holds: place, list, release."),
         "stop": Entry("cli.stop", "stop", "The kill switch: nothing is changed from the next batch on."),
         "start": Entry("cli.stop", "start", "Let what was stopped go on."),
         "audit": Entry("cli.audit", "audit", "The audit log: seal, verify, prove, export; keys, witnesses."),
     },
-    "Set up": {
+    "Set up and run": {
         "init": Entry("cli.setup", "init", "Make the key files, once."),
         "migrate": Entry("cli.setup", "migrate", "Prepare Aegis's databases, or a data source."),
         "approver": Entry("cli.approver", "approver", "Add, list and remove the keys of approvers."),
         "config": Entry("cli.setup", "config", "Print the settings in force, secrets masked."),
-    },
-    "Run": {
         "up": Entry("cli.processes", "up", "Redis, worker, beat and metrics on this machine."),
         "worker": Entry("cli.processes", "worker", "One worker process, for production."),
         "beat": Entry("cli.processes", "beat", "The scheduler process, for production."),

@@ -1,24 +1,22 @@
-"""The data map of a data source: what its tables say about keeping, read from YAML.
+"""The data map of a data source: what is personal in it, where, and what happens to it.
 
-This reads only what retention obeys: `keep_at_least` and `hold`. The other keys of a data map may
-stand in it already; a key that no data map has is refused, because a misspelt one would protect nothing.
+`aegis.datamap.reading` reads one from YAML. Whether it fits the live schema, and whether it leaves
+anything open there, is told by `aegis.datamap.coverage`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, get_args
 
-import yaml
-
-from aegis.datamap.periods import parse_period
-from aegis.errors import InvalidDataMap, InvalidPolicy
-
-_TOP: Final = frozenset({"subjects", "tables"})
-_TABLE: Final = frozenset(
-    {"row", "columns", "via", "reason", "keep_at_least", "until", "shared", "when", "hold"}
-)
-_KEEP: Final = frozenset({"period", "from", "basis"})
+Row = Literal["anonymize", "delete", "nullify", "reassign", "decorrelate", "retain", "fail"]
+ROWS: Final[tuple[Row, ...]] = get_args(Row)
+Shared = Literal["mask_own_columns", "keep", "delete"]
+SHARED: Final[tuple[Shared, ...]] = get_args(Shared)
+#: Stands where somebody still has to decide.
+TODO: Final = "TODO"
+#: The strategy of a column that is looked at and left as it is.
+PRESERVE: Final = "preserve"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,94 +40,98 @@ class Keeping:
     holds: tuple[str, ...] = ()
 
 
-def keeping(path: Path | None, table: str) -> Keeping:
-    """Return what the data map says of a table; nothing where there is no map.
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A kind of person (or tenant, or lead): the row that stands for one of them."""
 
-    An entry without a schema speaks of the table in every schema, and the other way round.
+    name: str
+    line: int = 1
+    #: The table as it is written; none where the subject lives in another data source only.
+    table: str | None = None
+    #: The columns that tell one subject from another.
+    key: tuple[str, ...] = ()
+    tenant: str | None = None
+    #: Tells a key that was used again from the old one.
+    created: str | None = None
+    #: kind (email, phone, name, …) → column
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+    #: `datasource.table.column`: the same person there.
+    same_as: str | None = None
+    #: Keys that say TODO, with their lines.
+    todo: Mapping[str, int] = field(default_factory=dict)
 
-    Raises:
-        InvalidDataMap: the file cannot be read, or says what cannot be meant.
-
-    """
-    if path is None:
-        return Keeping()
-    found = [entry for name, entry in _read(path).items() if _same_table(name, table)]
-    minimums = tuple(minimum for entry in found for minimum in entry.minimums)
-    return Keeping(minimums=minimums, holds=tuple(hold for entry in found for hold in entry.holds))
-
-
-def _read(path: Path) -> dict[str, Keeping]:
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except OSError as error:
-        message = f"data map {path} cannot be read: {error.strerror}"
-        raise InvalidDataMap(message) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        message = f"data map {path}{line}: it is no YAML"
-        raise InvalidDataMap(message) from None
-    reader = _Reader(path)
-    return reader.tables(root) if root is not None else {}
+    @property
+    def home(self) -> str | None:
+        """The table of `same_as`, with its data source."""
+        return self.same_as.rpartition(".")[0] if self.same_as else None
 
 
-class _Reader:
-    """Reads the nodes of one file; every refusal names its line."""
+@dataclass(frozen=True, kw_only=True)
+class Via:
+    """One way from a table to the rows that its own belong to."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def tables(self, root: yaml.Node) -> dict[str, Keeping]:
-        found = {}
-        for key, node in self._pairs(root, _TOP, "the data map"):
-            if key == "tables":
-                found = {name: self._table(name, body) for name, body in self._pairs(node, None, "tables")}
-        return found
-
-    def _table(self, table: str, node: yaml.Node) -> Keeping:
-        what = f"table {table}"
-        parts = dict(self._pairs(node, _TABLE, what))
-        minimums = (self._minimum(what, parts["keep_at_least"]),) if "keep_at_least" in parts else ()
-        holds = (self._text(what, "hold", parts["hold"]),) if "hold" in parts else ()
-        return Keeping(minimums=minimums, holds=holds)
-
-    def _minimum(self, what: str, node: yaml.Node) -> Minimum:
-        what = f"{what}: keep_at_least"
-        parts = {name: self._text(what, name, value) for name, value in self._pairs(node, _KEEP, what)}
-        for name in ("period", "from"):
-            if name not in parts:
-                self._refuse(node, f"{what} needs {name}, such as {{period: P8Y, from: issued_at}}")
-        try:
-            parse_period(parts["period"])
-        except InvalidPolicy as error:
-            self._refuse(node, f"{what}: {error}")
-        return Minimum(period=parts["period"], column=parts["from"], basis=parts.get("basis"))
-
-    def _pairs(
-        self, node: yaml.Node, known: frozenset[str] | None, what: str
-    ) -> Iterator[tuple[str, yaml.Node]]:
-        if not isinstance(node, yaml.MappingNode):
-            self._refuse(node, f"{what}: expected keys with values")
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = str(key.value)
-            if known is not None and name not in known:
-                self._refuse(key, f"{what}: unknown key {name!r}; known: {', '.join(sorted(known))}")
-            if name in seen:
-                self._refuse(key, f"{what}: {name!r} stands there twice; keep one")
-            seen.add(name)
-            yield name, value
-
-    def _text(self, what: str, name: str, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode) or not node.value:
-            self._refuse(node, f"{what}: {name} must be a text")
-        return str(node.value)
-
-    def _refuse(self, node: yaml.Node, why: str) -> Any:
-        message = f"data map {self._path}, line {node.start_mark.line + 1}: {why}"
-        raise InvalidDataMap(message)
+    #: As it was written.
+    text: str
+    line: int
+    #: Columns of the table itself.
+    columns: tuple[str, ...]
+    #: The table that they refer to; none: whichever their foreign key names.
+    parent: str | None = None
+    #: Its columns, in the order of `columns`.
+    parent_columns: tuple[str, ...] = ()
+    #: Keys below the one column, which is JSON.
+    path: tuple[str, ...] = ()
+    #: Only rows with this condition.
+    when: str | None = None
 
 
-def _same_table(one: str, other: str) -> bool:
-    (schema, _, name), (other_schema, _, other_name) = one.rpartition("."), other.rpartition(".")
-    return name == other_name and (not schema or not other_schema or schema == other_schema)
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One entry under `tables`: of a table, or of one edge of it (`table.column`)."""
+
+    name: str
+    line: int = 1
+    row: Row | None = None
+    #: column → strategy, as `strategy_of` reads it; `preserve` among them.
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    via: tuple[Via, ...] = ()
+    reason: str | None = None
+    keep_at_least: Minimum | None = None
+    until: dt.date | None = None
+    shared: Shared | None = None
+    hold: str | None = None
+    when: str | None = None
+    #: Keys that say TODO (`row`, `shared`, `columns.email`), with their lines.
+    todo: Mapping[str, int] = field(default_factory=dict)
+    #: The line of each key and, as `columns.email`, of each column.
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def action(self) -> Row | None:
+        """What happens to the rows: where columns alone are named, the rows stay and those are masked."""
+        return "anonymize" if self.row is None and "row" not in self.todo and self.columns else self.row
+
+    @property
+    def erases(self) -> bool:
+        """Whether it has a word on erasure, and not on keeping alone."""
+        return bool(self.row or self.columns or self.via or self.todo or self.shared)
+
+    @property
+    def masks(self) -> dict[str, Any]:
+        """The columns that are written to."""
+        return {name: spec for name, spec in self.columns.items() if spec != PRESERVE}
+
+    def line_of(self, key: str) -> int:
+        """Return the line of a key, or of the entry."""
+        return self.lines.get(key, self.line)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataMap:
+    """The data map of one data source."""
+
+    #: What the file is called in a message.
+    file: str
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
+    #: By name: `table`, `schema.table`, `table.column` or `schema.table.column`.
+    rules: Mapping[str, Rule] = field(default_factory=dict)

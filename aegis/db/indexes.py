@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from aegis.db import dialects
 
+_PARTIAL: Final = ("postgresql_where", "sqlite_where")
 #: Every index that a new value of one of the columns has to be entered in; also through an
 #: expression or a condition of it. A BRIN index keeps an update in place.
 _OVER: Final = """
@@ -35,34 +36,36 @@ class Unique:
     expressions: tuple[str, ...] = ()
     #: Whether two NULLs clash too.
     null_is_a_value: bool = False
+    #: Whether it is on every row; an index can be on those with a condition only.
+    whole: bool = True
 
 
 def uniques(connection: sa.Connection, table: sa.Table) -> list[Unique]:
     """Return a table's unique keys and indexes, the primary key left out."""
     inspector = sa.inspect(connection)
     keys = inspector.get_unique_constraints(table.name, schema=table.schema)
-    found = [
-        Unique(
-            name=str(key["name"] or "UNIQUE"),
-            columns=tuple(key["column_names"]),
-            null_is_a_value=_nulls_clash(key),
-        )
-        for key in keys
-    ]
     # SQLite does not tell the keys that are written behind a column, but for their indexes.
     automatic = {"include_auto_indexes": True} if connection.dialect.name == dialects.SQLITE else {}
-    for index in inspector.get_indexes(table.name, schema=table.schema, **automatic):
-        if index["unique"]:
-            columns = tuple(name for name in index["column_names"] if name is not None)
-            more = tuple(text for text in index.get("expressions", ()) if text not in columns)
-            unique = Unique(
-                name=str(index["name"]),
-                columns=columns,
-                expressions=more,
-                null_is_a_value=_nulls_clash(index),
-            )
-            found.append(unique)
-    return found
+    indexes = inspector.get_indexes(table.name, schema=table.schema, **automatic)
+    return [unique_of(key) for key in [*keys, *(index for index in indexes if index["unique"])]]
+
+
+def unique_of(key: Any) -> Unique:
+    """Return a unique key, or a unique index, from what SQLAlchemy says of it."""
+    columns = tuple(name for name in key["column_names"] if name is not None)
+    options = key.get("dialect_options") or {}
+    return Unique(
+        name=str(key["name"] or "UNIQUE"),
+        columns=columns,
+        expressions=tuple(text for text in key.get("expressions", ()) if text not in columns),
+        null_is_a_value=bool(options.get("postgresql_nulls_not_distinct")),
+        whole=not is_partial(key),
+    )
+
+
+def is_partial(index: Any) -> bool:
+    """Say whether an index is on rows with a condition only."""
+    return any((index.get("dialect_options") or {}).get(option) is not None for option in _PARTIAL)
 
 
 def indexes_over(connection: sa.Connection, table: sa.Table, columns: Iterable[str]) -> list[str]:
@@ -71,7 +74,3 @@ def indexes_over(connection: sa.Connection, table: sa.Table, columns: Iterable[s
         return []
     label = connection.dialect.identifier_preparer.format_table(table)
     return list(connection.scalars(sa.text(_OVER), {"table": label, "columns": sorted(columns)}))
-
-
-def _nulls_clash(key: Any) -> bool:
-    return bool((key.get("dialect_options") or {}).get("postgresql_nulls_not_distinct"))

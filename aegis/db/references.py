@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine.reflection import Inspector
 
 from aegis.db import dialects
+from aegis.db.indexes import is_partial
 
-_PARTIAL: Final = ("postgresql_where", "sqlite_where")
-_RULES: Final[Mapping[str, str]] = {
+RULES: Final[Mapping[str, str]] = {
     "a": "NO ACTION",
     "r": "RESTRICT",
     "c": "CASCADE",
@@ -124,7 +124,7 @@ def _indexed(inspector: Inspector, reference: Reference) -> bool:
     lists: list[Any] = [inspector.get_pk_constraint(name, schema)["constrained_columns"]]
     lists += [key["column_names"] for key in inspector.get_unique_constraints(name, schema)]
     for index in inspector.get_indexes(name, schema):
-        if not any((index.get("dialect_options") or {}).get(option) is not None for option in _PARTIAL):
+        if not is_partial(index):
             lists.append(index["column_names"])
     wanted = set(reference.columns)
     return any(set(columns[: len(wanted)]) == wanted for columns in lists)
@@ -139,6 +139,6 @@ def _reference(rows: list[Any], key: tuple[str, ...]) -> Reference:
         schema=schema,
         columns=columns,
         referred_columns=tuple(row[5] for row in rows) if rows[0][5] is not None else key,
-        on_delete=_RULES.get(rule, rule),
+        on_delete=RULES.get(rule, rule),
         changed=changed if len(changed) < len(columns) else (),
     )

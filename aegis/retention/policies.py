@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
+from aegis.datamap.keeping import keeping as keeping_in_map
 from aegis.datamap.model import Keeping, Minimum
-from aegis.datamap.model import keeping as keeping_in_map
 from aegis.db import dialects
 from aegis.db.engines import reading, writing
 from aegis.db.tables import DataRetentionPolicy

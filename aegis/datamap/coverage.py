@@ -1,0 +1,86 @@
+"""Coverage: a data map laid over the live schema, and everything that it leaves open.
+
+`examine` gives, for each subject of the map, the edges and tables that have rows of one person, each
+with its decision. While anything is undecided nobody can be erased by the map: what it does not see is
+an error.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from aegis.datamap.closure import Closure, close
+from aegis.datamap.declared import read_edges
+from aegis.datamap.edges import sort_rules
+from aegis.datamap.findings import Undecided, once
+from aegis.datamap.fitting import misfits, subject_faults
+from aegis.datamap.gaps import gaps, no_subject, unreached
+from aegis.datamap.hooks import Anonymizer, columns_of
+from aegis.datamap.model import DataMap, Subject
+from aegis.datamap.reached import Coverage, Reached, View
+from aegis.db.catalog import Catalog
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """A data map laid over a live schema."""
+
+    datamap: DataMap
+    #: By the name of the subject.
+    coverages: Mapping[str, Coverage]
+    #: By table; empty: every subject can be erased.
+    undecided: tuple[Undecided, ...]
+
+    @property
+    def decided(self) -> bool:
+        """Whether nothing is open."""
+        return not self.undecided
+
+
+def examine(datamap: DataMap, catalog: Catalog, anonymizers: Iterable[Anonymizer] = ()) -> Examination:
+    """Lay a data map over a live schema.
+
+    Args:
+        datamap: the map.
+        catalog: the schema.
+        anonymizers: code of the application that says what is written into some columns.
+
+    Raises:
+        InvalidDataMap: an anonymizer fails, or writes what the table does not have.
+
+    """
+    rules = sort_rules(datamap, catalog)
+    edges = read_edges(catalog, rules, datamap.subjects.values())
+    hooked, faults = columns_of(anonymizers, catalog)
+    view = View(catalog=catalog, rules=rules, edges=edges, hooked=hooked)
+    coverages = {name: _cover(view, subject) for name, subject in datamap.subjects.items()}
+    found = [*faults, *rules.undecided, *edges.undecided, *misfits(catalog, rules), *no_subject(datamap)]
+    for coverage in coverages.values():
+        found += [*subject_faults(catalog, coverage.subject), *gaps(view, coverage)]
+    if not found:
+        found += unreached(view, coverages.values())
+    ordered = sorted(once(found), key=lambda item: (item.kind != "subject", item.table))
+    return Examination(datamap=datamap, coverages=coverages, undecided=tuple(ordered))
+
+
+def _cover(view: View, subject: Subject) -> Coverage:
+    found = view.catalog.find(subject.table) if subject.table else None
+    root = found.label if found else None
+    closure = close([label for label in (root, subject.home) if label], view.edges, view.rules)
+    return Coverage(
+        subject=subject, root=root, edges=tuple(closure.edges), tables=_reached(view, closure, root)
+    )
+
+
+def _reached(view: View, closure: Closure, root: str | None) -> dict[str, Reached]:
+    labels = dict.fromkeys([*([root] if root else []), *(edge.child for edge in closure.edges)])
+    tables = {}
+    for label in labels:
+        ways = tuple(edge for edge in closure.edges if edge.child == label)
+        nearest = min((closure.depths[edge.parent] + 1 for edge in ways), default=0)
+        tables[label] = Reached(
+            table=label,
+            depth=0 if label == root else nearest,
+            ways=ways,
+            entry=view.rules.tables.get(label),
+        )
+    return tables
