@@ -40,6 +40,7 @@ Purpose = Literal[
     "archive-mac",
     "hold-key",
     "key-reference",
+    "mask",
 ]
 #: Roles of which there is more than one key, one after the other.
 Role = Literal["epoch", "audit"]

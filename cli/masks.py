@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
+import yaml
 
 from aegis.db.tables import DataRetentionPolicy
 from aegis.masking.masks import masks_of
 from aegis.retention.preview import Preview
 from cli import output
 
+#: Strategies whose argument is the text that they write.
+_TEXTS: Final = frozenset({"constant", "redact"})
 #: What was done to rows, by the action.
 DONE: Final[Mapping[str, str]] = {"delete": "deleted", "anonymize": "anonymized"}
 #: What would be done to them.
@@ -17,7 +20,10 @@ WOULD: Final[Mapping[str, str]] = {"delete": "would go", "anonymize": "would be 
 
 
 def given(items: Sequence[str]) -> dict[str, Any] | None:
-    """Return column → strategy from `COLUMN=STRATEGY`; `constant:VALUE` has its argument behind the colon."""
+    """Return column → strategy from `COLUMN=STRATEGY`, with an argument behind a colon.
+
+    The argument of `constant` and `redact` is text as it stands; any other is written as in a policy file.
+    """
     masks: dict[str, Any] = {}
     for item in items:
         column, equals, written = item.partition("=")
@@ -28,8 +34,20 @@ def given(items: Sequence[str]) -> dict[str, Any] | None:
             message = f"--mask names column {column} twice"
             raise click.UsageError(message)
         strategy, colon, argument = written.partition(":")
-        masks[column] = {strategy: argument} if colon else strategy
+        masks[column] = {strategy: _argument(column, strategy, argument)} if colon else strategy
     return masks or None
+
+
+def _argument(column: str, strategy: str, written: str) -> Any:
+    if strategy in _TEXTS:
+        return written
+    try:
+        return yaml.safe_load(written)
+    except yaml.YAMLError:
+        message = (
+            f"--mask: the argument of {strategy} for column {column} cannot be read; expected YAML or JSON"
+        )
+        raise click.UsageError(message) from None
 
 
 def shown(masks: Mapping[str, Any] | None) -> str | None:

@@ -68,7 +68,7 @@ for _command in (policy_files.apply, policy_files.export, policy_files.schema):
     "--action", required=True, metavar="A", help=f"What happens to them: {', '.join(sorted(ACTIONS))}."
 )
 @click.option(
-    "--mask", "mask", multiple=True, metavar="C=S", help="Mask column C: null, surrogate or constant:VALUE."
+    "--mask", "mask", multiple=True, metavar="C=S", help="Mask column C: null, surrogate, constant:VALUE, …"
 )
 @click.option("--marker-column", metavar="C", help="Set in the rows that were masked.")
 @click.option("--delete-after-days", type=int, metavar="N", help="Delete masked rows N days later.")

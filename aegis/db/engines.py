@@ -17,7 +17,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from aegis.db import dialects
+from aegis.db import dialects, functions
 from aegis.db.dialects import Fault
 from aegis.errors import (
     AegisError,
@@ -122,6 +122,7 @@ def _listen(engine: sa.Engine, source: SourceSettings, *, own: bool) -> None:
     def _prepare(connection: Any, _record: Any) -> None:
         if name == dialects.SQLITE:
             connection.isolation_level = None
+            functions.register(connection)
         cursor = connection.cursor()
         for statement in dialects.session_statements(name, own=own):
             cursor.execute(statement)

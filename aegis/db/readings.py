@@ -3,6 +3,7 @@
 `moment` and `day`: SQLite keeps times as text in whatever form the application wrote, so the
 text is brought into the one form that SQLAlchemy binds; what is no time is NULL. Elsewhere
 they are the column itself. `matches`: LIKE that tells upper from lower case everywhere.
+`same`: two texts have the same letters, whatever their collations.
 """
 
 from typing import Any, Final
@@ -38,6 +39,11 @@ class _Exactly(FunctionElement[bool]):
     type = sa.Boolean()
 
 
+class _Same(FunctionElement[bool]):
+    inherit_cache = True
+    type = sa.Boolean()
+
+
 def moment(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """Return a column of times, comparable with a bound `DateTime`."""
     return _Moment(column)
@@ -52,6 +58,11 @@ def exactly(column: sa.ColumnElement[str], *values: str) -> sa.ColumnElement[boo
     """Return the condition that a text is one of these, letter by letter, whatever the column's collation."""
     texts = (text for value in values for text in (value, like_text([(c, False) for c in value])))
     return _Exactly(column, *(sa.bindparam(None, text, sa.String(), unique=True) for text in texts))
+
+
+def same(text: sa.ColumnElement[Any], other: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that two texts are the same letter by letter; never NULL."""
+    return _Same(text, other)
 
 
 def matches(column: sa.ColumnElement[str], pattern: list[tuple[str, bool]]) -> sa.ColumnElement[bool]:
@@ -156,3 +167,22 @@ def _like_binary(element: _Matches, compiler: SQLCompiler, **options: Any) -> st
 def _glob(element: _Matches, compiler: SQLCompiler, **options: Any) -> str:
     column, _, glob = (compiler.process(part, **options) for part in element.clauses)
     return f"({column} GLOB {glob})"
+
+
+@compiles(_Same)
+def _same_bytes(element: _Same, compiler: SQLCompiler, **options: Any) -> str:
+    text, other = (compiler.process(part, **options) for part in element.clauses)
+    return f"(CAST({text} AS TEXT) IS CAST({other} AS TEXT) COLLATE BINARY)"
+
+
+@compiles(_Same, "postgresql")
+def _same_whatever(element: _Same, compiler: SQLCompiler, **options: Any) -> str:
+    text, other = (compiler.process(part, **options) for part in element.clauses)
+    return f'(CAST({text} AS TEXT) IS NOT DISTINCT FROM CAST({other} AS TEXT) COLLATE "C")'
+
+
+@compiles(_Same, "mysql", "mariadb")
+def _same_binary(element: _Same, compiler: SQLCompiler, **options: Any) -> str:
+    parts = (compiler.process(part, **options) for part in element.clauses)
+    text, other = (f"CAST(CONVERT({part} USING utf8mb4) AS BINARY)" for part in parts)
+    return f"({text} <=> {other})"

@@ -10,7 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import Inspector
 
-from aegis.db import dialects
+from aegis.db import dialects, domains
+from aegis.db.documents import mark_documents
 from aegis.db.keystore import KeyBase
 from aegis.db.references import Reference, read_references
 from aegis.db.schema import VERSION_TABLES
@@ -84,6 +85,8 @@ def read_layout(connection: sa.Connection, label: str, *, dependent: bool = Fals
             "once; add a primary key"
         )
         raise UnsafeTable(message)
+    domains.unwrap(table)
+    mark_documents(connection, table)
     if not dependent:
         _refuse_empty_keys(connection, table, label)
     _refuse_heirs(connection, label, schema, name)

@@ -12,8 +12,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.errors import InvalidPolicy
+from aegis.masking.keys import MaskKey
 from aegis.masking.kinds import Kind, kind_of
-from aegis.masking.strategies import Strategy, strategy_of
+from aegis.masking.strategies import strategy_of
+from aegis.masking.strategy import Strategy
 
 #: What a marker column of text says.
 MARKED: Final = "anonymized"
@@ -48,6 +50,11 @@ class Masks:
         """Every column that is written to."""
         return sorted({*self.strategies, *([self.marker] if self.marker else [])})
 
+    @property
+    def need_key(self) -> list[str]:
+        """The columns whose strategy needs a key."""
+        return sorted(name for name, strategy in self.strategies.items() if strategy.needs_key)
+
     def due(self, table: sa.Table) -> sa.ColumnElement[bool]:
         """Return the rows that are not masked yet; never NULL, so that `NOT` gives the others."""
         if self.marker is not None:
@@ -55,9 +62,18 @@ class Masks:
         bare = [_bare(table.c[name], strategy) for name, strategy in sorted(self.strategies.items())]
         return sa.or_(*bare)
 
-    def values(self, table: sa.Table) -> dict[str, sa.ColumnElement[Any]]:
-        """Return what the UPDATE writes; a value that is masked already is kept."""
-        written = {name: _put_on(table.c[name], strategy) for name, strategy in self.strategies.items()}
+    def values(self, table: sa.Table, key: MaskKey | None = None) -> dict[str, sa.ColumnElement[Any]]:
+        """Return what the UPDATE writes; a value that is masked already is kept.
+
+        Args:
+            table: as it was reflected.
+            key: for strategies that need one.
+
+        Raises:
+            InvalidPolicy: a strategy needs a key, and none was given.
+
+        """
+        written = {name: _put_on(table.c[name], strategy, key) for name, strategy in self.strategies.items()}
         if self.marker is not None:
             written[self.marker] = _MARKS[kind_of(table.c[self.marker])]()
         return written
@@ -96,7 +112,7 @@ def _bare(column: sa.Column[Any], strategy: Strategy) -> sa.ColumnElement[bool]:
     return sa.and_(column.is_not(None), sa.not_(recognised))
 
 
-def _put_on(column: sa.Column[Any], strategy: Strategy) -> sa.ColumnElement[Any]:
+def _put_on(column: sa.Column[Any], strategy: Strategy, key: MaskKey | None) -> sa.ColumnElement[Any]:
     recognised = strategy.recognises(column)
     keep = column.is_(None) if recognised is None else sa.or_(column.is_(None), recognised)
-    return sa.case((keep, column), else_=strategy.expression(column))
+    return sa.case((keep, column), else_=strategy.expression(column, key))

@@ -6,7 +6,9 @@ from typing import Any, Final, Protocol
 import sqlalchemy as sa
 
 from aegis.errors import InvalidPolicy
-from aegis.masking.masks import masks_of
+from aegis.keys import Secret
+from aegis.masking.keys import MaskKey
+from aegis.masking.masks import Masks, masks_of
 from aegis.masking.preflight import refuse_unfit
 from aegis.retention.target import Target
 
@@ -52,9 +54,7 @@ def check(wish: Wish) -> None:
             raise InvalidPolicy(message)
         return
     if not isinstance(wish.masks, Mapping) or not wish.masks:
-        message = (
-            f"{named}: to anonymize, say what is masked: masks={{COLUMN: null, surrogate or constant: VALUE}}"
-        )
+        message = f"{named}: to anonymize, say what is masked: masks={{COLUMN: surrogate, …}}"
         raise InvalidPolicy(message)
     days = wish.delete_after_days
     if days is not None and (
@@ -63,10 +63,30 @@ def check(wish: Wish) -> None:
         message = f"{named}: expected 1 to {_LONGEST_DAYS} whole delete_after_days, got {repr(days)[:40]}"
         raise InvalidPolicy(message)
     try:
-        masks_of(wish.masks, wish.marker_column)
+        _check_lasting(masks_of(wish.masks, wish.marker_column))
     except InvalidPolicy as error:
         message = f"{named}: {error}"
         raise InvalidPolicy(message) from None
+
+
+def _check_lasting(masks: Masks) -> None:
+    """Refuse what a run that comes again each night cannot hold to."""
+    for column, strategy in masks.strategies.items():
+        if strategy.outcome == "unchanged":
+            message = f"mask of column {column}: {strategy.name} writes nothing; leave the column out"
+            raise InvalidPolicy(message)
+        if strategy.needs_key and strategy.linkable is None:
+            message = (
+                f"mask of column {column}: {strategy.name} needs a key that lasts, so whoever has it can "
+                "link every token to its value; say why that must be, with "
+                'linkable: "REASON" in its argument, or use surrogate'
+            )
+            raise InvalidPolicy(message)
+
+
+def lasting_key(secret: Secret) -> MaskKey:
+    """Return the key of the masks of policies: a subkey of the worker's, under the same id."""
+    return MaskKey(id=secret.key_id, secret=secret.subkey("mask"))
 
 
 def refuse_unfit_masks(connection: sa.Connection, target: Target, wish: Wish) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from aegis.db.reflection import renews_itself
 from aegis.errors import InvalidPolicy, UnsafeTable
+from aegis.masking.keys import MaskKey
 from aegis.masking.masks import Masks
 from aegis.retention.children import take_children
 from aegis.retention.target import Target
@@ -66,22 +68,31 @@ class Anonymize:
 
     name = "anonymize"
 
-    def __init__(self, target: Target, masks: Masks) -> None:
+    def __init__(self, target: Target, masks: Masks, key: MaskKey | None) -> None:
         self._table = target.layout.table
-        self._values = masks.values(self._table)
-        if renews_itself(target.clock_column):
-            # Masking a row must not make it young.
-            self._values[target.clock_column.name] = target.clock_column
+        self._clock = target.clock_column
+        self._masks = masks
+        self._key = key
 
     def apply(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> Changed:
         """Mask them; `where` leaves out the rows that are masked already."""
-        return Changed(
-            rows=connection.execute(sa.update(self._table).where(where).values(self._values)).rowcount
-        )
+        changed = connection.execute(sa.update(self._table).where(where).values(self._values))
+        return Changed(rows=changed.rowcount)
+
+    @cached_property
+    def _values(self) -> dict[str, sa.ColumnElement[Any]]:
+        values = self._masks.values(self._table, self._key)
+        # Masking a row must not make it young.
+        return values | ({self._clock.name: self._clock} if renews_itself(self._clock) else {})
 
 
-def action_for(target: Target, name: str) -> RowAction:
+def action_for(target: Target, name: str, key: MaskKey | None = None) -> RowAction:
     """Return the action of that name on a policy's table; nothing is ever taken for a deletion.
+
+    Args:
+        target: the policy's table.
+        name: of the action.
+        key: for masks that need one; nothing but a count works without it.
 
     Raises:
         InvalidPolicy: there is no such action, or it lacks its masks.
@@ -90,6 +101,6 @@ def action_for(target: Target, name: str) -> RowAction:
     if name == Delete.name:
         return Delete(target)
     if name == Anonymize.name and target.masks:
-        return Anonymize(target, target.masks)
+        return Anonymize(target, target.masks, key)
     message = f"{target.layout.label}: there is nothing to do for the action {name!r} as the policy stands"
     raise InvalidPolicy(message)

@@ -11,6 +11,7 @@ from aegis.audit.actions import Action, Outcome
 from aegis.audit.events import Event
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import Passing
+from aegis.masking.keys import MaskKey
 from aegis.operations.batches import Act, Change
 from aegis.operations.claims import Claim
 from aegis.operations.parts import Parts
@@ -36,6 +37,7 @@ class Portions:
         *,
         begin_at: dt.datetime | None = None,
         archive: Parts | None = None,
+        key: MaskKey | None = None,
     ) -> None:
         self.target = target
         self.cutoffs = cutoffs
@@ -43,7 +45,7 @@ class Portions:
         self._run = claimed.run
         self._shard = claimed.shard
         self._walker = walker
-        self.stages = stages_of(target, policy, cutoffs)
+        self.stages = stages_of(target, policy, cutoffs, key)
         #: The mark at which each stage begins; that of the range, where the run was cut into ranges.
         self.begin: Mapping[str, Any] = {}
         self._begin_at = begin_at

@@ -24,6 +24,7 @@ from aegis.operations.tallies import Tally
 from aegis.operations.throttle import Throttle, naps, throttle_for
 from aegis.retention import archiving, control, ending, policies
 from aegis.retention.allowance import allowed
+from aegis.retention.anonymizing import lasting_key
 from aegis.retention.attaching import attach_again, put_back
 from aegis.retention.gates import Cancelled, Waits, before_slice, under_holds
 from aegis.retention.landing import Landing
@@ -204,7 +205,14 @@ class _Work:
         archive = archiving.begin(self._system, self._policy, self._claim.run)
         begin_at = done_until(self._system, self._policy, self._claim.run, target)
         batches = Portions(
-            self._policy, self._claim, target, walker, cutoffs, begin_at=begin_at, archive=archive
+            self._policy,
+            self._claim,
+            target,
+            walker,
+            cutoffs,
+            begin_at=begin_at,
+            archive=archive,
+            key=lasting_key(self._system.worker_key),
         )
         if not self._full_speed:
             self._throttle = throttle_for(self._system, self._policy.datasource, target.layout.table)

@@ -18,6 +18,7 @@ from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.journal import Journal
 from aegis.db.tables import Run
+from aegis.masking.keys import MaskKey
 from aegis.operations.states import State
 from aegis.operations.system import System
 from aegis.retention.changes import RowAction, action_for
@@ -37,16 +38,18 @@ class Stage:
     ahead: Target
 
 
-def stages_of(target: Target, policy: Any, cutoffs: Cutoffs) -> tuple[Stage, ...]:
+def stages_of(target: Target, policy: Any, cutoffs: Cutoffs, key: MaskKey | None = None) -> tuple[Stage, ...]:
     """Return the stages of a policy's run.
 
     Args:
         target: the policy's table.
         policy: its action, and after how many days more it deletes.
         cutoffs: the run's.
+        key: for masks that need one; nothing but a count works without it.
 
     """
-    first = Stage(action=action_for(target, policy.action), cutoffs=cutoffs, target=target, ahead=target)
+    action = action_for(target, policy.action, key)
+    first = Stage(action=action, cutoffs=cutoffs, target=target, ahead=target)
     if policy.delete_after_days is None:
         return (first,)
     second = Stage(

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from aegis.errors import InvalidPolicy, UnknownName, UnsafeTable
 from aegis.masking import strategies
-from aegis.masking.strategies import Surrogate
+from aegis.masking.tokens import Surrogate
 from aegis.operations import holds
 from aegis.operations.scopes import Scope
 from aegis.retention import runs as retention_runs
@@ -479,7 +479,7 @@ def _mark(world: World, kind: str) -> Any:
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     # what: (columns, words of the policy, what the message says)
-    "an unknown strategy": ("", {"masks": {"email": "scramble"}}, "no strategy 'scramble'.*null, surrogate"),
+    "an unknown strategy": ("", {"masks": {"email": "scramble"}}, "no strategy 'scramble'.*null, default"),
     "an unknown column": ("", {"masks": {"mail": "null"}}, "no column 'mail'.*it has: id"),
     "no masks": ("", {"masks": {}}, "say what is masked"),
     "masks of a deletion": ("", {"action": "delete"}, "belongs to the action anonymize"),
@@ -601,7 +601,7 @@ class TestRefusals:
         """Nothing is changed, the run waits for a person, and the message says what to do."""
         people(world, ", CONSTRAINT has_at CHECK (email LIKE '%@%')")
         born(world, range(5))
-        world.policy(**anonymize())
+        world.policy(**anonymize(masks={"email": {"partial": {"first": 2}}}))
         before = world.content("people")
         report = world.enforce()
         assert (report["applied"], report["status"], report["rows"]) == (False, "blocked", 0)

@@ -1,0 +1,85 @@
+"""HMAC-SHA256 (RFC 2104) computed by the database, without an extension.
+
+The key is never bound: only its two pads are, each the key filled up to a block and crossed with its
+constant.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class _Hmac(FunctionElement[str]):
+    inherit_cache = True
+    type = sa.String()
+
+
+class _Leading(FunctionElement[int]):
+    inherit_cache = True
+    type = sa.BigInteger()
+
+
+def hmac_hex(text: sa.ColumnElement[Any], inner: bytes, outer: bytes) -> sa.ColumnElement[str]:
+    """Return the HMAC of a text's UTF-8, as 64 hexadecimal digits.
+
+    Args:
+        text: what is authenticated.
+        inner: 64 bytes, the key crossed with 0x36.
+        outer: 64 bytes, the key crossed with 0x5c.
+
+    """
+    return _Hmac(text, _bound(inner), _bound(outer))
+
+
+def leading_number(digits: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+    """Return the first 12 hexadecimal digits of a text as a number, from 0 to 2^48 - 1."""
+    return _Leading(digits)
+
+
+def _bound(pad: bytes) -> sa.BindParameter[str]:
+    # As digits: not every driver tells bytes from a text in a character set.
+    return sa.bindparam(None, pad.hex(), sa.String(), unique=True)
+
+
+def _parts(element: FunctionElement[Any], compiler: SQLCompiler, options: dict[str, Any]) -> list[str]:
+    return [compiler.process(part, **options) for part in element.clauses]
+
+
+@compiles(_Hmac, "postgresql")
+def _by_sha256(element: _Hmac, compiler: SQLCompiler, **options: Any) -> str:
+    text, inner, outer = _parts(element, compiler, options)
+    message = f"decode({inner}, 'hex') || convert_to(CAST({text} AS TEXT), 'UTF8')"
+    return f"encode(sha256(decode({outer}, 'hex') || sha256({message})), 'hex')"
+
+
+@compiles(_Hmac, "mysql", "mariadb")
+def _by_sha2(element: _Hmac, compiler: SQLCompiler, **options: Any) -> str:
+    text, inner, outer = _parts(element, compiler, options)
+    message = f"CONCAT(UNHEX({inner}), CONVERT({text} USING utf8mb4))"
+    return f"SHA2(CONCAT(UNHEX({outer}), UNHEX(SHA2({message}, 256))), 256)"
+
+
+@compiles(_Hmac, "sqlite")
+def _by_python(element: _Hmac, compiler: SQLCompiler, **options: Any) -> str:
+    return f"aegis_hmac({', '.join(_parts(element, compiler, options))})"
+
+
+@compiles(_Leading, "postgresql")
+def _by_bits(element: _Leading, compiler: SQLCompiler, **options: Any) -> str:
+    (digits,) = _parts(element, compiler, options)
+    return f"CAST(CAST('x' || substr({digits}, 1, 12) AS BIT(48)) AS BIGINT)"
+
+
+@compiles(_Leading, "mysql", "mariadb")
+def _by_base(element: _Leading, compiler: SQLCompiler, **options: Any) -> str:
+    (digits,) = _parts(element, compiler, options)
+    return f"CAST(CONV(SUBSTR({digits}, 1, 12), 16, 10) AS SIGNED)"
+
+
+@compiles(_Leading, "sqlite")
+def _by_number(element: _Leading, compiler: SQLCompiler, **options: Any) -> str:
+    (digits,) = _parts(element, compiler, options)
+    return f"aegis_leading({digits})"

@@ -1,0 +1,171 @@
+"""How strategies are written, what they say of themselves, and what their patterns do to any text."""
+
+import re
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aegis.errors import InvalidPolicy, UsageError
+from aegis.masking.keys import MaskKey
+from aegis.masking.masks import masks_of
+from aegis.masking.strategies import PLAIN, WITH_ARGUMENT, strategy_of
+from aegis.masking.texts import FOUND, ScrubText
+
+SPECS: dict[str, Any] = {
+    # as it is written: in its canonical form
+    "null": "null",
+    "default": "default",
+    "empty": "empty",
+    "redact": "redact",
+    "surrogate": "surrogate",
+    "surrogate_email": "surrogate_email",
+    "random_token": "random_token",
+    "hmac": "hmac",
+    "hmac_email": "hmac_email",
+    "truncate_ip": "truncate_ip",
+    "scrub_text": "scrub_text",
+    "preserve": "preserve",
+}
+WRITTEN: list[tuple[Any, Any]] = [
+    *SPECS.items(),
+    (None, "null"),
+    ({"constant": 5}, {"constant": 5}),
+    ({"redact": "[redacted]"}, "redact"),
+    ({"redact": "gone"}, {"redact": "gone"}),
+    ({"hmac": {"linkable": "join"}}, {"hmac": {"linkable": "join"}}),
+    ({"partial": {"last": 4}}, {"partial": {"first": 0, "last": 4}}),
+    ({"generalize": 0.1}, {"generalize": "0.1"}),
+    ({"generalize": "10.0"}, {"generalize": 10}),
+    ({"generalize": [0, 18, "65.5"]}, {"generalize": [0, 18, "65.5"]}),
+    ({"noise": 1000}, {"noise": 1000}),
+    ({"truncate_date": "month"}, {"truncate_date": "month"}),
+    ({"shift_date": {"days": 3, "by": "who"}}, {"shift_date": {"days": 3, "by": "who"}}),
+    ({"truncate_ip": {"v4": 24}}, "truncate_ip"),
+    ({"truncate_ip": {"v4": 16}}, {"truncate_ip": {"v4": 16, "v6": 48}}),
+    ({"json_set": {'$."a"."b c"': None}}, {"json_set": {'$.a."b c"': "null"}}),
+    ({"json_delete": ["$.b", "$.a", "$.b"]}, {"json_delete": ["$.a", "$.b"]}),
+]
+WRONG: list[tuple[Any, str]] = [
+    ("partial", "no strategy 'partial'.*partial: VALUE"),
+    ({"null": 1}, "no strategy"),
+    ({"redact": ""}, "with the text that it writes"),
+    ({"hmac": {"key": "x"}}, "written with linkable"),
+    ({"hmac": {"linkable": True}}, "says in words why"),
+    ({"partial": 2}, "written with first, last"),
+    ({"partial": {"first": 0}}, "at least one character"),
+    ({"partial": {"first": -1}}, "keeps 0 to 64"),
+    ({"generalize": 0}, "a step above 0"),
+    ({"generalize": "x"}, "takes numbers"),
+    ({"generalize": float("nan")}, "takes numbers"),
+    ({"generalize": True}, "takes numbers"),
+    ({"generalize": []}, "bounds ascend"),
+    ({"generalize": [5, 5]}, "bounds ascend"),
+    ({"noise": -1}, "the most that is added"),
+    ({"truncate_date": "week"}, "one of year, month, day"),
+    ({"shift_date": {"days": 0, "by": "who"}}, "1 to 3650 days"),
+    ({"shift_date": {"days": 5}}, "whose the row is"),
+    ({"truncate_ip": {"v4": 25}}, "v4 keeps 8, 16, 24"),
+    ({"json_set": {}}, "says what is done where"),
+    ({"json_set": {"email": "null"}}, "a path is"),
+    ({"json_set": {"$.items[*].email": "null"}}, "name the array"),
+    ({"json_set": {'$."0"': "null"}}, "none of which is a number"),
+    ({"json_set": {"$.a": "null", "$.a.b": "null"}}, "lead to the same"),
+    ({"json_set": {"$.a": {"generalize": 5}}}, "generalize cannot mask"),
+    ({"json_set": {"$.a": {"json_delete": ["$.b"]}}}, "json_delete cannot mask"),
+    ({"json_set": {"$.a": "preserve"}}, "preserve cannot mask"),
+    ({"json_delete": "$.a"}, "a list of paths"),
+]
+
+
+@pytest.mark.parametrize(("written", "canonical"), WRITTEN, ids=lambda value: repr(value)[:40])
+def test_one_canonical_form(written: Any, canonical: Any) -> None:
+    """However a strategy is written, its canonical form is one, and reads as the same strategy."""
+    assert strategy_of(written).spec == canonical
+    assert strategy_of(canonical).spec == canonical
+    assert strategy_of(written).label.startswith(strategy_of(written).name)
+
+
+@pytest.mark.parametrize(("written", "message"), WRONG, ids=lambda value: repr(value)[:40])
+def test_what_cannot_be_meant(written: Any, message: str) -> None:
+    """The refusal names the column and shows how it is written."""
+    with pytest.raises(InvalidPolicy, match=f"mask of column v: .*{message}"):
+        masks_of({"v": written})
+
+
+def test_every_name_of_the_design() -> None:
+    """Nothing is missing, and nothing else is there."""
+    names = (
+        "null constant default empty redact hmac hmac_email surrogate surrogate_email random_token partial "
+        "generalize truncate_ip truncate_date shift_date noise json_set json_delete scrub_text preserve"
+    )
+    assert {*PLAIN, *WITH_ARGUMENT} == {*names.split()}
+
+
+def test_a_key_is_asked_for() -> None:
+    """Without a key a keyed strategy writes nothing, also inside a document."""
+    column = sa.column("v", sa.String())
+    for spec in ("hmac", "hmac_email", {"json_set": {"$.a": "hmac"}}):
+        with pytest.raises(InvalidPolicy, match=r"hmac.* needs a key"):
+            strategy_of(spec).expression(column)
+    assert strategy_of({"json_set": {"$.a": "hmac"}}).needs_key
+    assert strategy_of({"json_set": {"$.a": "hmac"}}).linkable is None
+    assert strategy_of({"json_set": {"$.a": {"hmac": {"linkable": "join"}}}}).linkable == "join"
+
+
+@pytest.mark.parametrize("words", [{"id": "A"}, {"id": ""}, {"id": "123456789"}, {"secret": bytes(31)}])
+def test_a_key_that_tokens_cannot_name(words: dict[str, Any]) -> None:
+    """An id that does not fit into a token, and a short secret, are refused; the secret is not shown."""
+    with pytest.raises(UsageError, match="at least 32 bytes"):
+        MaskKey(**{"id": "3", "secret": bytes(32), **words})
+    assert "secret" not in repr(MaskKey(id="3", secret=bytes(32)))
+
+
+PIECES = st.sampled_from(
+    [
+        "a",
+        "7",
+        "@",
+        "%40",
+        ".",
+        ":",
+        "::",
+        "-",
+        " ",
+        "(",
+        ")",
+        "+",
+        "/",
+        "[email]",
+        "\n",
+        "2024-01-15",
+        "12",
+        "\u00e9",
+        "f",
+        "1.2.3.4",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=40).map("".join))
+def test_scrubbing_twice_is_scrubbing_once(text: str) -> None:
+    """Nothing that is looked for is left, whatever stands beside it."""
+    once = scrubbed(text)
+    assert scrubbed(once) == once
+    assert not re.search(r"[0-9]{7}", once)
+
+
+def scrubbed(text: str) -> str:
+    """Return what Python makes of a text."""
+    for pattern, word in FOUND:
+        text = re.sub(pattern, word, text)
+    return text
+
+
+def test_identifiers_are_nowhere_in_the_specification() -> None:
+    """A subject's identifiers are looked for, and neither shown nor stored."""
+    strategy = ScrubText(["Anna Schmidt"])
+    assert (strategy.spec, strategy.label) == ("scrub_text", "scrub_text")
+    assert len(strategy.patterns()) == len(FOUND) + 1
