@@ -41,6 +41,7 @@ Purpose = Literal[
     "hold-key",
     "key-reference",
     "mask",
+    "erasure-subject",
 ]
 #: Roles of which there is more than one key, one after the other.
 Role = Literal["epoch", "audit"]

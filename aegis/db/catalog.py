@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import Inspector
 
-from aegis.db import dialects
+from aegis.db import dialects, documents, domains
 from aegis.db.contents import is_free
 from aegis.db.foreignkeys import ForeignKey, read_foreign_keys
 from aegis.db.indexes import Unique, is_partial, unique_of
@@ -134,7 +134,10 @@ def _tables(
         for name in picture.names:
             if name not in OWN_TABLES and (schema, name) not in left_out:
                 own = None if schema == default else schema
-                yield picture.table(name, _label(default, schema, name), own, texts)
+                found = picture.table(name, _label(default, schema, name), own, texts)
+                domains.unwrap(found.table)
+                documents.mark_documents(connection, found.table)
+                yield found
 
 
 class _Picture:

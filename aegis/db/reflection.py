@@ -98,10 +98,15 @@ def read_layout(connection: sa.Connection, label: str, *, dependent: bool = Fals
         references=read_references(
             connection, _given(connection, schema, name), table.primary_key.columns.keys()
         ),
-        triggers=_names(connection, _TRIGGERS, schema, name),
+        triggers=read_triggers(connection, schema, name),
         row_security=_names(connection, _ROW_SECURITY, schema, name),
         partitioned=bool(_names(connection, _PARTITIONED, schema, name)),
     )
+
+
+def read_triggers(connection: sa.Connection, schema: str | None, name: str) -> tuple[str, ...]:
+    """Return the triggers that fire when rows of a table are changed or deleted."""
+    return _names(connection, _TRIGGERS, schema, name)
 
 
 def _split(label: str) -> tuple[str | None, str]:

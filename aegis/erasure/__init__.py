@@ -1,0 +1,1 @@
+"""Erasure: what one person has in a database, what would happen to it, and in which order."""

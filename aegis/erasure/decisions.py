@@ -1,0 +1,94 @@
+"""What happens to a row that is reached in several ways, and to one that is another person's too.
+
+Of several decisions `fail` stops the erasure, `retain` keeps the row as it is, `delete` takes it; otherwise
+each does its own part. A row that also refers to somebody else, by a way that takes rows, is shared: the
+data map's word on that stands above the others.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aegis.datamap.edges import Edge
+from aegis.datamap.model import Row, Shared
+from aegis.datamap.reached import Coverage, Reached
+from aegis.erasure.rows import Group, Rows
+from aegis.erasure.sides import Link
+
+#: Decisions that leave room for no other, the strongest first.
+_ALONE: Final[tuple[Row, ...]] = ("fail", "retain", "delete")
+#: A row that is reached by several such ways belongs to several people.
+_TAKES: Final[frozenset[Row]] = frozenset({"delete", "anonymize"})
+#: What becomes of a shared row; none: nothing.
+_INSTEAD: Final[Mapping[Shared, Row | None]] = {
+    "keep": None,
+    "mask_own_columns": "anonymize",
+    "delete": "delete",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One thing that happens to rows of a group."""
+
+    #: None: they are left as they are, because they are another person's too.
+    action: Row | None
+    #: The ways that lead to it.
+    ways: frozenset[int]
+    shared: Shared | None = None
+    #: Whether the rows stay and refer, by a foreign key, to rows that go.
+    stuck: bool = False
+
+
+def decisions(coverage: Coverage, reached: Reached, rows: Rows, group: Group) -> list[Decision]:
+    """Return what happens to a group of rows."""
+    shared = _shared(coverage, reached, rows, group)
+    made = []
+    for action in _actions(coverage, reached, group):
+        ways = frozenset(way for way in group.ways if coverage.edges[way].row == action)
+        final = _INSTEAD[shared] if shared and action in _TAKES else action
+        stuck = action == "delete" != final and _held_back(coverage, ways)
+        made.append(
+            Decision(action=final, ways=ways, shared=shared if action in _TAKES else None, stuck=stuck)
+        )
+    return made
+
+
+def kept(coverage: Coverage, rows: Rows) -> set[tuple[str, Link]]:
+    """Return the groups, by table and values, that stay another person's: what refers to them does too."""
+    return {
+        (reached.table, group.values)
+        for reached in coverage.tables.values()
+        for group in rows.groups(reached.table)
+        if group.followed and _shared(coverage, reached, rows, group) == "keep"
+    }
+
+
+def _actions(coverage: Coverage, reached: Reached, group: Group) -> list[Row]:
+    wanted = {coverage.edges[way].row for way in group.ways}
+    if group.own and reached.entry is not None:
+        wanted.add(reached.entry.action)
+    decided = [action for action in wanted if action is not None]
+    return next(([action] for action in _ALONE if action in decided), sorted(decided))
+
+
+def _shared(coverage: Coverage, reached: Reached, rows: Rows, group: Group) -> Shared | None:
+    """Return what is done about rows that are another person's too; None where they are not."""
+    taking = [way for way, edge in enumerate(coverage.edges) if _takes(edge, reached.table)]
+    if group.own or not rows.others(reached.table, group, taking):
+        return None
+    return _told([coverage.edges[way] for way in sorted(group.ways)], reached)
+
+
+def _told(edges: Iterable[Edge], reached: Reached) -> Shared | None:
+    entries = [*(edge.entry for edge in edges), reached.entry]
+    return next((rule.shared for rule in entries if rule is not None and rule.shared), None)
+
+
+def _takes(edge: Edge, table: str) -> bool:
+    return edge.child == table and edge.row in _TAKES
+
+
+def _held_back(coverage: Coverage, ways: Iterable[int]) -> bool:
+    edges = [coverage.edges[way] for way in ways]
+    return any(edge.on_delete and "delete" in coverage.tables[edge.parent].rows for edge in edges)

@@ -1,0 +1,204 @@
+"""The plan of an erasure: what would happen to every row of one person, counted exactly, and its digest.
+
+Everything is read in one snapshot; nothing is changed. A data map that leaves anything open makes no plan.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from aegis.audit.events import canonical
+from aegis.datamap.coverage import Examination, examine
+from aegis.datamap.hooks import load_anonymizers
+from aegis.datamap.reached import Coverage
+from aegis.datamap.reading import read_map
+from aegis.datamap.sources import map_path
+from aegis.db import dialects
+from aegis.db.catalog import Catalog, read_catalog
+from aegis.db.engines import snapshot
+from aegis.db.reflection import read_triggers
+from aegis.erasure.decisions import kept
+from aegis.erasure.people import Person, person, refuse_absent, subject_named
+from aegis.erasure.rows import Rows
+from aegis.erasure.steps import Step, steps_of
+from aegis.errors import Refused
+from aegis.operations.system import System
+
+#: Of the digest's document; old ones are told apart by it.
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an erasure would do, in the order in which it would do it."""
+
+    datasource: str
+    subject: str
+    steps: tuple[Step, ...]
+    #: Referring columns that are searched by reading the whole table.
+    unindexed: tuple[str, ...]
+    #: Table → triggers that fire when its rows change.
+    triggers: dict[str, tuple[str, ...]]
+    #: What speaks against it; empty: it could be carried out.
+    objections: tuple[str, ...]
+    #: What an approval binds to: rules, schema, steps and person.
+    digest: str
+
+    @property
+    def rows(self) -> int:
+        """Rows that would be changed."""
+        return sum(step.rows for step in self.steps if step.action not in {"retain", "fail"})
+
+    @property
+    def kept(self) -> int:
+        """Rows that stay, with a reason."""
+        return sum(step.rows for step in self.steps if step.action == "retain")
+
+
+def make(
+    system: System,
+    key: Sequence[Any],
+    *,
+    subject: str,
+    datasource: str,
+    tenant: str | None = None,
+) -> Plan:
+    """Plan the erasure of one person, and change nothing.
+
+    Args:
+        system: this process's Aegis.
+        key: one value for each column of the subject's key.
+        subject: the kind of person, as the data map names it.
+        datasource: the source's own name.
+        tenant: refuse a person of any other one.
+
+    Raises:
+        UsageError: the source has no data map, a name is unknown, a value does not fit.
+        UnknownName: nobody has that key.
+        Denied: the person is another tenant's.
+        Refused: the data map leaves something open.
+        UnsafeTable: rows are hidden from Aegis.
+        TooLong: a statement took longer than the settings let it.
+
+    """
+    settings = system.settings
+    datamap = read_map(map_path(settings, datasource))
+    anonymizers = load_anonymizers(settings.hooks, datasource)
+    kind = subject_named(datamap, subject)
+    engine = system.databases.source(datasource)
+    with snapshot(engine, f"data source {datasource}") as connection:
+        limits = settings.retention
+        dialects.begin_work(
+            connection,
+            lock_ms=limits.lock_timeout_milliseconds,
+            statement_ms=round(1000 * limits.count_seconds),
+        )
+        catalog = read_catalog(connection)
+        found = examine(datamap, catalog, anonymizers)
+        _refuse_open(found, datasource)
+        who = person(catalog, kind, key)
+        refuse_absent(connection, who, tenant)
+        coverage = found.coverages[subject]
+        rows = _follow(connection, catalog, coverage, who)
+        steps = tuple(steps_of(coverage, rows))
+        triggers = _triggers(connection, catalog, steps)
+    body = {
+        "version": VERSION,
+        "datasource": datasource,
+        "identity": system.source_row(datasource).identity,
+        "subject": subject,
+        "person": _reference(system, who),
+        "steps": [asdict(step) for step in steps],
+        "hooks": sorted([item.label, item.source_hash] for item in anonymizers),
+        **_rules(catalog, coverage),
+    }
+    return Plan(
+        datasource=datasource,
+        subject=subject,
+        steps=steps,
+        unindexed=_unindexed(catalog, coverage),
+        triggers=triggers,
+        objections=tuple(_objections(steps)),
+        digest=hashlib.sha256(canonical(body)).hexdigest(),
+    )
+
+
+def _follow(connection: sa.Connection, catalog: Catalog, coverage: Coverage, who: Person) -> Rows:
+    """Find the person's rows; what hangs on a row that stays another person's is not among them."""
+    closed: set[tuple[str, tuple[Any, ...]]] = set()
+    while True:
+        rows = Rows(connection, catalog, coverage, closed)
+        rows.follow(who.table.label, who.where)
+        stays = kept(coverage, rows)
+        if not stays:
+            return rows
+        closed |= stays
+
+
+def _refuse_open(found: Examination, datasource: str) -> None:
+    if found.undecided:
+        first, others = found.undecided[0], len(found.undecided) - 1
+        more = f", and {others} more" if others else ""
+        named = f"{first.table}: {first.what or first.kind}: {first.why}{more}"
+        message = (
+            f"the data map of {datasource} leaves something open ({named}); "
+            f"`aegis datamap check --datasource {datasource}` lists it. Until then nobody is erased by it"
+        )
+        raise Refused(message)
+
+
+def _objections(steps: Sequence[Step]) -> list[str]:
+    forbidden = [
+        f"{step.rows} row{'s' * (step.rows != 1)} of {step.table} must not be there ({', '.join(step.ways)})"
+        for step in steps
+        if step.action == "fail" and step.rows
+    ]
+    stuck = [
+        f"{step.stuck} row{'s' * (step.stuck != 1)} of {step.table} would stay, because of `shared`, while "
+        "what they refer to goes: say `shared: delete`"
+        for step in steps
+        if step.stuck
+    ]
+    return forbidden + stuck
+
+
+def _triggers(
+    connection: sa.Connection, catalog: Catalog, steps: Sequence[Step]
+) -> dict[str, tuple[str, ...]]:
+    touched = sorted({step.table for step in steps if step.rows and step.action not in {"retain", "fail"}})
+    tables = {label: catalog.tables[label].table for label in touched}
+    found = {label: read_triggers(connection, t.schema, t.name) for label, t in tables.items()}
+    return {label: names for label, names in found.items() if names}
+
+
+def _unindexed(catalog: Catalog, coverage: Coverage) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            f"{edge.child}.{edge.source}"
+            for edge in coverage.edges
+            if edge.path or not catalog.tables[edge.child].indexed(edge.columns)
+        )
+    )
+
+
+def _reference(system: System, who: Person) -> str:
+    """Return what stands for the person: nobody without the worker key can tell who it is."""
+    named = canonical([str(value) for value in who.key])
+    return hmac.new(system.worker_key.subkey("erasure-subject"), named, hashlib.sha256).hexdigest()
+
+
+def _rules(catalog: Catalog, coverage: Coverage) -> dict[str, Any]:
+    """Return what the plan follows from: the map's decisions, and the columns of what it reaches."""
+    return {
+        "edges": [[edge.label, edge.row, edge.when, edge.on_delete] for edge in coverage.edges],
+        "masks": [[edge.label, dict(edge.masks)] for edge in coverage.edges],
+        "entries": {label: dict(r.entry.masks) for label, r in coverage.tables.items() if r.entry},
+        "columns": {
+            label: [[c.name, str(c.type), bool(c.nullable)] for c in catalog.tables[label].table.columns]
+            for label in coverage.tables
+        },
+    }

@@ -1,0 +1,123 @@
+"""The rows of one person: every edge followed from their own rows outwards, in one snapshot.
+
+Rows are found by sets, a few hundred values of the rows before at a time, by the indexes that the
+referring columns have. Of a row only the columns of its edges are read; rows that are alike in those are
+one group with a count. So a circle of references, a table with several ways in and one without a primary
+key are all the same: a group is met again, and counted once.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+import sqlalchemy as sa
+
+from aegis.datamap.closure import FOLLOWED
+from aegis.datamap.reached import Coverage
+from aegis.db.catalog import Catalog
+from aegis.erasure.sides import Link, Side
+
+#: Values of the rows before in one statement.
+_VALUES: Final = 500
+
+
+@dataclass(kw_only=True)
+class Group:
+    """Rows of one table that are alike in every column by which rows are followed."""
+
+    #: What they have in those columns.
+    values: Link
+    rows: int
+    #: The edges that reach them, by their place in the coverage.
+    ways: set[int] = field(default_factory=set)
+    #: Whether they stand for the person.
+    own: bool = False
+    #: Whether what refers to them was asked for.
+    followed: bool = False
+
+
+class Rows:
+    """Every row that one person reaches.
+
+    Args:
+        connection: the data source, in a transaction that sees one state of it.
+        catalog: its schema.
+        coverage: the edges.
+        closed: label and values of groups that are another person's: what refers to them is not followed.
+
+    """
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        catalog: Catalog,
+        coverage: Coverage,
+        closed: Collection[tuple[str, Link]] = (),
+    ) -> None:
+        self._connection = connection
+        self._closed = closed
+        self._edges = coverage.edges
+        self._sides = {label: Side(catalog, label, coverage) for label in coverage.tables}
+        #: Of each edge, the values that were looked for, as text: its sides may be of different types.
+        self._asked: list[set[tuple[str, ...]]] = [set() for _ in self._edges]
+        self._found: dict[str, dict[Link, Group]] = {label: {} for label in coverage.tables}
+
+    def groups(self, label: str) -> Iterable[Group]:
+        """Return what was found of a table."""
+        return self._found[label].values()
+
+    def follow(self, root: str, where: sa.ColumnElement[bool]) -> None:
+        """Find everything that the rows of the subject's table with this condition reach."""
+        waiting = deque([(root, self._keep(root, where, way=None))])
+        while waiting:
+            parent, found = waiting.popleft()
+            for way, edge in enumerate(self._edges):
+                if found and edge.parent == parent:
+                    waiting.append((edge.child, self._step(way, found)))
+
+    def others(self, label: str, group: Group, ways: Iterable[int]) -> bool:
+        """Whether rows also refer, by one of these edges, to somebody who is not the person."""
+        side = self._sides[label]
+        links = [(way, side.link(group.values, way)) for way in ways if way not in group.ways]
+        return any(None not in link and _text(link) not in self._asked[way] for way, link in links)
+
+    def _step(self, way: int, parents: Sequence[Group]) -> list[Group]:
+        """Follow one edge from new groups of its parent; return the child's groups to go on from."""
+        edge = self._edges[way]
+        links = (self._sides[edge.parent].referred(group.values, edge) for group in parents)
+        wanted = {_text(link): link for link in links if None not in link}
+        new = [link for text, link in wanted.items() if text not in self._asked[way]]
+        self._asked[way].update(wanted)
+        child = self._sides[edge.child]
+        return [
+            group
+            for some in _chunks(new)
+            for group in self._keep(edge.child, child.refers_to(way, some), way=way)
+        ]
+
+    def _keep(self, label: str, where: sa.ColumnElement[bool], *, way: int | None) -> list[Group]:
+        """Note the groups with a condition; return those that can be followed from now on."""
+        known, fresh = self._found[label], []
+        for *values, rows in self._connection.execute(self._sides[label].groups(where)):
+            group = known.setdefault(tuple(values), Group(values=tuple(values), rows=int(rows)))
+            if way is None:
+                group.own = True
+            else:
+                group.ways.add(way)
+            leads = group.own or (way is not None and self._edges[way].row in FOLLOWED)
+            if leads and not group.followed and (label, group.values) not in self._closed:
+                group.followed = True
+                fresh.append(group)
+        return fresh
+
+
+def _text(link: Link) -> tuple[str, ...]:
+    return tuple(map(str, link))
+
+
+def _chunks(links: Iterable[Link]) -> Iterator[list[Link]]:
+    source = iter(links)
+    while some := list(islice(source, _VALUES)):
+        yield some

@@ -1,0 +1,82 @@
+"""One table of an erasure, and the columns of it by which rows are followed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from aegis.datamap.conditions import parse_condition
+from aegis.datamap.edges import Edge
+from aegis.datamap.reached import Coverage
+from aegis.db import documents
+from aegis.db.catalog import Catalog
+
+#: Values of some columns, in their order.
+Link = tuple[Any, ...]
+
+
+class Side:
+    """One table: what is read of its rows, and how its edges are compared."""
+
+    def __init__(self, catalog: Catalog, label: str, coverage: Coverage) -> None:
+        self._table = catalog.tables[label].table
+        self._ways = {way: edge for way, edge in enumerate(coverage.edges) if edge.child == label}
+        self._parents = {way: catalog.tables[edge.parent].table for way, edge in self._ways.items()}
+        plain = [edge.columns for edge in self._ways.values() if not edge.path]
+        referred = [edge.parent_columns for edge in coverage.edges if edge.parent == label]
+        key = [coverage.subject.key] if label == coverage.root else []
+        names = dict.fromkeys(name for columns in [*plain, *referred, *key] for name in columns)
+        read: dict[Any, sa.ColumnElement[Any]] = {name: self._table.c[name] for name in names}
+        read |= {way: _inside(self._table, edge) for way, edge in self._ways.items() if edge.path}
+        self._columns = list(read.values())
+        self._place = {what: place for place, what in enumerate(read)}
+
+    def groups(self, where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        """Return the query for rows with a condition: the columns read, and how many rows have them."""
+        query = sa.select(*self._columns, sa.func.count()).select_from(self._table)
+        return query.where(where).group_by(*self._columns)
+
+    def refers_to(self, way: int, links: Sequence[Link]) -> sa.ColumnElement[bool]:
+        """Return the rows that refer, by an edge, to parents with one of these values."""
+        edge, parent = self._ways[way], self._parents[way]
+        own = [self._columns[place] for place in self._places(way)]
+        as_text = [_differ(mine, parent.c[name]) for mine, name in zip(own, edge.parent_columns, strict=True)]
+        compared = [sa.cast(c, sa.String) if text else c for c, text in zip(own, as_text, strict=True)]
+        wanted = [tuple(str(v) if t else v for v, t in zip(link, as_text, strict=True)) for link in links]
+        if len(compared) == 1:
+            among = compared[0].in_([value for (value,) in wanted])
+        else:
+            among = sa.tuple_(*compared).in_(wanted)
+        return among if edge.when is None else sa.and_(among, self._condition(edge.when))
+
+    def link(self, values: Link, way: int) -> Link:
+        """Return the values of the columns that refer by an edge."""
+        return tuple(values[place] for place in self._places(way))
+
+    def referred(self, values: Link, edge: Edge) -> Link:
+        """Return the values of the columns that an edge refers to."""
+        return tuple(values[self._place[name]] for name in edge.parent_columns)
+
+    def _places(self, way: int) -> list[int]:
+        edge = self._ways[way]
+        return [self._place[way]] if edge.path else [self._place[name] for name in edge.columns]
+
+    def _condition(self, text: str) -> sa.ColumnElement[bool]:
+        return parse_condition(text, self._table).expression
+
+
+def _inside(table: sa.Table, edge: Edge) -> sa.ColumnElement[Any]:
+    """Return the value inside of a JSON column, as text."""
+    return documents.value_at(documents.read(table.c[edge.columns[0]], [edge.path]), edge.path)
+
+
+def _differ(own: sa.ColumnElement[Any], other: sa.Column[Any]) -> bool:
+    """Whether two columns hold values that a driver gives in different types."""
+    return _python(own.type) is not _python(other.type)
+
+
+def _python(kind: sa.types.TypeEngine[Any]) -> type[Any]:
+    try:
+        return kind.python_type
+    except NotImplementedError:
+        return str

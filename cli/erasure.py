@@ -1,0 +1,103 @@
+"""`aegis erasure`: one person, everywhere in a data source."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+import click
+
+from aegis.erasure.people import USER
+from aegis.erasure.plan import Plan
+from aegis.erasure.steps import Step
+from aegis.errors import UsageError
+from aegis.settings import DEFAULT_SOURCE
+from api.erasure import plan_erasure
+from cli import output
+
+_FINDING: Final = 1
+#: What is done about rows that are another person's too, as people read it.
+_SHARED: Final = {
+    "keep": "left as they are",
+    "delete": "deleted all the same",
+    "mask_own_columns": "masked in this person's columns only",
+}
+
+
+@click.group()
+def erasure() -> None:
+    """Plan what an erasure of one person would do. This version carries none out."""
+
+
+@erasure.command()
+@click.argument("user", nargs=-1, required=True)
+@click.option(
+    "--subject", default=USER, show_default=True, help="The kind of person, as the data map names it."
+)
+@click.option(
+    "--datasource", default=DEFAULT_SOURCE, metavar="D", help="The database, as aegis.toml names it."
+)
+@click.option("--tenant", metavar="T", help="Refuse a person of any other tenant.")
+@output.json_option
+def plan(*, user: tuple[str, ...], subject: str, datasource: str, tenant: str | None, as_json: bool) -> int:
+    """Count every row of one person in one snapshot, and say what would happen to it.
+
+    USER is the key of the person's row, a word for each of its columns; `-` reads it from stdin, a line
+    for each, so that it stays out of the shell's history. Nothing is changed. Exit code 1: something
+    speaks against it, and is listed.
+    """
+    made = plan_erasure(_key(user), subject=subject, datasource=datasource, tenant=tenant)
+    if as_json:
+        output.print_json(document(made))
+    else:
+        show(made)
+    return _FINDING if made.objections else 0
+
+
+def document(made: Plan) -> dict[str, Any]:
+    """Return a plan as plain data; the person is not in it."""
+    return {**asdict(made), "rows": made.rows, "kept": made.kept}
+
+
+def show(made: Plan) -> None:
+    """Print a plan."""
+    rows = output.counted(made.rows, "row")
+    output.say(
+        f"To erase this {made.subject} from {made.datasource}: {rows} would change, {made.kept} stay.\n"
+    )
+    headings = ["action", "table", "rows", "columns", "because"]
+    output.columns(headings, [_line(step) for step in made.steps if step.rows or step.shared], right=["rows"])
+    output.say()
+    output.facts(_facts(made))
+    for objection in made.objections:
+        output.say(f"\nIt cannot be carried out: {output.printable(objection)}.")
+    output.say("\nNothing was changed.")
+
+
+def _line(step: Step) -> tuple[str, ...]:
+    columns = ", ".join(f"{name}={mask}" if mask else name for name, mask in step.columns.items())
+    because = ", ".join(step.ways) or "the person's own row"
+    if step.reason:
+        because += f"; kept: {step.reason}" + (f", until {step.until}" if step.until else "")
+    return step.action, step.table, output.number(step.rows), columns or "-", output.printable(because)
+
+
+def _facts(made: Plan) -> Iterator[tuple[str, str]]:
+    for step in made.steps:
+        for what, rows in step.shared.items():
+            yield "shared", f"{output.counted(rows, 'row')} of {step.table}: {_SHARED[what]}"
+    if made.unindexed:
+        yield "no index on", ", ".join(made.unindexed)
+    for table, names in made.triggers.items():
+        yield "triggers", f"{table}: {', '.join(names)}"
+    yield "digest", made.digest
+
+
+def _key(words: tuple[str, ...]) -> list[str]:
+    if words != ("-",):
+        return list(words)
+    lines = [line for line in sys.stdin.read().splitlines() if line]
+    if not lines:
+        message = "nothing was read from stdin; write the key of the person's row, a line for each column"
+        raise UsageError(message)
+    return lines

@@ -1,0 +1,188 @@
+"""The plan of an erasure: every row of one person is counted, and nobody else's, on each database."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis.erasure.plan import Plan
+from aegis.errors import Denied, Refused, UnknownName, UsageError
+from api.erasure import plan_erasure
+from cli import erasure
+from tests.worlds import World, on
+
+EACH = ("sqlite+sqlite", "sqlite+postgresql", "sqlite+mariadb")
+TABLES = """
+CREATE TABLE users (id INT PRIMARY KEY, org VARCHAR(9), email VARCHAR(90), boss INT REFERENCES users (id));
+CREATE TABLE visits (user_id INT REFERENCES users (id), page VARCHAR(90));
+CREATE TABLE messages (id INT PRIMARY KEY, sender INT REFERENCES users (id),
+    receiver INT REFERENCES users (id), body VARCHAR(90));
+CREATE TABLE posts (id INT PRIMARY KEY, author INT REFERENCES users (id), parent INT REFERENCES posts (id),
+    body VARCHAR(90));
+CREATE TABLE issues (id INT PRIMARY KEY, solver INT REFERENCES users (id), title VARCHAR(90));
+CREATE TABLE invoices (region INT, id INT, buyer INT REFERENCES users (id), PRIMARY KEY (region, id));
+CREATE TABLE items (region INT, invoice INT, what VARCHAR(90), FOREIGN KEY (region, invoice)
+    REFERENCES invoices (region, id));
+CREATE TABLE owners (id INT PRIMARY KEY, kind INT, owner VARCHAR(20));
+CREATE TABLE jobs (id INT PRIMARY KEY, payload {json})
+"""
+MAP = """
+subjects:
+  user: {table: users, key: id, tenant: org, identifiers: {email: email}}
+tables:
+  users: {row: anonymize, columns: {org: preserve, email: surrogate}}
+  users.boss: {row: nullify}
+  visits: {row: delete, via: user_id}
+  messages: {row: anonymize, via: [sender, receiver], columns: {body: null}, shared: mask_own_columns}
+  posts: {row: delete, via: author, shared: delete}
+  posts.parent: {row: delete, shared: delete}
+  issues: {row: nullify, via: solver, columns: {title: preserve}}
+  invoices: {row: retain, via: buyer, reason: tax law, until: 2040-01-01}
+  items: {row: retain, via: region, reason: tax law, until: 2040-01-01}
+  owners: {row: delete, via: {owner: users.id, when: "kind = 1"}}
+  jobs: {row: delete, via: {"payload->'by'->>'user'": users.id}}
+"""
+ROWS: dict[str, list[tuple[Any, ...]]] = {
+    "users": [(7, "acme", "a@example.com", None), (8, "acme", "b@example.com", 7), (9, "beta", "c@x.org", 8)],
+    "visits": [(7, "/"), (7, "/"), (7, "/me"), (8, "/"), (None, "/")],
+    "messages": [(1, 7, 8, "x"), (2, 8, 7, "x"), (3, 7, 7, "x"), (4, 8, 9, "x"), (5, 7, None, "x")],
+    # A circle through another person's post, which goes as a reply of this one's.
+    "posts": [
+        (1, 7, None, "x"),
+        (2, 8, 1, "x"),
+        (3, 7, 2, "x"),
+        (4, 8, None, "x"),
+        (5, 9, 4, "x"),
+        (6, 9, 2, "x"),
+    ],
+    "issues": [(1, 7, "x"), (2, 7, "x"), (3, 8, "x")],
+    "invoices": [(1, 1, 7), (1, 2, 8), (2, 1, 7)],
+    "items": [(1, 1, "x"), (1, 1, "x"), (1, 2, "x"), (2, 1, "x"), (2, None, "x")],
+    "owners": [(1, 1, "7"), (2, 0, "7"), (3, 1, "77")],
+    "jobs": [(1, '{"by": {"user": 7}}'), (2, '{"by": {"user": "7"}}'), (3, '{"by": {"user": 8}}'), (4, "{}")],
+}
+#: table, action → rows of person 7.
+EXPECTED = {
+    ("visits", "delete"): 3,
+    ("posts", "delete"): 4,
+    ("owners", "delete"): 1,
+    ("jobs", "delete"): 2,
+    ("users", "nullify"): 1,
+    ("issues", "nullify"): 2,
+    ("messages", "anonymize"): 4,
+    ("users", "anonymize"): 1,
+    ("invoices", "retain"): 2,
+    ("items", "retain"): 3,
+}
+Write = Callable[[str], None]
+
+
+@pytest.fixture
+def write(world: World, tmp_path: Path) -> Write:
+    """Create the application, and go on with a data map."""
+    path = tmp_path / "app.datamap.yaml"
+    kind = {"postgresql": "jsonb", "mariadb": "JSON", "sqlite": "JSON"}[world.dialect]
+    for statement in TABLES.format(json=kind).split(";"):
+        world.execute(statement)
+    with world.app.begin() as connection:
+        for name, rows in ROWS.items():
+            marks = ", ".join(["?" if world.dialect == "sqlite" else "%s"] * len(rows[0]))
+            for row in rows:
+                connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({marks})", row)  # noqa: S608
+
+    def use(text: str) -> None:
+        path.write_text(text, encoding="utf-8")
+        source = world.settings.datasources["app"]
+        world.configure(datasources={"app": replace(source, datamap=path)})
+
+    use(MAP)
+    return use
+
+
+def counts(made: Plan) -> dict[tuple[str, str], int]:
+    """Return the rows by table and action."""
+    return {(step.table, step.action): step.rows for step in made.steps if step.rows}
+
+
+@on(*EACH)
+def test_every_row_of_one_person(world: World, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several ways in, circles, composite keys, no key, a condition, JSON: exact, and nothing is changed."""
+    before = world.everything()
+    made = plan_erasure(["7"], tenant="acme")
+    assert counts(made) == EXPECTED
+    assert (made.rows, made.kept, made.objections) == (18, 5, ())
+    assert {step.table: dict(step.shared) for step in made.steps if step.shared} == {
+        "messages": {"mask_own_columns": 2},
+        "posts": {"delete": 2},
+    }
+    order = [(step.table, step.action) for step in made.steps]
+    assert order.index(("posts", "delete")) < order.index(("users", "nullify"))
+    assert order.index(("messages", "anonymize")) < order.index(("users", "anonymize"))
+    assert "jobs.payload->'by'->>'user'" in made.unindexed
+    assert world.everything() == before
+
+    # What people see says nothing of who it is.
+    erasure.show(made)
+    shown = capsys.readouterr().out
+    assert "18 rows would change, 5 stay" in shown
+    assert "tax law, until 2040-01-01" in shown
+    assert "example.com" not in shown + repr(made)
+
+    # Nobody else's rows, and another digest.
+    other = plan_erasure(["8"])
+    assert counts(other)["posts", "delete"] == 5
+    assert counts(other)["users", "nullify"] == 1
+    assert other.digest != made.digest == plan_erasure(["7"]).digest
+    world.execute("ALTER TABLE issues ADD COLUMN priority INT")
+    assert plan_erasure(["7"]).digest != made.digest
+    write(MAP.replace("email: surrogate", "email: redact"))
+    assert plan_erasure(["7"]).digest != made.digest
+
+    # Nobody, somebody of another tenant, and words that are wrong.
+    for words, error in (
+        ({"key": ["4711"]}, UnknownName),
+        ({"key": ["7"], "tenant": "beta"}, Denied),
+        ({"key": ["seven"]}, UsageError),
+        ({"key": ["7", "8"]}, UsageError),
+        ({"key": ["7"], "subject": "robot"}, UnknownName),
+        ({"key": ["7"], "datasource": "warehouse"}, UsageError),
+    ):
+        with pytest.raises(error) as caught:
+            plan_erasure(**words)
+        assert "4711" not in str(caught.value)
+
+
+@on(*EACH)
+def test_a_row_that_stays_another_persons(world: World, write: Write) -> None:
+    """What refers to it stays as well; where it refers to a row that goes, the plan cannot be carried out."""
+    write(
+        MAP.replace(
+            "posts.parent: {row: delete, shared: delete}", "posts.parent: {row: delete, shared: keep}"
+        )
+    )
+    made = plan_erasure(["7"])
+    (posts,) = [step for step in made.steps if step.table == "posts"]
+    assert (posts.rows, posts.shared, posts.stuck) == (2, {"keep": 1, "delete": 1}, 1)
+    (objection,) = made.objections
+    assert objection.startswith("1 row of posts would stay")
+    world.execute("UPDATE posts SET parent = 4 WHERE id = 2")
+    made = plan_erasure(["7"])
+    assert counts(made)["posts", "delete"] == 2
+    assert made.objections == ()
+
+
+@on(*EACH)
+def test_what_is_not_decided_makes_no_plan(world: World, write: Write) -> None:
+    """Rows that must not be there are an objection; a row of two people, and a new column, are refused."""
+    write(MAP.replace("row: nullify, via: solver", "row: fail, via: solver"))
+    (objection,) = plan_erasure(["7"]).objections
+    assert objection.startswith("2 rows of issues must not be there")
+    write(MAP.replace(", shared: mask_own_columns", ""))
+    with pytest.raises(Refused, match="shared"):
+        plan_erasure(["7"])
+    write(MAP)
+    world.execute("ALTER TABLE users ADD COLUMN nickname VARCHAR(50)")
+    with pytest.raises(Refused, match=r"nickname.*aegis datamap check --datasource app"):
+        plan_erasure(["7"])
