@@ -98,9 +98,8 @@ def _values(connection: sa.Connection, table: sa.Table) -> list[Any]:
 
 def _applied(connection: sa.Connection, table: sa.Table, strategy: Strategy) -> list[Any]:
     """Return what a strategy makes of what it wrote, by itself."""
-    column = table.c.v
-    kept = sa.case((column.is_(None), column), else_=strategy.expression(column, KEY))
-    connection.execute(sa.update(table).values({"v": kept}))
+    there = sa.update(table).where(table.c.v.is_not(None))
+    connection.execute(there.values({"v": strategy.expression(table.c.v, KEY)}))
     return _plain(strategy, _values(connection, table))
 
 
@@ -129,5 +128,6 @@ def _hold_to(strategy: Strategy, values: Sequence[Any], done: Outcome) -> None:
         assert len(set(outputs)) == len(outputs)
     if strategy.longest is not None:
         assert (
-            max((len(value) for value in done.first if isinstance(value, str)), default=0) <= strategy.longest
+            max((len(value.rstrip()) for value in done.first if isinstance(value, str)), default=0)
+            <= strategy.longest
         )

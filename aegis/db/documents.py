@@ -1,4 +1,4 @@
-"""JSON documents: what stands at a path, replaced or taken out, with one meaning on every database.
+"""JSON documents: how one is read, and what stands at a path, with one meaning on every database.
 
 A document is read so that each path leads to one value: `{}` stands for a text that is no JSON, and, on
 MariaDB and for SQLite, for one in which an object on the way names a key twice (PostgreSQL's `json` keeps the
@@ -33,11 +33,6 @@ class _AsRead(FunctionElement[bool]):
     type = sa.Boolean()
 
 
-class _Stored(FunctionElement[Any]):
-    inherit_cache = True
-    type = sa.Text()
-
-
 class _At(FunctionElement[str]):
     inherit_cache = True
     type = sa.Text()
@@ -46,16 +41,6 @@ class _At(FunctionElement[str]):
 class _Kind(FunctionElement[str]):
     inherit_cache = True
     type = sa.String()
-
-
-class _Put(FunctionElement[Any]):
-    inherit_cache = True
-    type = sa.Text()
-
-
-class _Without(FunctionElement[Any]):
-    inherit_cache = True
-    type = sa.Text()
 
 
 class _Bare(FunctionElement[Any]):
@@ -98,47 +83,14 @@ def as_read(column: sa.ColumnElement[Any], document: sa.ColumnElement[Any]) -> s
     return _AsRead(same(column, document))
 
 
-def stored(
-    document: sa.ColumnElement[Any], column: sa.ColumnElement[Any], *, original: sa.ColumnElement[Any]
-) -> sa.ColumnElement[Any]:
-    """Return a changed document as the column's own type; an original that is a mere value stays."""
-    return _Stored(document, column, original)
-
-
 def value_at(document: sa.ColumnElement[Any], path: Sequence[str]) -> sa.ColumnElement[str]:
     """Return the text, number or truth value at a path, as text; NULL for anything else."""
-    return _At(document, *_path(path))
+    return _At(document, *both_forms(path))
 
 
 def kind_at(document: sa.ColumnElement[Any], path: Sequence[str]) -> sa.ColumnElement[str]:
     """Return `nothing` (also for JSON's null), `nested` or `value` for what stands at a path."""
-    return _Kind(document, *_path(path))
-
-
-def put(
-    document: sa.ColumnElement[Any],
-    path: Sequence[str],
-    text: sa.ColumnElement[Any],
-    *,
-    original: sa.ColumnElement[Any],
-) -> sa.ColumnElement[Any]:
-    """Return the document with a text, or null, in place of what stands at a path; nothing is added.
-
-    Args:
-        document: with what was put elsewhere.
-        path: to what is replaced.
-        text: what is put there.
-        original: the document in which something stands at the path, or does not.
-
-    """
-    return _Put(document, *_path(path), text, original)
-
-
-def without(
-    document: sa.ColumnElement[Any], path: Sequence[str], *, original: sa.ColumnElement[Any]
-) -> sa.ColumnElement[Any]:
-    """Return the document without what stands at a path of the original."""
-    return _Without(document, *_path(path), original)
+    return _Kind(document, *both_forms(path))
 
 
 def bare(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -151,11 +103,12 @@ def _dotted(path: Sequence[str]) -> sa.BindParameter[str]:
     return sa.bindparam(None, text, sa.String(), unique=True)
 
 
-def _path(path: Sequence[str]) -> list[sa.BindParameter[Any]]:
+def both_forms(path: Sequence[str]) -> list[sa.BindParameter[Any]]:
+    """Return a path in both forms that databases take, for an element that is compiled with `own_parts`."""
     return [_dotted(path), sa.bindparam(None, list(path), sa.ARRAY(sa.Text()), unique=True)]
 
 
-def _own(element: FunctionElement[Any], compiler: SQLCompiler, options: dict[str, Any]) -> list[str]:
+def own_parts(element: FunctionElement[Any], compiler: SQLCompiler, options: dict[str, Any]) -> list[str]:
     """Process the parts that this database takes: of the two forms of a path, its own."""
     document, dotted, listed, *more = element.clauses
     path = listed if compiler.dialect.name == "postgresql" else dotted
@@ -182,15 +135,6 @@ def _as_jsonb(element: _Read, compiler: SQLCompiler, **options: Any) -> str:
     return f"CAST({_first(element, compiler, options)} AS JSONB)"
 
 
-@compiles(_Stored, "postgresql")
-def _as_it_was(element: _Stored, compiler: SQLCompiler, **options: Any) -> str:
-    kind = compiler.dialect.type_compiler_instance.process(list(element.clauses)[1].type)
-    document, _, original = (compiler.process(part, **options) for part in element.clauses)
-    # The functions that change a document refuse one that is a mere value.
-    changed = f"CASE WHEN jsonb_typeof({original}) IN ('object', 'array') THEN {document} ELSE {original} END"
-    return f"CAST({changed} AS {kind})"
-
-
 @compiles(_AsRead, "postgresql")
 def _always(element: _AsRead, compiler: SQLCompiler, **options: Any) -> str:
     del element, compiler, options
@@ -199,34 +143,16 @@ def _always(element: _AsRead, compiler: SQLCompiler, **options: Any) -> str:
 
 @compiles(_Kind, "postgresql")
 def _typeof(element: _Kind, compiler: SQLCompiler, **options: Any) -> str:
-    document, path = _own(element, compiler, options)
+    document, path = own_parts(element, compiler, options)
     kind = f"COALESCE(jsonb_typeof({document} #> {path}), 'null')"
     return _kinds(kind)
 
 
 @compiles(_At, "postgresql")
 def _text_at(element: _At, compiler: SQLCompiler, **options: Any) -> str:
-    document, path = _own(element, compiler, options)
+    document, path = own_parts(element, compiler, options)
     nested = f"jsonb_typeof({document} #> {path}) IN ('object', 'array')"
     return f"CASE WHEN {nested} THEN NULL ELSE {document} #>> {path} END"
-
-
-@compiles(_Put, "postgresql")
-def _jsonb_set(element: _Put, compiler: SQLCompiler, **options: Any) -> str:
-    document, path, text, original = _own(element, compiler, options)
-    value = f"COALESCE(to_jsonb(CAST({text} AS TEXT)), JSONB 'null')"
-    return f"jsonb_set({document}, {_where_there(original, path)}, {value}, false)"
-
-
-@compiles(_Without, "postgresql")
-def _minus(element: _Without, compiler: SQLCompiler, **options: Any) -> str:
-    document, path, original = _own(element, compiler, options)
-    return f"({document} #- {_where_there(original, path)})"
-
-
-def _where_there(original: str, path: str) -> str:
-    """Return a path, or an empty one, which changes nothing: to lead by a name into an array is an error."""
-    return f"CASE WHEN {original} #> {path} IS NULL THEN ARRAY[]::TEXT[] ELSE {path} END"
 
 
 @compiles(_Bare, "postgresql")
@@ -252,11 +178,6 @@ def _where_unique(element: _Read, compiler: SQLCompiler, **options: Any) -> str:
     return f"CASE WHEN {valid} THEN {inner} ELSE '{{}}' END"
 
 
-@compiles(_Stored)
-def _stored_as_is(element: _Stored, compiler: SQLCompiler, **options: Any) -> str:
-    return _first(element, compiler, options)
-
-
 @compiles(_AsRead)
 def _same_text(element: _AsRead, compiler: SQLCompiler, **options: Any) -> str:
     return _first(element, compiler, options)
@@ -264,28 +185,16 @@ def _same_text(element: _AsRead, compiler: SQLCompiler, **options: Any) -> str:
 
 @compiles(_Kind, "mysql", "mariadb")
 def _json_type(element: _Kind, compiler: SQLCompiler, **options: Any) -> str:
-    document, path = _own(element, compiler, options)
+    document, path = own_parts(element, compiler, options)
     return _kinds(f"LOWER(COALESCE(JSON_TYPE(JSON_EXTRACT({document}, {path})), 'null'))")
 
 
 @compiles(_At, "mysql", "mariadb")
 def _unquoted(element: _At, compiler: SQLCompiler, **options: Any) -> str:
-    document, path = _own(element, compiler, options)
+    document, path = own_parts(element, compiler, options)
     found = f"JSON_EXTRACT({document}, {path})"
     nested = f"JSON_TYPE({found}) IN ('OBJECT', 'ARRAY', 'NULL')"
     return f"CASE WHEN {nested} THEN NULL ELSE JSON_UNQUOTE({found}) END"
-
-
-@compiles(_Put, "mysql", "mariadb", "sqlite")
-def _json_replace(element: _Put, compiler: SQLCompiler, **options: Any) -> str:
-    document, path, text, _ = _own(element, compiler, options)
-    return f"json_replace({document}, {path}, {text})"
-
-
-@compiles(_Without, "mysql", "mariadb", "sqlite")
-def _json_remove(element: _Without, compiler: SQLCompiler, **options: Any) -> str:
-    document, path, _ = _own(element, compiler, options)
-    return f"json_remove({document}, {path})"
 
 
 @compiles(_Bare, "mysql", "mariadb")
@@ -304,14 +213,14 @@ def _read_by_python(element: _Read, compiler: SQLCompiler, **options: Any) -> st
 
 @compiles(_Kind, "sqlite")
 def _json_type_at(element: _Kind, compiler: SQLCompiler, **options: Any) -> str:
-    document, path = _own(element, compiler, options)
+    document, path = own_parts(element, compiler, options)
     kind = f"COALESCE(json_type({document}, {path}), 'null')"
     return _kinds(kind)
 
 
 @compiles(_At, "sqlite")
 def _scalar_at(element: _At, compiler: SQLCompiler, **options: Any) -> str:
-    document, path = _own(element, compiler, options)
+    document, path = own_parts(element, compiler, options)
     return (
         f"CASE json_type({document}, {path}) WHEN 'text' THEN {document} ->> {path} "
         f"WHEN 'object' THEN NULL WHEN 'array' THEN NULL WHEN 'null' THEN NULL ELSE {document} -> {path} END"

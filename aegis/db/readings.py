@@ -3,7 +3,8 @@
 `moment` and `day`: SQLite keeps times as text in whatever form the application wrote, so the
 text is brought into the one form that SQLAlchemy binds; what is no time is NULL. Elsewhere
 they are the column itself. `matches`: LIKE that tells upper from lower case everywhere.
-`same`: two texts have the same letters, whatever their collations.
+`same`: two texts have the same letters, whatever their collations. `in_unicode`: a text that may stand
+beside a column of any character set.
 """
 
 from typing import Any, Final
@@ -44,6 +45,11 @@ class _Same(FunctionElement[bool]):
     type = sa.Boolean()
 
 
+class _InUnicode(FunctionElement[str]):
+    inherit_cache = True
+    type = sa.Text()
+
+
 def moment(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """Return a column of times, comparable with a bound `DateTime`."""
     return _Moment(column)
@@ -63,6 +69,11 @@ def exactly(column: sa.ColumnElement[str], *values: str) -> sa.ColumnElement[boo
 def same(text: sa.ColumnElement[Any], other: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """Return the condition that two texts are the same letter by letter; never NULL."""
     return _Same(text, other)
+
+
+def in_unicode(text: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Return a computed text so that MariaDB mixes it with a column of any character set."""
+    return _InUnicode(text)
 
 
 def matches(column: sa.ColumnElement[str], pattern: list[tuple[str, bool]]) -> sa.ColumnElement[bool]:
@@ -86,6 +97,7 @@ def like_text(pattern: list[tuple[str, bool]]) -> str:
 
 @compiles(_Moment)
 @compiles(_Day)
+@compiles(_InUnicode)
 def _as_is(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:
     (column,) = element.clauses
     return compiler.process(column, **options)
@@ -186,3 +198,8 @@ def _same_binary(element: _Same, compiler: SQLCompiler, **options: Any) -> str:
     parts = (compiler.process(part, **options) for part in element.clauses)
     text, other = (f"CAST(CONVERT({part} USING utf8mb4) AS BINARY)" for part in parts)
     return f"({text} <=> {other})"
+
+
+@compiles(_InUnicode, "mysql", "mariadb")
+def _utf8mb4(element: _InUnicode, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CONVERT({_as_is(element, compiler, **options)} USING utf8mb4) COLLATE utf8mb4_bin"

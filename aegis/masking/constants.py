@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.db import documents
+from aegis.db import documents, edits
 from aegis.db.readings import exactly, same
 from aegis.errors import InvalidPolicy
 from aegis.masking.keys import MaskKey
@@ -184,7 +184,7 @@ class Empty(Strategy):
         del key
         if kind_of(column) is Kind.DOCUMENT:
             bare = documents.bare(column)
-            return documents.stored(bare, column, original=bare)
+            return edits.stored(bare, column, original=bare)
         return sa.bindparam(None, "", sa.String(), unique=True)
 
     def recognises(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:

@@ -4,13 +4,15 @@ A path leads through the keys of objects. Where it leads to nothing, or to null,
 that is no JSON becomes `{}`, and so does, on MariaDB and SQLite, an object that names a key twice on the way.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 
-from aegis.db import documents
+from aegis.db import documents, edits
 from aegis.errors import InvalidPolicy
+from aegis.masking.constants import Default
 from aegis.masking.keys import MaskKey
 from aegis.masking.kinds import Kind
 from aegis.masking.paths import read_path, refuse_overlapping, written
@@ -38,6 +40,13 @@ class JsonSet(Strategy):
         refuse_overlapping(self._inner, self.name)
         for path, strategy in self._inner.items():
             _refuse_inner(path, strategy)
+
+    def for_subject(self, identifiers: Iterable[str]) -> Self:
+        """Return the strategy whose strategies know a subject's own identifiers."""
+        known = tuple(identifiers)
+        made = copy.copy(self)
+        made._inner = {path: strategy.for_subject(known) for path, strategy in self._inner.items()}  # noqa: SLF001 - a copy of its own
+        return made
 
     @property
     def outcome(self) -> Outcome:  # type: ignore[override]
@@ -83,8 +92,8 @@ class JsonSet(Strategy):
         result = original
         for path, strategy in self._inner.items():
             text = _masked(original, path, strategy, key)
-            result = documents.put(result, path, text, original=original)
-        return documents.stored(result, column, original=original)
+            result = edits.put(result, path, text, original=original)
+        return edits.stored(result, column, original=original)
 
     def recognises(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """Recognise a document in which every value is masked, or not there."""
@@ -126,8 +135,8 @@ class JsonDelete(Strategy):
         original = documents.read(column, self._paths)
         result = original
         for path in self._paths:
-            result = documents.without(result, path, original=original)
-        return documents.stored(result, column, original=original)
+            result = edits.without(result, path, original=original)
+        return edits.stored(result, column, original=original)
 
     def recognises(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """Recognise a document in which nothing stands there."""
@@ -137,7 +146,8 @@ class JsonDelete(Strategy):
 
 
 def _refuse_inner(path: tuple[str, ...], strategy: Strategy) -> None:
-    if Kind.TEXT not in strategy.takes or strategy.takes == _DOCUMENTS or strategy.outcome == "unchanged":
+    unfit = isinstance(strategy, Default | JsonSet | JsonDelete) or strategy.outcome == "unchanged"
+    if unfit or Kind.TEXT not in strategy.takes:
         message = (
             f"json_set: {strategy.name} cannot mask what stands at {written(path)}; use surrogate or null"
         )

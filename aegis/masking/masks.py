@@ -5,17 +5,18 @@ while any of its masked columns holds a value that is not recognised as masked. 
 the marker alone decides: it is set in the same UPDATE.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from aegis.db.readings import in_unicode
 from aegis.errors import InvalidPolicy
 from aegis.masking.keys import MaskKey
 from aegis.masking.kinds import Kind, kind_of
 from aegis.masking.strategies import strategy_of
-from aegis.masking.strategy import Strategy
+from aegis.masking.strategy import Outcome, Strategy
 
 #: What a marker column of text says.
 MARKED: Final = "anonymized"
@@ -49,6 +50,18 @@ class Masks:
     def columns(self) -> list[str]:
         """Every column that is written to."""
         return sorted({*self.strategies, *([self.marker] if self.marker else [])})
+
+    @property
+    def outcome(self) -> Outcome:
+        """Anonymous if each strategy is that writes anything."""
+        kinds = {strategy.outcome for strategy in self.strategies.values()}
+        return "pseudonymous" if "pseudonymous" in kinds else "anonymous"
+
+    def for_subject(self, identifiers: Iterable[str]) -> "Masks":
+        """Return the masks that know a subject's own identifiers, for strategies that look for them."""
+        known = tuple(identifiers)
+        strategies = {name: strategy.for_subject(known) for name, strategy in self.strategies.items()}
+        return replace(self, strategies=strategies)
 
     @property
     def need_key(self) -> list[str]:
@@ -115,4 +128,5 @@ def _bare(column: sa.Column[Any], strategy: Strategy) -> sa.ColumnElement[bool]:
 def _put_on(column: sa.Column[Any], strategy: Strategy, key: MaskKey | None) -> sa.ColumnElement[Any]:
     recognised = strategy.recognises(column)
     keep = column.is_(None) if recognised is None else sa.or_(column.is_(None), recognised)
-    return sa.case((keep, column), else_=strategy.expression(column, key))
+    written = strategy.expression(column, key)
+    return sa.case((keep, column), else_=in_unicode(written) if kind_of(column) is Kind.TEXT else written)

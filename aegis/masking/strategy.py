@@ -1,7 +1,8 @@
 """What a strategy is: one way to write over a value."""
 
 import abc
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal, Self
 
 import sqlalchemy as sa
 
@@ -59,6 +60,11 @@ class Strategy(abc.ABC):
         if room is not None and self.longest is not None and self.longest > room:
             return f"it writes {self.longest} characters and the column takes {room}; use null or widen it"
         return None
+
+    def for_subject(self, identifiers: Iterable[str]) -> Self:
+        """Return the strategy that knows a subject's own identifiers, where it can use them."""
+        del identifiers
+        return self
 
     @abc.abstractmethod
     def expression(self, column: sa.ColumnElement[Any], key: MaskKey | None = None) -> sa.ColumnElement[Any]:

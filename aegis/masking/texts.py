@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 
@@ -20,19 +20,17 @@ _MOST_SHOWN: Final = 64
 #: What ends an e-mail address, on either side.
 _APART: Final = ' \t\r\n\v\f<>()\\[\\]{},;:"|'
 _EMAIL: Final = f"(?<![^{_APART}@])[^{_APART}@]+(?:@|%40)[^{_APART}@]*[^{_APART}@.!?]"
-#: IPv6 has `::` or all its colons; a time of day has neither.
-_IPV6: Final = (
-    "(?<![0-9A-Za-z:.])(?=[0-9A-Fa-f:]*::|(?:[0-9A-Fa-f]{1,4}:){6,7}[0-9A-Fa-f])"
-    "[0-9A-Fa-f:]+(?:[.][0-9]{1,3}){0,3}"
-)
-_IPV4: Final = "(?<![0-9.])(?:[0-9]{1,3}[.]){3}[0-9]{1,3}(?![0-9])"
+#: Also mapped into IPv6.
+_IPV4: Final = "(?<![0-9.])(?:(?<![0-9A-Za-z:])[0-9A-Fa-f:]*:)?(?:[0-9]{1,3}[.]){3}[0-9]{1,3}(?![0-9])"
+#: It has `::` or all its colons; a time of day has neither.
+_IPV6: Final = "(?<![0-9A-Za-z:.])(?=[0-9A-Fa-f:]*::|(?:[0-9A-Fa-f]{1,4}:){7})[0-9A-Fa-f:]+"
 #: Seven digits at least, at most three signs between two of them; a date of ISO 8601 is left alone.
 _PHONE: Final = (
     "(?<![0-9])(?<![0-9]-)[+]?[(]?(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9-]))[0-9]"
     "(?=(?:[ ()./-]{0,3}[0-9]){6})[0-9 ()./-]*[0-9]"
 )
 #: In this order: a number within an address is the address's.
-FOUND: Final = ((_EMAIL, "[email]"), (_IPV6, "[ip]"), (_IPV4, "[ip]"), (_PHONE, "[phone]"))
+FOUND: Final = ((_EMAIL, "[email]"), (_IPV4, "[ip]"), (_IPV6, "[ip]"), (_PHONE, "[phone]"))
 #: Stands for an identifier that was given.
 SUBJECT: Final = "[redacted]"
 #: Shorter identifiers are found as words of their own only.
@@ -110,9 +108,9 @@ class ScrubText(Strategy):
         #: Never part of the specification: they are somebody's data.
         self._identifiers = tuple(sorted({text for text in identifiers if text}, key=lambda t: (-len(t), t)))
 
-    def with_identifiers(self, identifiers: Iterable[str]) -> "ScrubText":
+    def for_subject(self, identifiers: Iterable[str]) -> Self:
         """Return the strategy that replaces a subject's own identifiers as well."""
-        return ScrubText(identifiers)
+        return type(self)(identifiers)
 
     def patterns(self) -> list[tuple[str, str]]:
         """Return what is looked for, and the word for it, in this order."""

@@ -110,6 +110,28 @@ def test_a_near_token_is_no_token(world: World) -> None:
         assert mask(world, f"r_{spec}", "VARCHAR(100)", spec, [real[spec]], copies=1).texts == [real[spec]]
 
 
+@on("postgresql-one", "mariadb-one")
+def test_texts_of_every_type(world: World) -> None:
+    """Padded text, and on MariaDB text in other encodings, is masked as it is read."""
+    kinds = ["CHAR(100)"]
+    if world.dialect == "mariadb":
+        kinds += ["VARCHAR(100) CHARACTER SET latin1", "VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin"]
+    text = "anna@example.com 10.20.30.40"
+    expected = {
+        "hmac": token(text),
+        "redact": REDACTED,
+        "scrub_text": "[email] [ip]",
+        "truncate_ip": NOWHERE,
+        "empty": "",
+    }
+    for number, kind in enumerate(kinds):
+        for spec, after in expected.items():
+            found = mask(world, f"kind{number}_{spec}", kind, spec, [text]).texts
+            assert [str(value).rstrip() for value in found] == [after]
+        masked = mask(world, f"kind{number}_partial", kind, {"partial": {"last": 2}}, [text]).texts
+        assert [str(value).rstrip() for value in masked] == ["***40"]
+
+
 @on(*EACH_DATABASE)
 def test_numbers(world: World) -> None:
     """Numbers fall to the bound below them, to the last digit, on either side of zero."""

@@ -12,7 +12,7 @@ from aegis.errors import InvalidPolicy, UsageError
 from aegis.masking.keys import MaskKey
 from aegis.masking.masks import masks_of
 from aegis.masking.strategies import PLAIN, WITH_ARGUMENT, strategy_of
-from aegis.masking.texts import FOUND, ScrubText
+from aegis.masking.texts import FOUND, SUBJECT, ScrubText
 
 SPECS: dict[str, Any] = {
     # as it is written: in its canonical form
@@ -76,6 +76,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"json_set": {"$.a": {"generalize": 5}}}, "generalize cannot mask"),
     ({"json_set": {"$.a": {"json_delete": ["$.b"]}}}, "json_delete cannot mask"),
     ({"json_set": {"$.a": "preserve"}}, "preserve cannot mask"),
+    ({"json_set": {"$.a": "default"}}, "default cannot mask"),
     ({"json_delete": "$.a"}, "a list of paths"),
 ]
 
@@ -166,6 +167,19 @@ def scrubbed(text: str) -> str:
 
 def test_identifiers_are_nowhere_in_the_specification() -> None:
     """A subject's identifiers are looked for, and neither shown nor stored."""
-    strategy = ScrubText(["Anna Schmidt"])
+    strategy = ScrubText().for_subject(["Anna Schmidt"])
     assert (strategy.spec, strategy.label) == ("scrub_text", "scrub_text")
     assert len(strategy.patterns()) == len(FOUND) + 1
+    masks = masks_of({"a": {"json_set": {"$.b": "scrub_text"}}, "c": "surrogate"})
+    known = masks.for_subject(["Anna Schmidt"])
+    assert known.spec == masks.spec
+    column, dialect = sa.column("a", sa.JSON()), sa.create_engine("sqlite://").dialect
+    written = [m.strategies["a"].expression(column).compile(dialect=dialect).params for m in (masks, known)]
+    assert [SUBJECT in params.values() for params in written] == [False, True]
+
+
+def test_what_is_left_of_a_person() -> None:
+    """One strategy that keeps a part makes the whole pseudonymous; what is not written to does not count."""
+    assert masks_of({"a": "null", "b": "preserve"}).outcome == "anonymous"
+    assert masks_of({"a": "null", "b": {"json_set": {"$.c": "hmac"}}}).outcome == "pseudonymous"
+    assert masks_of({"a": {"partial": {"first": 1}}, "b": "null"}).need_key == []
