@@ -206,6 +206,13 @@ class Journal:
             mine = self._shard(run, shard) & (table.c.number == HEADER) & (table.c.epoch < epoch)
             connection.execute(table.update().where(mine).values(epoch=epoch))
 
+    def epochs(self, connection: sa.Connection, shard: int) -> dict[str, int]:
+        """Return run → epoch of every run that has this shard."""
+        table = self.table
+        query = sa.select(table.c.run, table.c.epoch).where(table.c.run != NIL, table.c.shard == shard)
+        rows = connection.execute(query.where(table.c.number == HEADER))
+        return {run: int(epoch) for run, epoch in rows}
+
     def lock_header(self, connection: sa.Connection, run: str, shard: int) -> Header | None:
         """Read and lock the header until the transaction ends."""
         table = self.table

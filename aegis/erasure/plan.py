@@ -6,7 +6,7 @@ Everything is read in one snapshot; nothing is changed. A data map that leaves a
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from aegis.audit.events import canonical
 from aegis.datamap.coverage import Examination, examine
 from aegis.datamap.hooks import load_anonymizers
+from aegis.datamap.model import Rule
 from aegis.datamap.reached import Coverage
 from aegis.datamap.reading import read_map
 from aegis.datamap.sources import map_path
@@ -45,7 +46,7 @@ class Plan:
     triggers: dict[str, tuple[str, ...]]
     #: What speaks against it; empty: it could be carried out.
     objections: tuple[str, ...]
-    #: What an approval binds to: rules, schema, steps and person.
+    #: What an approval binds to: the map's decisions, the schema that they are about, and the person.
     digest: str
 
     @property
@@ -110,9 +111,8 @@ def make(
         "version": VERSION,
         "datasource": datasource,
         "identity": system.source_row(datasource).identity,
-        "subject": subject,
+        "name": subject,
         "person": _reference(system, who),
-        "steps": [asdict(step) for step in steps],
         "hooks": sorted([item.label, item.source_hash] for item in anonymizers),
         **_rules(catalog, coverage),
     }
@@ -192,13 +192,33 @@ def _reference(system: System, who: Person) -> str:
 
 
 def _rules(catalog: Catalog, coverage: Coverage) -> dict[str, Any]:
-    """Return what the plan follows from: the map's decisions, and the columns of what it reaches."""
+    """Return what the plan follows from: the map's decisions, and the columns of what it reaches.
+
+    Rows are not in it: the application may write new ones of the person, and they go as well.
+    """
     return {
-        "edges": [[edge.label, edge.row, edge.when, edge.on_delete] for edge in coverage.edges],
-        "masks": [[edge.label, dict(edge.masks)] for edge in coverage.edges],
-        "entries": {label: dict(r.entry.masks) for label, r in coverage.tables.items() if r.entry},
+        "subject": [coverage.root, list(coverage.subject.key), dict(coverage.subject.identifiers)],
+        "edges": [
+            [edge.label, edge.row, edge.when, edge.on_delete, dict(edge.masks), _entry(edge.entry)]
+            for edge in coverage.edges
+        ],
+        "entries": {label: _entry(reached.entry) for label, reached in coverage.tables.items()},
         "columns": {
             label: [[c.name, str(c.type), bool(c.nullable)] for c in catalog.tables[label].table.columns]
             for label in coverage.tables
         },
+    }
+
+
+def _entry(rule: Rule | None) -> dict[str, Any] | None:
+    if rule is None:
+        return None
+    kept = rule.keep_at_least
+    return {
+        "row": rule.action,
+        "columns": dict(rule.columns),
+        "shared": rule.shared,
+        "reason": rule.reason,
+        "until": rule.until.isoformat() if rule.until else None,
+        "keep_at_least": [kept.period, kept.column, kept.basis] if kept else None,
     }

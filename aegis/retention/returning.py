@@ -29,6 +29,7 @@ from aegis.operations import holds
 from aegis.operations.states import FINAL, State
 from aegis.operations.system import System
 from aegis.retention import outcomes, policies
+from aegis.retention.attaching import attach_again
 
 #: Before the name of an action in the ledger: rows to which it was done, and that came back as they were.
 REVERTED: Final = "reverted_"
@@ -138,7 +139,7 @@ def resume(system: System, datasource: str, *, actor: str) -> Resumed:
     One whose journal was tampered with goes on when it is again as it was written.
 
     Raises:
-        Refused: it is in order, or is another database.
+        Refused: it is in order, or is another database; or a partition cannot be attached again.
         Tampered: its journal was changed, and is not as it was again.
         Busy: something changed meanwhile; to be repeated.
 
@@ -150,6 +151,7 @@ def resume(system: System, datasource: str, *, actor: str) -> Resumed:
     holds.bring_in_line(system, name)
     started = _started(system, name)
     _shut_out(system, name, started)
+    _attach_partitions(system, name)
     found = _compare(system, name)
     _align_journal(system, name, known, found)
     incarnation = known.incarnation + 1
@@ -227,6 +229,17 @@ def _shut_out(system: System, name: str, started: Sequence[Mapping[str, Any]]) -
         for run in started:
             for shard, epoch in run["epochs"].items():
                 journal.take_over(connection, run["id"], shard, epoch + 1)
+
+
+def _attach_partitions(system: System, name: str) -> None:
+    """Attach what stood detached at the moment to which the source was restored."""
+    engine = system.databases.source(name)
+    if engine.dialect.name != dialects.POSTGRESQL:
+        return
+    with reading(engine, f"data source {name}") as connection:
+        epochs = Journal(engine.dialect.name).epochs(connection, 0)
+    for run, epoch in epochs.items():
+        attach_again(system, {"id": run, "datasource": name}, epoch=epoch + 1)
 
 
 def _compare(system: System, name: str) -> _Findings:

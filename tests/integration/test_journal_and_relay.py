@@ -20,6 +20,7 @@ from api import privacy
 from api.audit import account_of, get_audit_events, ledger, relay_journals
 from tests import worlds
 from tests.conftest import balance
+from tests.sourcecopies import copy_source, database_of
 from tests.worlds import EACH_DATABASE, SQLITE_TWO, World, on
 
 TWO_DATABASES = ("sqlite+postgresql", SQLITE_TWO, "sqlite+mariadb")
@@ -167,12 +168,12 @@ def test_a_source_restored_from_an_older_copy(
     """The journal is behind the log: an alarm stands in the log, and the source's runs are held."""
     done_but_not_relayed(world)
     relay_journals()
-    name = _database(world)
-    _copy(world, request, name, f"{name}_older", tmp_path)
+    name = database_of(world)
+    copy_source(world, request, name, f"{name}_older", tmp_path)
     done_but_not_relayed(world, first=100)
     relay_journals()
     world.unbalanced = "the source was restored"
-    _copy(world, request, f"{name}_older", name, tmp_path)
+    copy_source(world, request, f"{name}_older", name, tmp_path)
     with pytest.raises(Refused, match="behind the log"):
         relay_journals()
     assert state_of(world) == "reverted"
@@ -195,13 +196,13 @@ def test_a_promoted_replica_that_misses_three_batches(
     run = world.start()
     advance(world.system, run, 0)
     relay_journals()
-    name = _database(world)
-    _copy(world, request, name, f"{name}_older", tmp_path)
+    name = database_of(world)
+    copy_source(world, request, name, f"{name}_older", tmp_path)
     for _ in range(3):
         assert advance(world.system, run, 0).rows == 10
     relay_journals()
     world.unbalanced = "the source lost batches that the log has"
-    _copy(world, request, f"{name}_older", name, tmp_path)
+    copy_source(world, request, f"{name}_older", name, tmp_path)
     with pytest.raises(Refused, match=f"lacks {run}/0 batches 2 to 4"):
         relay_journals()
     (event,) = get_audit_events(action="retention:reverted")
@@ -266,12 +267,12 @@ def test_a_source_is_restored_twice(world: World, tmp_path: Path, request: pytes
     world.batches_of(10)
     world.events(range(60), 60)
     _lose_batches(world, request, tmp_path, world.start())
-    name = _database(world)
+    name = database_of(world)
     with pytest.raises(Refused):
         relay_journals()
     privacy.resume_source(world.datasource, worlds.ACTOR)
     assert world.enforce()["rows"] == 50
-    _copy(world, request, f"{name}_older", name, tmp_path)
+    copy_source(world, request, f"{name}_older", name, tmp_path)
     with pytest.raises(Refused, match="behind the log"):
         relay_journals()
     again = privacy.resume_source(world.datasource, worlds.ACTOR)
@@ -370,13 +371,13 @@ def test_holds_of_a_restored_source_are_those_of_now(
     old = privacy.place_hold(matter="old", tenant="acme", **words)
     run = world.start()
     relay_journals()
-    name = _database(world)
-    _copy(world, request, name, f"{name}_older", tmp_path)
+    name = database_of(world)
+    copy_source(world, request, name, f"{name}_older", tmp_path)
     privacy.release_hold(old, worlds.ACTOR)
     assert world.finish(run)["total"] == 60
     relay_journals()
     privacy.place_hold(matter="new", table="safety_events", **words)
-    _copy(world, request, f"{name}_older", name, tmp_path)
+    copy_source(world, request, f"{name}_older", name, tmp_path)
     with pytest.raises(Refused, match="behind the log"):
         relay_journals()
     resumed = privacy.resume_source(world.datasource, worlds.ACTOR)
@@ -428,8 +429,8 @@ def test_a_physical_copy_becomes_a_database_of_its_own(
     words: dict[str, Any] = {"datasource": world.datasource, "owner": worlds.ACTOR}
     privacy.place_hold(matter="m", tenant="nobody", review_by=dt.date(2099, 1, 1), **words)
     url = world.settings.datasources["app"].url
-    name = _database(world)
-    _copy(world, request, name, f"{name}_older", tmp_path)
+    name = database_of(world)
+    copy_source(world, request, name, f"{name}_older", tmp_path)
     with pytest.raises(Refused, match="name of its own"):
         identity.renew(world.system, "app")
     copied = SourceSettings(url=url.replace(name, f"{name}_older"))
@@ -452,35 +453,17 @@ def _lose_batches(world: World, request: pytest.FixtureRequest, folder: Path, ru
     """Let a run do four batches, and restore its source to the moment after the first."""
     advance(world.system, run, 0)
     relay_journals()
-    name = _database(world)
-    _copy(world, request, name, f"{name}_older", folder)
+    name = database_of(world)
+    copy_source(world, request, name, f"{name}_older", folder)
     for _ in range(3):
         assert advance(world.system, run, 0).rows == 10
     relay_journals()
-    _copy(world, request, f"{name}_older", name, folder)
+    copy_source(world, request, f"{name}_older", name, folder)
     return run
 
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-def _database(world: World) -> str:
-    """Return the name of the application's database, or of its file."""
-    return Path(str(world.app.url.database)).name
-
-
-def _copy(world: World, request: pytest.FixtureRequest, old: str, new: str, folder: Path) -> None:
-    """Make `new` a copy of `old`, as a restore does: a file, or a database on the server."""
-    world.leave()
-    if world.dialect == "sqlite":
-        shutil.copyfile(folder / old, folder / new)
-        return
-    server = request.getfixturevalue({"postgresql": "postgres_server"}.get(world.dialect, "mariadb_server"))
-    server.drop_database(new)
-    server.create_database(new, old)
-    if new.endswith("_older"):
-        request.addfinalizer(lambda: server.drop_database(new))
 
 
 @on(*TWO_DATABASES)

@@ -21,6 +21,8 @@ from aegis.retention import partitions as retention_partitions
 from aegis.retention.runs import advance
 from aegis.settings import SourceSettings
 from api import privacy
+from api.audit import relay_journals
+from tests.sourcecopies import copy_source, database_of
 from tests.worlds import ACTOR, DAY, World, on
 
 NOW = dt.datetime.now(dt.UTC)
@@ -493,6 +495,46 @@ def test_a_policy_that_was_disabled_after_a_kill(world: World, monkeypatch: pyte
     forget_lease(world)
     assert world.finish(run)["outcome"] == "cancelled"
     assert (tables(world), left(world)) == (ALL, list(range(40)))
+
+
+@on("sqlite+postgresql")
+@pytest.mark.parametrize("goes_on", [True, False], ids=["its run is done", "its run is at work"])
+def test_a_source_restored_to_a_moment_in_between(
+    world: World,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    goes_on: bool,  # noqa: FBT001
+) -> None:
+    """A backup from while a partition stood detached: it is attached before the source goes on."""
+    partitioned(world)
+    world.policy("p", "t")
+    run = world.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(partitions, "lock", die)
+        killed(lambda: advance(world.another(), run, 30))
+    name = database_of(world)
+    copy_source(world, request, name, f"{name}_older", tmp_path)
+    forget_lease(world)
+    if goes_on:
+        assert world.finish(run)["outcome"] == "done"
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(runs._Work, "_worked", die)  # noqa: SLF001 - right behind the commit
+            killed(lambda: advance(world.another(), run, 30))
+    relay_journals()
+    copy_source(world, request, f"{name}_older", name, tmp_path)
+    world.watch("t")
+    with pytest.raises(Refused, match="behind the log"):
+        relay_journals()
+    assert "t_old" not in tables(world)
+    resumed = privacy.resume_source("app", actor=ACTOR)
+    assert resumed.cancelled == ([] if goes_on else [run])
+    assert sum(resumed.returned.values()) == (30 if goes_on else 10)
+    assert (tables(world), left(world)) == (ALL, list(range(40)))
+    assert world.enforce()["rows"] == 30
+    assert tables(world) == YOUNG
+    world.unbalanced = "the source was restored"
 
 
 @on("sqlite+postgresql")
