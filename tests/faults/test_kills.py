@@ -24,7 +24,7 @@ from tests import account, mariadb, worlds
 from tests.workerkit import parse, wait_until
 
 LONG = bool(os.environ.get("LONG_TESTS"))
-ROWS = 1_000_000 if LONG else 120_000
+ROWS = 1_000_000 if LONG else 60_000
 KILLS = 30 if LONG else 3
 #: Longest wait for the run to go on after a kill; nothing waits this long unless it is broken.
 PATIENCE = 120.0
