@@ -1,17 +1,12 @@
 """`aegis retention archives | restore | attest-backup`: what was written before rows went."""
 
 import datetime as dt
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aegis.errors import UsageError
 from api import archives as doors
-from cli import output
+from cli import bars, output
 
 
 @click.command("archives")
@@ -55,7 +50,7 @@ def restore(*, archive: str, execute: bool, actor: str, as_json: bool) -> None:
     The dry run reads and checks everything. Rows that are there already, a changed table, or a policy that
     would take the rows again at its next run stop the restore.
     """
-    with _bar(quiet=as_json) as tell:
+    with bars.rows(quiet=as_json) as tell:
         done = doors.restore_archive(archive, actor=actor, dry_run=not execute, on_progress=tell)
     if as_json:
         output.print_json(done)
@@ -70,18 +65,6 @@ def restore(*, archive: str, execute: bool, actor: str, as_json: bool) -> None:
                 f"First disable {', '.join(done['takers'])}, or hold the table: it would take them again."
             )
         output.say("\nDry run: nothing was changed. With --execute the rows come back.")
-
-
-@contextmanager
-def _bar(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar of rows on a terminal; programs and pipes get none."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("rows", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 @click.command("attest-backup")

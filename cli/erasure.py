@@ -1,8 +1,9 @@
 """`aegis erasure`: one person, everywhere in a data source."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -12,8 +13,8 @@ from aegis.erasure.plan import Plan
 from aegis.erasure.steps import Step
 from aegis.errors import UsageError
 from aegis.settings import DEFAULT_SOURCE
-from api.erasure import plan_erasure
-from cli import output
+from api.erasure import export_person, plan_erasure
+from cli import bars, output
 
 _FINDING: Final = 1
 #: What is done about rows that are another person's too, as people read it.
@@ -24,20 +25,36 @@ _SHARED: Final = {
 }
 
 
+def _of_person(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what says which person is meant."""
+    for option in (
+        click.option("--tenant", metavar="T", help="Refuse a person of any other tenant."),
+        click.option(
+            "--datasource", default=DEFAULT_SOURCE, metavar="D", help="The database, as aegis.toml names it."
+        ),
+        click.option(
+            "--subject",
+            default=USER,
+            show_default=True,
+            metavar="S",
+            help="The kind of person, as the data map names it.",
+        ),
+        click.argument("user", nargs=-1, required=True),
+    ):
+        command = option(command)
+    return command
+
+
 @click.group()
 def erasure() -> None:
-    """Plan what an erasure of one person would do. This version carries none out."""
+    """One person, everywhere in a data source: plan what an erasure would do, or export what is there.
+
+    This version carries no erasure out.
+    """
 
 
 @erasure.command()
-@click.argument("user", nargs=-1, required=True)
-@click.option(
-    "--subject", default=USER, show_default=True, help="The kind of person, as the data map names it."
-)
-@click.option(
-    "--datasource", default=DEFAULT_SOURCE, metavar="D", help="The database, as aegis.toml names it."
-)
-@click.option("--tenant", metavar="T", help="Refuse a person of any other tenant.")
+@_of_person
 @output.json_option
 def plan(*, user: tuple[str, ...], subject: str, datasource: str, tenant: str | None, as_json: bool) -> int:
     """Count every row of one person in one snapshot, and say what would happen to it.
@@ -52,6 +69,56 @@ def plan(*, user: tuple[str, ...], subject: str, datasource: str, tenant: str | 
     else:
         show(made)
     return _FINDING if made.objections else 0
+
+
+@erasure.command()
+@_of_person
+@click.option(
+    "-o", "--output", "path", required=True, metavar="FILE", help="A new file; only you can read it."
+)
+@click.option("--with-shared", is_flag=True, help="Also rows that are another person's too.")
+@output.actor_option(required=True)
+@output.json_option
+def export(
+    *,
+    user: tuple[str, ...],
+    path: str,
+    subject: str,
+    datasource: str,
+    tenant: str | None,
+    with_shared: bool,
+    actor: str,
+    as_json: bool,
+) -> None:
+    """Write every row of one person into a JSON file, for a request for access or portability.
+
+    The rows are those that an erasure would delete, anonymize or keep; secrets are left out, and so is what
+    another person owns too. That it was done is recorded. USER is the key of the person's row; `-` reads
+    it from stdin.
+    """
+    with bars.rows(quiet=as_json) as tell:
+        done = export_person(
+            _key(user),
+            Path(path),
+            actor=actor,
+            subject=subject,
+            datasource=datasource,
+            tenant=tenant,
+            with_shared=with_shared,
+            on_progress=tell,
+        )
+    if as_json:
+        output.print_json({**asdict(done), "file": path})
+        return
+    rows, tables = output.counted(sum(done.rows.values()), "row"), output.counted(len(done.rows), "table")
+    output.say(f"Wrote {rows} of {tables} to {path}, which only you can read.")
+    if done.left_out:
+        output.say(f"Left out, as secrets: {', '.join(done.left_out)}.")
+    for table, count in ({} if with_shared else done.shared).items():
+        rows = output.counted(count, "row")
+        output.say(f"Not in it: {rows} of {table} that another person owns too (--with-shared).")
+    for table, count in done.mentioned.items():
+        output.say(f"Not in it: {output.counted(count, 'row')} of {table} that other people own.")
 
 
 def document(made: Plan) -> dict[str, Any]:

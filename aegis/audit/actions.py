@@ -49,6 +49,7 @@ class Action(enum.StrEnum):
     WITNESS_REMOVE = "witness:remove"
     EPOCH_BEGIN = "epoch:begin"
     EPOCH_DESTROY = "epoch:destroy"
+    ERASURE_EXPORT = "erasure:export"
 
 
 class Outcome(enum.StrEnum):
@@ -120,6 +121,7 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.WITNESS_REMOVE: frozenset({"vkey"}),
     Action.EPOCH_BEGIN: frozenset({"key_id"}),
     Action.EPOCH_DESTROY: frozenset({"key_id", "lost"}),
+    Action.ERASURE_EXPORT: frozenset({"datasource", "rows", "tables"}),
 }
 
 #: Kinds of target that name no person; every other kind is kept as a keyed reference.

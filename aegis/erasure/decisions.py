@@ -72,10 +72,15 @@ def _actions(coverage: Coverage, reached: Reached, group: Group) -> list[Row]:
     return next(([action] for action in _ALONE if action in decided), sorted(decided))
 
 
+def another_persons(coverage: Coverage, reached: Reached, rows: Rows, group: Group) -> bool:
+    """Whether rows belong to somebody else as well."""
+    taking = [way for way, edge in enumerate(coverage.edges) if _takes(edge, reached.table)]
+    return not group.own and rows.others(reached.table, group, taking)
+
+
 def _shared(coverage: Coverage, reached: Reached, rows: Rows, group: Group) -> Shared | None:
     """Return what is done about rows that are another person's too; None where they are not."""
-    taking = [way for way, edge in enumerate(coverage.edges) if _takes(edge, reached.table)]
-    if group.own or not rows.others(reached.table, group, taking):
+    if not another_persons(coverage, reached, rows, group):
         return None
     return _told([coverage.edges[way] for way in sorted(group.ways)], reached)
 

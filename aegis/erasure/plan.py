@@ -12,21 +12,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.audit.events import canonical
-from aegis.datamap.coverage import Examination, examine
-from aegis.datamap.hooks import load_anonymizers
 from aegis.datamap.model import Rule
 from aegis.datamap.reached import Coverage
-from aegis.datamap.reading import read_map
-from aegis.datamap.sources import map_path
-from aegis.db import dialects
-from aegis.db.catalog import Catalog, read_catalog
-from aegis.db.engines import snapshot
+from aegis.db.catalog import Catalog
 from aegis.db.reflection import read_triggers
-from aegis.erasure.decisions import kept
-from aegis.erasure.people import Person, person, refuse_absent, subject_named
-from aegis.erasure.rows import Rows
+from aegis.erasure.people import Person
 from aegis.erasure.steps import Step, steps_of
-from aegis.errors import Refused
+from aegis.erasure.tracing import traced
 from aegis.operations.system import System
 
 #: Of the digest's document; old ones are told apart by it.
@@ -78,77 +70,30 @@ def make(
         tenant: refuse a person of any other one.
 
     Raises:
-        UsageError: the source has no data map, a name is unknown, a value does not fit.
-        UnknownName: nobody has that key.
-        Denied: the person is another tenant's.
-        Refused: the data map leaves something open.
-        UnsafeTable: rows are hidden from Aegis.
-        TooLong: a statement took longer than the settings let it.
+        AegisError: as `traced`.
 
     """
-    settings = system.settings
-    datamap = read_map(map_path(settings, datasource))
-    anonymizers = load_anonymizers(settings.hooks, datasource)
-    kind = subject_named(datamap, subject)
-    engine = system.databases.source(datasource)
-    with snapshot(engine, f"data source {datasource}") as connection:
-        limits = settings.retention
-        dialects.begin_work(
-            connection,
-            lock_ms=limits.lock_timeout_milliseconds,
-            statement_ms=round(1000 * limits.count_seconds),
-        )
-        catalog = read_catalog(connection)
-        found = examine(datamap, catalog, anonymizers)
-        _refuse_open(found, datasource)
-        who = person(catalog, kind, key)
-        refuse_absent(connection, who, tenant)
-        coverage = found.coverages[subject]
-        rows = _follow(connection, catalog, coverage, who)
-        steps = tuple(steps_of(coverage, rows))
-        triggers = _triggers(connection, catalog, steps)
+    with traced(system, key, subject=subject, datasource=datasource, tenant=tenant) as trace:
+        steps = tuple(steps_of(trace.coverage, trace.rows))
+        triggers = _triggers(trace.connection, trace.catalog, steps)
     body = {
         "version": VERSION,
         "datasource": datasource,
         "identity": system.source_row(datasource).identity,
         "name": subject,
-        "person": _reference(system, who),
-        "hooks": sorted([item.label, item.source_hash] for item in anonymizers),
-        **_rules(catalog, coverage),
+        "person": _reference(system, trace.who),
+        "hooks": sorted([item.label, item.source_hash] for item in trace.anonymizers),
+        **_rules(trace.catalog, trace.coverage),
     }
     return Plan(
         datasource=datasource,
         subject=subject,
         steps=steps,
-        unindexed=_unindexed(catalog, coverage),
+        unindexed=_unindexed(trace.catalog, trace.coverage),
         triggers=triggers,
         objections=tuple(_objections(steps)),
         digest=hashlib.sha256(canonical(body)).hexdigest(),
     )
-
-
-def _follow(connection: sa.Connection, catalog: Catalog, coverage: Coverage, who: Person) -> Rows:
-    """Find the person's rows; what hangs on a row that stays another person's is not among them."""
-    closed: set[tuple[str, tuple[Any, ...]]] = set()
-    while True:
-        rows = Rows(connection, catalog, coverage, closed)
-        rows.follow(who.table.label, who.where)
-        stays = kept(coverage, rows)
-        if not stays:
-            return rows
-        closed |= stays
-
-
-def _refuse_open(found: Examination, datasource: str) -> None:
-    if found.undecided:
-        first, others = found.undecided[0], len(found.undecided) - 1
-        more = f", and {others} more" if others else ""
-        named = f"{first.table}: {first.what or first.kind}: {first.why}{more}"
-        message = (
-            f"the data map of {datasource} leaves something open ({named}); "
-            f"`aegis datamap check --datasource {datasource}` lists it. Until then nobody is erased by it"
-        )
-        raise Refused(message)
 
 
 def _objections(steps: Sequence[Step]) -> list[str]:

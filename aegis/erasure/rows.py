@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -21,6 +21,8 @@ from aegis.erasure.sides import Link, Side
 
 #: Values of the rows before in one statement.
 _VALUES: Final = 500
+#: Groups whose rows one statement reads.
+_GROUPS: Final = 100
 
 
 @dataclass(kw_only=True)
@@ -68,6 +70,14 @@ class Rows:
         """Return what was found of a table."""
         return self._found[label].values()
 
+    def select(
+        self, label: str, groups: Iterable[Group], leaving_out: Collection[str]
+    ) -> Iterator[sa.Select[Any]]:
+        """Yield queries that together read the rows of these groups, each row once."""
+        side = self._sides[label]
+        for some in _chunks((group.values for group in groups), _GROUPS):
+            yield side.rows(some, leaving_out)
+
     def follow(self, root: str, where: sa.ColumnElement[bool]) -> None:
         """Find everything that the rows of the subject's table with this condition reach."""
         waiting = deque([(root, self._keep(root, where, way=None))])
@@ -81,7 +91,7 @@ class Rows:
         """Whether rows also refer, by one of these edges, to somebody who is not the person."""
         side = self._sides[label]
         links = [(way, side.link(group.values, way)) for way in ways if way not in group.ways]
-        return any(None not in link and _text(link) not in self._asked[way] for way, link in links)
+        return any(link is not None and _text(link) not in self._asked[way] for way, link in links)
 
     def _step(self, way: int, parents: Sequence[Group]) -> list[Group]:
         """Follow one edge from new groups of its parent; return the child's groups to go on from."""
@@ -93,7 +103,7 @@ class Rows:
         child = self._sides[edge.child]
         return [
             group
-            for some in _chunks(new)
+            for some in _chunks(new, _VALUES)
             for group in self._keep(edge.child, child.refers_to(way, some), way=way)
         ]
 
@@ -117,7 +127,7 @@ def _text(link: Link) -> tuple[str, ...]:
     return tuple(map(str, link))
 
 
-def _chunks(links: Iterable[Link]) -> Iterator[list[Link]]:
+def _chunks(links: Iterable[Link], size: int) -> Iterator[list[Link]]:
     source = iter(links)
-    while some := list(islice(source, _VALUES)):
+    while some := list(islice(source, size)):
         yield some

@@ -1,6 +1,6 @@
 """One table of an erasure, and the columns of it by which rows are followed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +28,8 @@ class Side:
         names = dict.fromkeys(name for columns in [*plain, *referred, *key] for name in columns)
         read: dict[Any, sa.ColumnElement[Any]] = {name: self._table.c[name] for name in names}
         read |= {way: _inside(self._table, edge) for way, edge in self._ways.items() if edge.path}
+        # Rows of which a condition is true are told from those that have the same values.
+        read |= {(way, edge.when): self._holds(edge.when) for way, edge in self._ways.items() if edge.when}
         self._columns = list(read.values())
         self._place = {what: place for place, what in enumerate(read)}
 
@@ -35,6 +37,16 @@ class Side:
         """Return the query for rows with a condition: the columns read, and how many rows have them."""
         query = sa.select(*self._columns, sa.func.count()).select_from(self._table)
         return query.where(where).group_by(*self._columns)
+
+    def rows(self, groups: Sequence[Link], leaving_out: Collection[str]) -> sa.Select[Any]:
+        """Return the query for the rows of some groups, in the order of their key."""
+        columns = [column for column in self._table.c if column.name not in leaving_out]
+        query = sa.select(*columns).where(sa.or_(*[self._alike(values) for values in groups]))
+        return query.order_by(*self._table.primary_key.columns)
+
+    def _alike(self, values: Link) -> sa.ColumnElement[bool]:
+        pairs = zip(self._columns, values, strict=True)
+        return sa.and_(*[c.is_(None) if value is None else c == value for c, value in pairs])
 
     def refers_to(self, way: int, links: Sequence[Link]) -> sa.ColumnElement[bool]:
         """Return the rows that refer, by an edge, to parents with one of these values."""
@@ -47,11 +59,13 @@ class Side:
             among = compared[0].in_([value for (value,) in wanted])
         else:
             among = sa.tuple_(*compared).in_(wanted)
-        return among if edge.when is None else sa.and_(among, self._condition(edge.when))
+        return among if edge.when is None else sa.and_(among, self._holds(edge.when) == 1)
 
-    def link(self, values: Link, way: int) -> Link:
-        """Return the values of the columns that refer by an edge."""
-        return tuple(values[place] for place in self._places(way))
+    def link(self, values: Link, way: int) -> Link | None:
+        """Return the values of the columns that refer by an edge; None where it refers to nothing."""
+        when = self._ways[way].when
+        link = tuple(values[place] for place in self._places(way))
+        return None if None in link or (when and not values[self._place[way, when]]) else link
 
     def referred(self, values: Link, edge: Edge) -> Link:
         """Return the values of the columns that an edge refers to."""
@@ -61,8 +75,8 @@ class Side:
         edge = self._ways[way]
         return [self._place[way]] if edge.path else [self._place[name] for name in edge.columns]
 
-    def _condition(self, text: str) -> sa.ColumnElement[bool]:
-        return parse_condition(text, self._table).expression
+    def _holds(self, condition: str) -> sa.ColumnElement[int]:
+        return sa.case((parse_condition(condition, self._table).expression, 1), else_=0)
 
 
 def _inside(table: sa.Table, edge: Edge) -> sa.ColumnElement[Any]:

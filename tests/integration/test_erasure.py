@@ -1,5 +1,7 @@
-"""The plan of an erasure: every row of one person is counted, and nobody else's, on each database."""
+"""One person on each database: every row of theirs is planned for and exported, and nobody else's."""
 
+import json
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +11,10 @@ import pytest
 
 from aegis.erasure.plan import Plan
 from aegis.errors import Denied, Refused, UnknownName, UsageError
-from api.erasure import plan_erasure
+from api.audit import get_audit_events
+from api.erasure import export_person, plan_erasure
 from cli import erasure
-from tests.worlds import World, on
+from tests.worlds import ACTOR, World, on
 
 EACH = ("sqlite+sqlite", "sqlite+postgresql", "sqlite+mariadb")
 TABLES = """
@@ -41,7 +44,10 @@ tables:
   issues: {row: nullify, via: solver, columns: {title: preserve}}
   invoices: {row: retain, via: buyer, reason: tax law, until: 2040-01-01}
   items: {row: retain, via: region, reason: tax law, until: 2040-01-01}
-  owners: {row: delete, via: {owner: users.id, when: "kind = 1"}}
+  owners:
+    row: delete
+    via: [{owner: users.id, when: "kind = 1"}, {owner: users.id, when: "kind > 1"}]
+    shared: delete
   jobs: {row: delete, via: {"payload->'by'->>'user'": users.id}}
 """
 ROWS: dict[str, list[tuple[Any, ...]]] = {
@@ -60,14 +66,14 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
     "issues": [(1, 7, "x"), (2, 7, "x"), (3, 8, "x")],
     "invoices": [(1, 1, 7), (1, 2, 8), (2, 1, 7)],
     "items": [(1, 1, "x"), (1, 1, "x"), (1, 2, "x"), (2, 1, "x"), (2, None, "x")],
-    "owners": [(1, 1, "7"), (2, 0, "7"), (3, 1, "77")],
+    "owners": [(1, 1, "7"), (2, 0, "7"), (3, 1, "77"), (4, None, "7"), (5, 2, "7")],
     "jobs": [(1, '{"by": {"user": 7}}'), (2, '{"by": {"user": "7"}}'), (3, '{"by": {"user": 8}}'), (4, "{}")],
 }
 #: table, action → rows of person 7.
 EXPECTED = {
     ("visits", "delete"): 3,
     ("posts", "delete"): 4,
-    ("owners", "delete"): 1,
+    ("owners", "delete"): 2,
     ("jobs", "delete"): 2,
     ("users", "nullify"): 1,
     ("issues", "nullify"): 2,
@@ -112,7 +118,7 @@ def test_every_row_of_one_person(world: World, write: Write, capsys: pytest.Capt
     before = world.everything()
     made = plan_erasure(["7"], tenant="acme")
     assert counts(made) == EXPECTED
-    assert (made.rows, made.kept, made.objections) == (18, 5, ())
+    assert (made.rows, made.kept, made.objections) == (19, 5, ())
     assert {step.table: dict(step.shared) for step in made.steps if step.shared} == {
         "messages": {"mask_own_columns": 2},
         "posts": {"delete": 2},
@@ -126,7 +132,7 @@ def test_every_row_of_one_person(world: World, write: Write, capsys: pytest.Capt
     # What people see says nothing of who it is.
     erasure.show(made)
     shown = capsys.readouterr().out
-    assert "18 rows would change, 5 stay" in shown
+    assert "19 rows would change, 5 stay" in shown
     assert "tax law, until 2040-01-01" in shown
     assert "example.com" not in shown + repr(made)
 
@@ -188,3 +194,45 @@ def test_what_is_not_decided_makes_no_plan(world: World, write: Write) -> None:
     world.execute("ALTER TABLE users ADD COLUMN nickname VARCHAR(50)")
     with pytest.raises(Refused, match=r"nickname.*aegis datamap check --datasource app"):
         plan_erasure(["7"])
+
+
+@on(*EACH)
+def test_everything_of_one_person_for_themselves(world: World, write: Write, tmp_path: Path) -> None:
+    """A file that only its owner reads has each row once, no secret and no other person's; it is recorded."""
+    before = world.content("users"), world.content("messages")
+    file = tmp_path / "person.json"
+    told: list[tuple[int, int]] = []
+    done = export_person(["7"], file, actor=ACTOR, tenant="acme", on_progress=lambda *n: told.append(n))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    found = json.loads(file.read_text(encoding="utf-8"))
+    own = {
+        "users": 1,
+        "visits": 3,
+        "messages": 2,
+        "posts": 2,
+        "owners": 2,
+        "jobs": 2,
+        "invoices": 2,
+        "items": 3,
+    }
+    assert done.rows == own == {table: len(rows) for table, rows in found["tables"].items()}
+    assert told[-1] == (17, 17)
+    assert found["tables"]["users"] == [{"id": 7, "org": "acme", "email": "a@example.com", "boss": None}]
+    assert [row["id"] for row in found["tables"]["messages"]] == [3, 5]
+    assert (done.shared, done.mentioned) == ({"messages": 2, "posts": 2}, {"users": 1, "issues": 2})
+    (event,) = get_audit_events(action="erasure:export")
+    assert (event["target_type"], event["tenant"], event["details"]["rows"]) == ("user", "acme", 17)
+    assert event["target_id"] != "7"
+
+    write(MAP.replace("email: surrogate", "email: random_token"))
+    done = export_person(["7"], tmp_path / "more.json", actor=ACTOR, with_shared=True)
+    assert (done.rows["messages"], done.left_out) == (4, ("users.email",))
+    assert "a@example.com" not in (tmp_path / "more.json").read_text(encoding="utf-8")
+
+    with pytest.raises(UsageError, match="exists"):
+        export_person(["7"], file, actor=ACTOR)
+    with pytest.raises(UnknownName):
+        export_person(["4711"], tmp_path / "nobody.json", actor=ACTOR)
+    assert not (tmp_path / "nobody.json").exists()
+    assert len(get_audit_events(action="erasure:export")) == 2
+    assert (world.content("users"), world.content("messages")) == before
