@@ -175,6 +175,7 @@ home = "{home}"
 {control}
 [datasources.app]
 url = "{app}"
+datamap = "{datamap}"
 [retention]
 soft_landing_hours = 0
 first_batch_rows = 20
@@ -188,6 +189,18 @@ log_format = "{form}"
 [audit.exports.siem]
 format = "ecs"
 to = "{home}/siem.ecs"
+"""
+
+
+#: What is personal in the application's database; a person's key is an e-mail address.
+MAP: Final = """
+subjects:
+  user: {table: members, key: email, tenant: tenant, identifiers: {email: email, phone: phone, name: name}}
+tables:
+  members: {row: delete}
+  visits: {row: delete, via: {email: members.email}}
+  letters: {row: delete, via: {email: members.email}}
+  notes: {row: delete, via: letter}
 """
 
 
@@ -205,7 +218,9 @@ def running(folder: Path, app: str, control: str | None) -> Iterator[Site]:
     named = f'database_url = "{control}"' if control else ""
     form = "text" if control else "json"
     ports = {"one": free_port(), "two": free_port()}
-    config.write_text(CONFIG.format(home=home, control=named, app=app, form=form, **ports), "utf-8")
+    (folder / "app.datamap.yaml").write_text(MAP, "utf-8")
+    places = {"home": home, "app": app, "datamap": folder / "app.datamap.yaml"}
+    config.write_text(CONFIG.format(control=named, form=form, **places, **ports), "utf-8")
     if control:
         _prepare()
     aegis = use(load_settings())

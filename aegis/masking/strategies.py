@@ -83,6 +83,10 @@ WITH_ARGUMENT: Final[Mapping[str, Callable[[Any], Strategy]]] = {
 }
 
 
+#: A longer word is no misspelt name: it could be the value that somebody wanted to hide.
+_LONGEST: Final = 30
+
+
 def strategy_of(spec: Any) -> Strategy:
     """Return the strategy that a policy writes so.
 
@@ -99,6 +103,6 @@ def strategy_of(spec: Any) -> Strategy:
         if name in WITH_ARGUMENT:
             return WITH_ARGUMENT[name](argument)
     known = ", ".join([*PLAIN, *(f"{name}: VALUE" for name in WITH_ARGUMENT if name not in PLAIN)])
-    shown = f" {spec!r}" if isinstance(spec, str) and len(spec) < len(known) else ""
+    shown = f" {spec!r}" if isinstance(spec, str) and len(spec) < _LONGEST else ""
     message = f"there is no strategy{shown}; a column is masked with one of: {known}"
     raise InvalidPolicy(message)

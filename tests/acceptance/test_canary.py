@@ -26,7 +26,7 @@ from aegis.audit.exports.formats.table import NAMES
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner
 from aegis.operations.table import TABLE
-from api import archives, audit, log, privacy
+from api import archives, audit, erasure, log, privacy
 from cli.main import main
 from tests import canary, worlds
 from tests.canary import Place
@@ -34,7 +34,7 @@ from tests.canarysite import TABLES, P, Site, fill, running
 from tests.workerkit import client, wait_until
 
 DAY: Final = dt.timedelta(days=1)
-DOORS: Final = (privacy, audit, archives, log)
+DOORS: Final = (privacy, audit, archives, erasure, log)
 ACTOR: Final = P["actor"].email
 TYPED: Final = ("--actor", P["typed"].email, "--json")
 #: The key of a witness who does not answer.
@@ -347,6 +347,7 @@ def commanded(site: Site) -> None:
     commanded_policies(site)
     commanded_runs(site)
     commanded_log(site)
+    commanded_erasures(site)
     site.command("config", "--json")
     site.command("migrate", "--json")
     site.command("doctor", "--json", code=1)
@@ -428,6 +429,29 @@ def commanded_log(site: Site) -> None:
     site.command("audit recover", "--new-incarnation", *TYPED, code=4)
 
 
+def erased(site: Site) -> None:
+    """What a person has is planned for and exported, by an e-mail address that is their key."""
+    fill(site.app, range(3000, 3003))
+    key, folder = [f"3000.{P['key'].email}"], site.home.parent
+    assert site.door(erasure.plan_erasure, key, tenant="globex").rows == 1
+    site.door(erasure.export_person, key, folder / "person.json", actor=ACTOR)
+    site.refused(erasure.plan_erasure, [P["wrong"].email])
+    site.refused(erasure.plan_erasure, key, tenant="acme")
+
+
+def commanded_erasures(site: Site) -> None:
+    """`aegis datamap` and `erasure`."""
+    folder, person = site.home.parent, f"3001.{P['key'].email}\n"
+    site.command("datamap init", "--output", str(folder / "first.yaml"), "--json")
+    site.command("datamap check", "--json")
+    site.command("datamap schema")
+    site.command("datamap export", "--format", "fides")
+    site.command("erasure plan", "-", stdin=person)
+    site.command("erasure plan", "-", "--json", stdin=person)
+    site.command("erasure plan", "-", code=2, stdin=P["wrong"].email)
+    site.command("erasure export", "-", "--output", str(folder / "more.json"), *TYPED, stdin=person)
+
+
 def destroyed(site: Site) -> None:
     """Keys of persons are destroyed, the key store is turned, and what is left is read."""
     store = site.aegis.keystore
@@ -495,7 +519,7 @@ def everywhere(site: Site) -> Iterator[Place]:
 
 
 STEPS: Final = (
-    *(policies, held, stopped, worked, by_tasks, restored, tenants, recorded, approved, sealed),
+    *(policies, held, stopped, worked, by_tasks, restored, tenants, recorded, approved, sealed, erased),
     *(went_wrong, sent_wrong, commanded, destroyed, settled),
 )
 
