@@ -50,10 +50,17 @@ class Portions:
         self.begin: Mapping[str, Any] = {}
         self._begin_at = begin_at
         self._archive = archive
+        #: By action, for the holds with which it was built: with many tenants that takes longer than a batch.
+        self._doomed: dict[str, tuple[Sequence[Scope], sa.ColumnElement[bool]]] = {}
 
     def doomed(self, holds: Sequence[Scope], stage: Stage) -> sa.ColumnElement[bool]:
         """Return the rows that this run may take in a stage."""
-        return stage.target.doomed(stage.cutoffs, holds, self._policy.name, self._run["tenant"])
+        known = self._doomed.get(stage.action.name)
+        if known is not None and known[0] is holds:
+            return known[1]
+        built = stage.target.doomed(stage.cutoffs, holds, self._policy.name, self._run["tenant"])
+        self._doomed[stage.action.name] = holds, built
+        return built
 
     def held(self, holds: Sequence[Scope], stage: Stage) -> sa.ColumnElement[bool]:
         """Return the rows past their time that holds keep in a stage."""
