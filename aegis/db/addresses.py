@@ -11,6 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from aegis.db.compiling import parts
 from aegis.db.patterns import whole
 
 _BYTE: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])"
@@ -72,31 +73,27 @@ def _tail(most: int) -> str:
     return groups if most < 2 else f"(?:{_GROUP}:){{0,{most - 2}}}{_V4}|{groups}"  # noqa: PLR2004 - it stands for two groups
 
 
-def _parts(element: FunctionElement[Any], compiler: SQLCompiler, options: dict[str, Any]) -> list[str]:
-    return [compiler.process(part, **options) for part in element.clauses]
-
-
 @compiles(_Network, "postgresql")
 def _by_inet(element: _Network, compiler: SQLCompiler, **options: Any) -> str:
-    text, bits, *_ = _parts(element, compiler, options)
+    text, bits, *_ = parts(element, compiler, options)
     return f"host(network(set_masklen(CAST(CAST({text} AS TEXT) AS INET), {bits})))"
 
 
 @compiles(_Network, "mysql", "mariadb")
 def _by_digits(element: _Network, compiler: SQLCompiler, **options: Any) -> str:
-    text, _, kept, digits = _parts(element, compiler, options)
+    text, _, kept, digits = parts(element, compiler, options)
     return f"INET6_NTOA(UNHEX(RPAD(LEFT(HEX(INET6_ATON({text})), {kept}), {digits}, '0')))"
 
 
 @compiles(_Network, "sqlite")
 def _by_python(element: _Network, compiler: SQLCompiler, **options: Any) -> str:
-    text, bits, *_ = _parts(element, compiler, options)
+    text, bits, *_ = parts(element, compiler, options)
     return f"aegis_network({text}, {bits})"
 
 
 @compiles(_Masked, "postgresql")
 def _no_smaller(element: _Masked, compiler: SQLCompiler, **options: Any) -> str:
-    column, v4, mapped, v6 = _parts(element, compiler, options)
+    column, v4, mapped, v6 = parts(element, compiler, options)
     address = f"CAST({column} AS INET)"
     bits = (
         f"CASE WHEN family({address}) = 4 THEN {v4} "

@@ -11,6 +11,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from aegis.db.compiling import parts
+
 
 class _Beginning(FunctionElement[Any]):
     inherit_cache = True
@@ -30,17 +32,13 @@ def shifted(column: sa.ColumnElement[Any], days: sa.ColumnElement[int]) -> sa.Co
     return _Shifted(column, days)
 
 
-def _parts(element: FunctionElement[Any], compiler: SQLCompiler, options: dict[str, Any]) -> list[str]:
-    return [compiler.process(part, **options) for part in element.clauses]
-
-
 def _type(element: FunctionElement[Any]) -> sa.types.TypeEngine[Any]:
     return next(iter(element.clauses)).type
 
 
 @compiles(_Beginning, "postgresql")
 def _date_trunc(element: _Beginning, compiler: SQLCompiler, **options: Any) -> str:
-    column, unit = _parts(element, compiler, options)
+    column, unit = parts(element, compiler, options)
     if isinstance(_type(element), sa.Date):
         return f"CAST(date_trunc({unit}, CAST({column} AS TIMESTAMP)) AS DATE)"
     zone = ", 'UTC'" if getattr(_type(element), "timezone", False) else ""
@@ -49,7 +47,7 @@ def _date_trunc(element: _Beginning, compiler: SQLCompiler, **options: Any) -> s
 
 @compiles(_Beginning, "mysql", "mariadb")
 def _less_days(element: _Beginning, compiler: SQLCompiler, **options: Any) -> str:
-    column, unit = _parts(element, compiler, options)
+    column, unit = parts(element, compiler, options)
     passed = (
         f"CASE {unit} WHEN 'year' THEN DAYOFYEAR({column}) - 1 "
         f"WHEN 'month' THEN DAYOFMONTH({column}) - 1 ELSE 0 END"
@@ -59,22 +57,22 @@ def _less_days(element: _Beginning, compiler: SQLCompiler, **options: Any) -> st
 
 @compiles(_Beginning, "sqlite")
 def _beginning_of_text(element: _Beginning, compiler: SQLCompiler, **options: Any) -> str:
-    return f"aegis_beginning({', '.join(_parts(element, compiler, options))})"
+    return f"aegis_beginning({', '.join(parts(element, compiler, options))})"
 
 
 @compiles(_Shifted, "postgresql")
 def _plus_hours(element: _Shifted, compiler: SQLCompiler, **options: Any) -> str:
-    column, days = _parts(element, compiler, options)
+    column, days = parts(element, compiler, options)
     kind = compiler.dialect.type_compiler_instance.process(_type(element))
     return f"CAST({column} + ({days}) * INTERVAL '24 hours' AS {kind})"
 
 
 @compiles(_Shifted, "mysql", "mariadb")
 def _plus_days(element: _Shifted, compiler: SQLCompiler, **options: Any) -> str:
-    column, days = _parts(element, compiler, options)
+    column, days = parts(element, compiler, options)
     return f"DATE_ADD({column}, INTERVAL ({days}) DAY)"
 
 
 @compiles(_Shifted, "sqlite")
 def _shifted_text(element: _Shifted, compiler: SQLCompiler, **options: Any) -> str:
-    return f"aegis_shifted({', '.join(_parts(element, compiler, options))})"
+    return f"aegis_shifted({', '.join(parts(element, compiler, options))})"

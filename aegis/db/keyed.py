@@ -11,6 +11,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from aegis.db.compiling import parts
+
 
 class _Hmac(FunctionElement[str]):
     inherit_cache = True
@@ -44,42 +46,38 @@ def _bound(pad: bytes) -> sa.BindParameter[str]:
     return sa.bindparam(None, pad.hex(), sa.String(), unique=True)
 
 
-def _parts(element: FunctionElement[Any], compiler: SQLCompiler, options: dict[str, Any]) -> list[str]:
-    return [compiler.process(part, **options) for part in element.clauses]
-
-
 @compiles(_Hmac, "postgresql")
 def _by_sha256(element: _Hmac, compiler: SQLCompiler, **options: Any) -> str:
-    text, inner, outer = _parts(element, compiler, options)
+    text, inner, outer = parts(element, compiler, options)
     message = f"decode({inner}, 'hex') || convert_to(CAST({text} AS TEXT), 'UTF8')"
     return f"encode(sha256(decode({outer}, 'hex') || sha256({message})), 'hex')"
 
 
 @compiles(_Hmac, "mysql", "mariadb")
 def _by_sha2(element: _Hmac, compiler: SQLCompiler, **options: Any) -> str:
-    text, inner, outer = _parts(element, compiler, options)
+    text, inner, outer = parts(element, compiler, options)
     message = f"CONCAT(UNHEX({inner}), CONVERT({text} USING utf8mb4))"
     return f"SHA2(CONCAT(UNHEX({outer}), UNHEX(SHA2({message}, 256))), 256)"
 
 
 @compiles(_Hmac, "sqlite")
 def _by_python(element: _Hmac, compiler: SQLCompiler, **options: Any) -> str:
-    return f"aegis_hmac({', '.join(_parts(element, compiler, options))})"
+    return f"aegis_hmac({', '.join(parts(element, compiler, options))})"
 
 
 @compiles(_Leading, "postgresql")
 def _by_bits(element: _Leading, compiler: SQLCompiler, **options: Any) -> str:
-    (digits,) = _parts(element, compiler, options)
+    (digits,) = parts(element, compiler, options)
     return f"CAST(CAST('x' || substr({digits}, 1, 12) AS BIT(48)) AS BIGINT)"
 
 
 @compiles(_Leading, "mysql", "mariadb")
 def _by_base(element: _Leading, compiler: SQLCompiler, **options: Any) -> str:
-    (digits,) = _parts(element, compiler, options)
+    (digits,) = parts(element, compiler, options)
     return f"CAST(CONV(SUBSTR({digits}, 1, 12), 16, 10) AS SIGNED)"
 
 
 @compiles(_Leading, "sqlite")
 def _by_number(element: _Leading, compiler: SQLCompiler, **options: Any) -> str:
-    (digits,) = _parts(element, compiler, options)
+    (digits,) = parts(element, compiler, options)
     return f"aegis_leading({digits})"

@@ -13,6 +13,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from aegis.db.compiling import parts
+
 #: Nothing follows; `$` also fits before a line's end.
 END: Final = "(?![^a]|a)"
 
@@ -58,39 +60,35 @@ def _bound(text: str) -> sa.BindParameter[str]:
     return sa.bindparam(None, text, sa.String(), unique=True)
 
 
-def _parts(element: FunctionElement[Any], compiler: SQLCompiler, options: dict[str, Any]) -> list[str]:
-    return [compiler.process(part, **options) for part in element.clauses]
-
-
 @compiles(_Found, "postgresql")
 def _tilde(element: _Found, compiler: SQLCompiler, **options: Any) -> str:
-    text, pattern = _parts(element, compiler, options)
+    text, pattern = parts(element, compiler, options)
     return f"(CAST({text} AS TEXT) ~ {pattern})"
 
 
 @compiles(_Found, "mysql", "mariadb")
 def _regexp(element: _Found, compiler: SQLCompiler, **options: Any) -> str:
-    text, pattern = _parts(element, compiler, options)
+    text, pattern = parts(element, compiler, options)
     return f"(CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin REGEXP {pattern})"
 
 
 @compiles(_Found, "sqlite")
 def _found_by_python(element: _Found, compiler: SQLCompiler, **options: Any) -> str:
-    return f"aegis_found({', '.join(_parts(element, compiler, options))})"
+    return f"aegis_found({', '.join(parts(element, compiler, options))})"
 
 
 @compiles(_Replaced, "postgresql")
 def _replace_all(element: _Replaced, compiler: SQLCompiler, **options: Any) -> str:
-    text, pattern, word = _parts(element, compiler, options)
+    text, pattern, word = parts(element, compiler, options)
     return f"regexp_replace(CAST({text} AS TEXT), {pattern}, {word}, 'g')"
 
 
 @compiles(_Replaced, "mysql", "mariadb")
 def _regexp_replace(element: _Replaced, compiler: SQLCompiler, **options: Any) -> str:
-    text, pattern, word = _parts(element, compiler, options)
+    text, pattern, word = parts(element, compiler, options)
     return f"REGEXP_REPLACE(CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin, {pattern}, {word})"
 
 
 @compiles(_Replaced, "sqlite")
 def _replaced_by_python(element: _Replaced, compiler: SQLCompiler, **options: Any) -> str:
-    return f"aegis_replaced({', '.join(_parts(element, compiler, options))})"
+    return f"aegis_replaced({', '.join(parts(element, compiler, options))})"

@@ -592,6 +592,24 @@ class TestVersions:
         assert privacy.advance_run(run)["rows"] == 60
         assert read == ["safety_events"]
 
+    @on("sqlite-one")
+    def test_a_condition_is_built_once_a_slice(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not for each batch: with many tenants that takes longer than the batch itself."""
+        world.safety_events()
+        world.events(range(60), 60)
+        world.policy()
+        world.batches_of(10)
+        run, built = world.start(), []
+        doomed = target.Target.doomed
+
+        def counted(self: target.Target, *args: Any, **words: Any) -> Any:
+            built.append(self)
+            return doomed(self, *args, **words)
+
+        monkeypatch.setattr(target.Target, "doomed", counted)
+        assert privacy.advance_run(run)["rows"] == 60
+        assert len(built) == 1
+
     @on("sqlite-one", "sqlite+postgresql", "mariadb-one")
     def test_disabled_is_over(self, world: World) -> None:
         """A disabled policy does nothing; registered again it is a new version to approve."""
