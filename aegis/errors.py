@@ -3,6 +3,7 @@
     AegisError                      exit 4
     ├── UsageError (ValueError)     exit 2   an argument or a name is wrong
     │   ├── UnknownName                      no such table, column, policy, data source
+    │   │   └── NobodyThere                  no row stands for the person who was named
     │   ├── InvalidPolicy                    a policy cannot mean what it says
     │   ├── InvalidDataMap                   a data map cannot be read, or cannot be meant
     │   ├── InvalidCondition                 a condition is outside the allow-list
@@ -47,6 +48,10 @@ class UsageError(AegisError, ValueError):
 
 class UnknownName(UsageError):
     """A table, column, policy, run or data source of that name does not exist."""
+
+
+class NobodyThere(UnknownName):
+    """No row stands for the person who was named."""
 
 
 class InvalidPolicy(UsageError):

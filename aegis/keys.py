@@ -42,6 +42,8 @@ Purpose = Literal[
     "key-reference",
     "mask",
     "erasure-subject",
+    "erasure-person",
+    "tombstone",
 ]
 #: Roles of which there is more than one key, one after the other.
 Role = Literal["epoch", "audit"]

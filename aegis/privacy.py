@@ -9,6 +9,8 @@ IN_CHECKOUT = False
 if not IN_CHECKOUT:
     from aegis._app.api.privacy import (
         advance_run,
+        anonymize_user,
+        anonymize_users,
         apply_retention_policies,
         approval_message,
         approve_retention_policy,
@@ -38,6 +40,8 @@ if not IN_CHECKOUT:
 else:
     from api.privacy import (
         advance_run,
+        anonymize_user,
+        anonymize_users,
         apply_retention_policies,
         approval_message,
         approve_retention_policy,
@@ -67,6 +71,8 @@ else:
 
 __all__ = [
     "advance_run",
+    "anonymize_user",
+    "anonymize_users",
     "apply_retention_policies",
     "approval_message",
     "approve_retention_policy",

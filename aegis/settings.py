@@ -96,6 +96,18 @@ class ThrottleSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ErasureSettings:
+    """How persons are erased."""
+
+    #: Whether an erasure waits until somebody has approved its plan.
+    approval: bool = False
+    #: Up to so many rows all of an erasure is one transaction; what is larger goes in batches.
+    single_transaction_rows: int = 5_000
+    #: Days from the receipt of a request until it is due.
+    due_days: int = 30
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class OperationSettings:
     """Leases and retries, the same for every kind of operation."""
 
@@ -193,6 +205,7 @@ class Settings:
     hooks: tuple[str, ...] = ()
     retention: RetentionSettings = RetentionSettings()
     throttle: ThrottleSettings = ThrottleSettings()
+    erasure: ErasureSettings = ErasureSettings()
     operations: OperationSettings = OperationSettings()
     worker: WorkerSettings = WorkerSettings()
     archives: ArchiveSettings = ArchiveSettings()

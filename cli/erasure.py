@@ -1,20 +1,16 @@
 """`aegis erasure`: one person, everywhere in a data source."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from aegis.erasure.people import USER
 from aegis.erasure.plan import Plan
 from aegis.erasure.steps import Step
-from aegis.errors import UsageError
-from aegis.settings import DEFAULT_SOURCE
 from api.erasure import export_person, plan_erasure
-from cli import bars, output
+from cli import bars, erasing, output, person
 
 _FINDING: Final = 1
 #: What is done about rows that are another person's too, as people read it.
@@ -25,36 +21,20 @@ _SHARED: Final = {
 }
 
 
-def _of_person(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what says which person is meant."""
-    for option in (
-        click.option("--tenant", metavar="T", help="Refuse a person of any other tenant."),
-        click.option(
-            "--datasource", default=DEFAULT_SOURCE, metavar="D", help="The database, as aegis.toml names it."
-        ),
-        click.option(
-            "--subject",
-            default=USER,
-            show_default=True,
-            metavar="S",
-            help="The kind of person, as the data map names it.",
-        ),
-        click.argument("user", nargs=-1, required=True),
-    ):
-        command = option(command)
-    return command
-
-
 @click.group()
 def erasure() -> None:
-    """One person, everywhere in a data source: plan what an erasure would do, or export what is there.
+    """One person, everywhere in a data source: plan an erasure, carry it out, export what is there.
 
-    This version carries no erasure out.
+    A data map says what happens to which row; without one that leaves nothing open nobody is erased.
     """
 
 
+for _command in erasing.COMMANDS:
+    erasure.add_command(_command)
+
+
 @erasure.command()
-@_of_person
+@person.of_person
 @output.json_option
 def plan(*, user: tuple[str, ...], subject: str, datasource: str, tenant: str | None, as_json: bool) -> int:
     """Count every row of one person in one snapshot, and say what would happen to it.
@@ -63,7 +43,7 @@ def plan(*, user: tuple[str, ...], subject: str, datasource: str, tenant: str | 
     for each, so that it stays out of the shell's history. Nothing is changed. Exit code 1: something
     speaks against it, and is listed.
     """
-    made = plan_erasure(_key(user), subject=subject, datasource=datasource, tenant=tenant)
+    made = plan_erasure(person.key_of(user), subject=subject, datasource=datasource, tenant=tenant)
     if as_json:
         output.print_json(document(made))
     else:
@@ -72,7 +52,7 @@ def plan(*, user: tuple[str, ...], subject: str, datasource: str, tenant: str | 
 
 
 @erasure.command()
-@_of_person
+@person.of_person
 @click.option(
     "-o", "--output", "path", required=True, metavar="FILE", help="A new file; only you can read it."
 )
@@ -98,7 +78,7 @@ def export(
     """
     with bars.rows(quiet=as_json) as tell:
         done = export_person(
-            _key(user),
+            person.key_of(user),
             Path(path),
             actor=actor,
             subject=subject,
@@ -158,13 +138,3 @@ def _facts(made: Plan) -> Iterator[tuple[str, str]]:
     for table, names in made.triggers.items():
         yield "triggers", f"{table}: {', '.join(names)}"
     yield "digest", made.digest
-
-
-def _key(words: tuple[str, ...]) -> list[str]:
-    if words != ("-",):
-        return list(words)
-    lines = [line for line in sys.stdin.read().splitlines() if line]
-    if not lines:
-        message = "nothing was read from stdin; write the key of the person's row, a line for each column"
-        raise UsageError(message)
-    return lines

@@ -40,7 +40,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "datamap": Entry(
             "cli.datamap", "datamap", "Say what is personal and where; check it against the schema."
         ),
-        "erasure": Entry("cli.erasure", "erasure", "One person: plan an erasure, or export everything."),
+        "erasure": Entry("cli.erasure", "erasure", "One person: erase, prove it, or export everything."),
         "hold": Entry("cli.hold", "hold", "Legal holds: place, list, release."),
         "stop": Entry("cli.stop", "stop", "The kill switch: nothing is changed from the next batch on."),
         "start": Entry("cli.stop", "start", "Let what was stopped go on."),

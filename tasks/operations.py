@@ -4,8 +4,8 @@ from typing import Any
 
 from celery import shared_task
 
-from aegis.operations.table import RECONCILE
-from api import archives, audit, log, privacy
+from aegis.operations.table import ERASE, RECONCILE
+from api import archives, audit, erasure, log, privacy
 from tasks.waking import wake
 
 
@@ -13,9 +13,11 @@ from tasks.waking import wake
 def reconcile() -> dict[str, Any]:
     """Send again what nobody works on although somebody should; forget and destroy what is past its time."""
     due = privacy.due_runs()
+    erasures = erasure.due_erasures()
     wake(due)
+    wake(erasures, ERASE)
     audit.prune_journals()
     privacy.look_after_purges()
     archives.tend_archives()
     log.tend_key_store()
-    return {"operation": "operations.reconcile", "outcome": "done", "runs": due}
+    return {"operation": "operations.reconcile", "outcome": "done", "runs": [*due, *erasures]}

@@ -11,11 +11,11 @@ from aegis.operations.table import ROUTES, RUN
 log = logging.getLogger(__name__)
 
 
-def wake(run_ids: Iterable[str]) -> None:
+def wake(run_ids: Iterable[str], task: str = RUN) -> None:
     """Send one message per run; one that cannot be sent now is sent by the reconciler later."""
     for run_id in run_ids:
         try:
-            current_app.send_task(RUN, kwargs={"run_id": run_id}, queue=ROUTES[RUN])
+            current_app.send_task(task, kwargs={"run_id": run_id}, queue=ROUTES[task])
         except OperationalError as error:
             log.warning(
                 "The broker does not take run %s (%s); it will be sent again", run_id, type(error).__name__

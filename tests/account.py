@@ -32,7 +32,7 @@ PROJECTED: Final = {
     "correlation_id": "correlation",
 }
 #: Events that stand in a journal row.
-JOURNALED: Final = frozenset({"retention:batch", "retention:restore"})
+JOURNALED: Final = frozenset({"retention:batch", "retention:restore", "erasure:batch"})
 #: Tells which batches of a restored source the log has and the source lacks.
 RETURNED: Final = "retention:returned"
 #: Before the action of what came back with a restored source, in the ledger.
@@ -148,7 +148,8 @@ def check_journal(account: Account, key: bytes) -> None:
         shards[row["run"], row["shard"]].append(row["number"])
         assert hmac.compare_digest(row["mac"], mac(row, key)), "a journal row does not fit its MAC"
         assert row["relayed_at"] is not None, "a journal row is not relayed"
-        assert (row["rows"] > 0) == (row["entry"] is not None), "a batch of rows without an event, or reverse"
+        touched = row["rows"] > 0 or any(json.loads(row["counts"]).values())
+        assert touched == (row["entry"] is not None), "a batch of rows without an event, or reverse"
         if row["entry"] is not None:
             assert json.loads(row["entry"])["id"] == row["event_id"]
     for shard, numbers in shards.items():
@@ -240,6 +241,8 @@ EFFECTS: Final = {
     "cascade": "gone",
     "anonymize": "masked",
     "nullify": "nullified",
+    "reassign": "nullified",
+    "decorrelate": "nullified",
     "restore": "restored",
 }
 
@@ -272,7 +275,7 @@ def check_sums(account: Account, changed: Mapping[str, Mapping[str, int]]) -> No
                 back = row["action"] == RETURNED
                 ledger[entry["target"], table, f"{REVERTED}{action}" if back else action] += rows
                 effects[EFFECTS[action]][table.rpartition(".")[2]] += -rows if back else rows
-        if row["action"] == "retention:run" and details.get("state") == "done":
+        if row["action"] in {"retention:run", "erasure:run"} and details.get("state") == "done":
             assert details["run"] not in ended, "a run ended twice"
             ended[details["run"]] = details["rows"]
     known = {run: rows for run, rows in told.items() if run not in account.forgotten}

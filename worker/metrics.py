@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from aegis.errors import AegisError, Conflict, Interrupted, Refused, UsageError
+from aegis.operations.runs import ERASURE
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _PREFIX = "aegis."
@@ -186,6 +187,12 @@ def _reports(report: object) -> Iterator[Mapping[str, Any]]:
 
 
 def _count_rows(operation: str, report: Mapping[str, Any]) -> None:
+    for name, rows in (report.get("changed") or {}).items():
+        action, _, table = name.partition(":")
+        if action == "delete":
+            ROWS_DELETED.labels(ERASURE, table).inc(rows)
+        elif action == "anonymize":
+            ROWS_ANONYMIZED.labels(operation, table).inc(rows)
     table = report.get("table")
     # A run with two stages says what it did by action; its own is only the first.
     actions = report.get("actions") or {report.get("action"): report.get("rows")}

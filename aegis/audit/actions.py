@@ -50,6 +50,12 @@ class Action(enum.StrEnum):
     EPOCH_BEGIN = "epoch:begin"
     EPOCH_DESTROY = "epoch:destroy"
     ERASURE_EXPORT = "erasure:export"
+    ERASURE_REQUEST = "erasure:request"
+    ERASURE_APPROVE = "erasure:approve"
+    ERASURE_BATCH = "erasure:batch"
+    ERASURE_RUN = "erasure:run"
+    ERASURE_RESUME = "erasure:resume"
+    ERASURE_CANCEL = "erasure:cancel"
 
 
 class Outcome(enum.StrEnum):
@@ -122,6 +128,14 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.EPOCH_BEGIN: frozenset({"key_id"}),
     Action.EPOCH_DESTROY: frozenset({"key_id", "lost"}),
     Action.ERASURE_EXPORT: frozenset({"datasource", "rows", "tables"}),
+    Action.ERASURE_REQUEST: frozenset({"datasource", "run", "digest", "due_at", "rows", "kept", "persons"}),
+    Action.ERASURE_APPROVE: frozenset({"run", "digest", "claimed", "scheme"}),
+    Action.ERASURE_BATCH: frozenset((_RUN - {"cutoff"}) | {"shard", "number"}),
+    Action.ERASURE_RUN: frozenset(
+        (_RUN - {"cutoff"}) | {"state", "origin", "persons", "passes", "outcome", "residual", "searched"}
+    ),
+    Action.ERASURE_RESUME: frozenset({"run"}),
+    Action.ERASURE_CANCEL: frozenset({"run"}),
 }
 
 #: Kinds of target that name no person; every other kind is kept as a keyed reference.

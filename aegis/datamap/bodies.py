@@ -85,6 +85,17 @@ class Body:
             return ()
         return tuple(found) if value is not None else ()
 
+    def values(self, key: str) -> tuple[str, ...]:
+        """Return one value, or a list of values, each a text or a whole number, as text."""
+        if key not in self.parts or self.undecided(key):
+            return ()
+        value = self._value(key)
+        found = value if isinstance(value, list) else [value]
+        if not all(item != "" and type(item) in {str, int} for item in found):
+            self.complain(key, " must be a text or a whole number, or a list of them")
+            return ()
+        return tuple(map(str, found))
+
     def pairs(self, key: str) -> list[Entry]:
         """Return the keys of a mapping below a key."""
         if key not in self.parts:

@@ -57,11 +57,22 @@ def _open_way(view: View, coverage: Coverage, edge: Edge) -> Iterator[Undecided]
     if edge.row == "nullify" and table and not any(table.table.c[c].nullable for c in edge.columns):
         why = "it cannot be nullified: the column is NOT NULL; reassign, delete or anonymize the rows"
         yield _of_edge(edge, why, cure)
+    if edge.row == "reassign" and (edge.parent != coverage.root or not coverage.subject.ghost):
+        yield _of_edge(edge, _no_ghost(coverage, edge), f"{coverage.subject.name}: {{ghost: {TODO}}}")
+    if edge.row == "decorrelate" and edge.on_delete:
+        why = "a row per reference would have to be invented; reassign moves them all to the subject's ghost"
+        yield _of_edge(edge, why, cure)
     if _left_dangling(coverage, edge):
         yield _of_edge(edge, _dangling(edge), cure)
     if table is None:
         why = "the table cannot be described (no right to it, or a kind that is not read)"
         yield _of_edge(edge, why, "give Aegis's role the right to read it")
+
+
+def _no_ghost(coverage: Coverage, edge: Edge) -> str:
+    if edge.parent != coverage.root:
+        return f"only what refers to the person's own row can be reassigned, and this refers to {edge.parent}"
+    return f"nobody has said to which row of {edge.parent} they are moved; name the key of one as `ghost`"
 
 
 def _dangling(edge: Edge) -> str:

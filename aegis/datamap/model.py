@@ -53,6 +53,8 @@ class Subject:
     tenant: str | None = None
     #: Tells a key that was used again from the old one.
     created: str | None = None
+    #: The key of the row that stands for nobody, to which `reassign` moves rows.
+    ghost: tuple[str, ...] = ()
     #: kind (email, phone, name, …) → column
     identifiers: Mapping[str, str] = field(default_factory=dict)
     #: `datasource.table.column`: the same person there.

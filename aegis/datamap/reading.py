@@ -15,7 +15,7 @@ from aegis.datamap.vias import check_condition, vias_of
 from aegis.errors import InvalidPolicy
 from aegis.masking.strategies import PLAIN, WITH_ARGUMENT, strategy_of
 
-SUBJECT: Final = ("table", "key", "tenant", "created", "identifiers", "same_as")
+SUBJECT: Final = ("table", "key", "tenant", "created", "ghost", "identifiers", "same_as")
 _SAME_AS_PARTS: Final = 3
 
 
@@ -58,6 +58,7 @@ def _subject(entry: Entry, problems: Problems) -> Subject:
         key=body.names("key"),
         tenant=body.text("tenant"),
         created=body.text("created"),
+        ghost=body.values("ghost"),
         identifiers=_identifiers(body),
         same_as=body.text("same_as"),
         todo=body.todo,
@@ -92,7 +93,7 @@ def _check_subject(subject: Subject, body: Body) -> None:
         body.problems.add(subject.line, sentence)
     if missing or "table" in body.parts:
         return
-    for key in body.parts.keys() & {"key", "tenant", "created", "identifiers"}:
+    for key in body.parts.keys() & {"key", "tenant", "created", "ghost", "identifiers"}:
         body.complain(key, " is a column of the subject's table, and no table is named; name it")
 
 

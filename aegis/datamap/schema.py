@@ -10,6 +10,8 @@ from aegis.masking.strategies import PLAIN, WITH_ARGUMENT
 
 _TEXT: Final = {"type": "string", "minLength": 1}
 _NAMES: Final = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
+_VALUE: Final = {"oneOf": [_TEXT, {"type": "integer"}]}
+_VALUES: Final = {"oneOf": [_TEXT, {"type": "integer"}, {"type": "array", "items": _VALUE, "minItems": 1}]}
 _WAY: Final = {"oneOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT, "minProperties": 1}]}
 #: What an editor shows beside a key.
 SAYS: Final[Mapping[str, str]] = {
@@ -17,6 +19,7 @@ SAYS: Final[Mapping[str, str]] = {
     "key": "The column, or columns, that tell one from another: its primary key or a unique key.",
     "tenant": "The column that says whose customer it is.",
     "created": "The column that tells a key that was used again from the old one.",
+    "ghost": "The key of the row that stands for nobody, to which `reassign` moves rows.",
     "identifiers": "kind: column, such as email: email; what a person is looked for by afterwards.",
     "same_as": "datasource.table.column: the same person in another data source.",
     "row": "What happens to the rows that are reached.",
@@ -54,6 +57,7 @@ def _object(keys: tuple[str, ...]) -> dict[str, Any]:
 def _shape(key: str) -> dict[str, Any]:
     shapes: dict[str, dict[str, Any]] = {
         "key": _NAMES,
+        "ghost": _VALUES,
         "identifiers": {"oneOf": [{"const": TODO}, {"type": "object", "additionalProperties": _TEXT}]},
         "row": {"enum": [*ROWS, TODO]},
         "shared": {"enum": [*SHARED, TODO]},

@@ -269,13 +269,14 @@ class Request(Base):
 
 
 class Run(Base):
-    """One execution of a policy; its progress stands in the data source's journal."""
+    """One execution of a policy, or of an erasure; its progress stands in the data source's journal."""
 
     __tablename__ = "aegis_runs"
     __table_args__ = (sa.UniqueConstraint("policy", "scheduled_for"),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    policy_id: Mapped[str] = mapped_column(Id, sa.ForeignKey("data_retention_policies.id"), index=True)
+    #: None: it is an erasure, of the request `request_id`.
+    policy_id: Mapped[str | None] = mapped_column(Id, sa.ForeignKey("data_retention_policies.id"), index=True)
     policy: Mapped[str] = mapped_column(Name)
     request_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
     datasource: Mapped[str] = mapped_column(Name)
@@ -331,6 +332,40 @@ class RunShard(Base):
     lease_owner: Mapped[str | None] = mapped_column(Name)
     lease_until: Mapped[dt.datetime | None] = mapped_column(Moment)
     finished_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+
+
+class ErasedPerson(Base):
+    """One person of an erasure's run; who it is stands sealed, and only until the erasure is verified."""
+
+    __tablename__ = "aegis_erased_persons"
+
+    run: Mapped[str] = mapped_column(Id, sa.ForeignKey("aegis_runs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    #: Keyed digest of the subject and its key: who knows them finds the row, nobody else does.
+    reference: Mapped[str] = mapped_column(sa.String(64), index=True)
+    #: The key, what refers to the person, their identifiers and the key of their tokens.
+    sealed: Mapped[bytes | None] = mapped_column(Bytes)
+    #: When `sealed` was taken away.
+    wiped_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+
+
+class Tombstone(Base):
+    """One row of an erased person, by keyed digests: a restored source must not bring it back."""
+
+    __tablename__ = "aegis_tombstones"
+
+    run: Mapped[str] = mapped_column(Id, sa.ForeignKey("aegis_runs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    datasource: Mapped[str] = mapped_column(Name, index=True)
+    #: As the data map names it.
+    subject: Mapped[str] = mapped_column(Name)
+    #: Digest of the subject's key.
+    key_digest: Mapped[str] = mapped_column(sa.String(64), index=True)
+    #: identifier → digest of its value before the erasure
+    identifiers: Mapped[Any] = mapped_column(Plain)
+    #: identifier → digest of what stands there since
+    masked: Mapped[Any] = mapped_column(Plain)
+    erased_at: Mapped[dt.datetime] = mapped_column(Moment)
 
 
 class Archive(Base):

@@ -16,6 +16,7 @@ from typing import Any, Final
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note
 from aegis.erasure.decisions import another_persons
+from aegis.erasure.people import reference_of
 from aegis.erasure.rows import Group
 from aegis.erasure.tracing import Trace, traced
 from aegis.operations.system import System
@@ -74,7 +75,7 @@ def export(
         AegisError: as `traced`.
 
     """
-    with traced(system, key, subject=subject, datasource=datasource, tenant=tenant) as trace:
+    with traced(system, [key], subject=subject, datasource=datasource, tenant=tenant) as trace:
         own, shared, mentioned = _sorted(trace)
         found = {
             label: groups
@@ -97,7 +98,7 @@ def export(
             action=Action.ERASURE_EXPORT,
             actor=actor,
             target_type=subject,
-            target_id="/".join(map(str, trace.who.key)),
+            target_id=reference_of(trace.who.keys[0]),
             tenant=tenant,
             details=details,
         )

@@ -1,8 +1,8 @@
-"""The person whom an erasure is about: the rows that stand for them in the subject's own table."""
+"""The people whom an erasure is about: the rows that stand for them in the subject's own table."""
 
 import decimal
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,27 +11,42 @@ import sqlalchemy as sa
 from aegis.datamap.model import DataMap, Subject
 from aegis.db.catalog import Catalog, CatalogTable
 from aegis.db.readings import exactly
-from aegis.errors import Denied, UnknownName, UsageError
+from aegis.errors import Denied, NobodyThere, UnknownName, UsageError
 
 #: The subject that is meant when none is named.
 USER: Final = "user"
+#: The values of a key, one for each column of it; text where it was typed.
+Key = Sequence[Any]
 _READ: Final[Mapping[type, Any]] = {int: int, uuid.UUID: uuid.UUID, decimal.Decimal: decimal.Decimal}
+#: Keys in one statement.
+_KEYS: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Person:
-    """Who is meant: a kind of subject, and the values of its key."""
+class People:
+    """Who is meant: a kind of subject, and the key of each of them."""
 
     subject: Subject
     table: CatalogTable
-    #: One for each column of the key, as that column's own type; never shown.
-    key: tuple[Any, ...]
+    #: One value for each column of the key, as that column's own type; never shown.
+    keys: tuple[tuple[Any, ...], ...]
 
     @property
-    def where(self) -> sa.ColumnElement[bool]:
-        """The rows that stand for the person."""
-        columns = [self.table.table.c[name] for name in self.subject.key]
-        return sa.and_(*[_same(column, value) for column, value in zip(columns, self.key, strict=True)])
+    def columns(self) -> list[sa.Column[Any]]:
+        """The columns of the key."""
+        return [self.table.table.c[name] for name in self.subject.key]
+
+    def wheres(self) -> Iterator[sa.ColumnElement[bool]]:
+        """Yield conditions that together are true of the rows that stand for them."""
+        for start in range(0, len(self.keys), _KEYS):
+            some = self.keys[start : start + _KEYS]
+            if len(self.columns) == 1:
+                yield _among(self.columns[0], [value for (value,) in some])
+            else:
+                yield sa.or_(*[self._is(key) for key in some])
+
+    def _is(self, key: tuple[Any, ...]) -> sa.ColumnElement[bool]:
+        return sa.and_(*[_among(column, [value]) for column, value in zip(self.columns, key, strict=True)])
 
 
 def subject_named(datamap: DataMap, name: str) -> Subject:
@@ -48,13 +63,13 @@ def subject_named(datamap: DataMap, name: str) -> Subject:
     return datamap.subjects[name]
 
 
-def person(catalog: Catalog, subject: Subject, key: Sequence[Any]) -> Person:
-    """Return who is meant by a key.
+def people(catalog: Catalog, subject: Subject, keys: Sequence[Key]) -> People:
+    """Return who is meant by some keys, each of them once.
 
     Args:
         catalog: the live schema.
         subject: the kind of person.
-        key: one value for each column of the subject's key; text where it was typed.
+        keys: one value for each column of the subject's key; text where it was typed.
 
     Raises:
         UsageError: the key has another number of columns, or a value does not fit its column. The
@@ -68,6 +83,17 @@ def person(catalog: Catalog, subject: Subject, key: Sequence[Any]) -> Person:
             f"({subject.same_as or 'see its data map'})"
         )
         raise UsageError(message)
+    known = dict.fromkeys(key_values(table, subject, key) for key in keys)
+    return People(subject=subject, table=table, keys=tuple(known))
+
+
+def key_values(table: CatalogTable, subject: Subject, key: Key) -> tuple[Any, ...]:
+    """Return a key's values as their columns' own types.
+
+    Raises:
+        UsageError: there are more or fewer, or a value does not fit its column.
+
+    """
     if len(key) != len(subject.key):
         message = (
             f"a {subject.name} is named by {len(subject.key)} value{'s' * (len(subject.key) > 1)} "
@@ -75,15 +101,19 @@ def person(catalog: Catalog, subject: Subject, key: Sequence[Any]) -> Person:
         )
         raise UsageError(message)
     columns = [table.table.c[name] for name in subject.key]
-    values = tuple(_typed(column, value, table) for column, value in zip(columns, key, strict=True))
-    return Person(subject=subject, table=table, key=values)
+    return tuple(_typed(column, value, table) for column, value in zip(columns, key, strict=True))
 
 
-def refuse_absent(connection: sa.Connection, who: Person, tenant: str | None) -> None:
-    """Refuse a person who is not there, or belongs to another tenant.
+def reference_of(key: Key) -> str:
+    """Return a person's key as one text, for the log to refer to; never for people to read."""
+    return "/".join(map(str, key))
+
+
+def refuse_absent(connection: sa.Connection, who: People, tenant: str | None) -> None:
+    """Refuse people who are not there, or belong to another tenant.
 
     Raises:
-        UnknownName: no row has that key.
+        NobodyThere: no row has that key.
         Denied: the row is another tenant's.
         UsageError: a tenant was named, and the data map names no tenant column.
 
@@ -96,12 +126,14 @@ def refuse_absent(connection: sa.Connection, who: Person, tenant: str | None) ->
         )
         raise UsageError(message)
     own = who.table.table.c[subject.tenant] if subject.tenant else sa.null()
-    found = connection.execute(sa.select(own).where(who.where).limit(2)).all()
-    if not found:
-        message = f"there is no {subject.name} with that key in {who.table.label}; nothing was changed"
-        raise UnknownName(message)
+    found = [row for where in who.wheres() for row in connection.execute(sa.select(own).where(where))]
+    if missing := len(who.keys) - len(found):
+        which = "that key" if len(who.keys) == 1 else f"{missing} of the {len(who.keys)} keys"
+        message = f"there is no {subject.name} with {which} in {who.table.label}; nothing was changed"
+        raise NobodyThere(message)
     if tenant is not None and any(str(row[0]) != tenant for row in found):
-        message = f"that {subject.name} is not of the tenant that was named; nothing was changed"
+        whom = "that" if len(who.keys) == 1 else "one"
+        message = f"{whom} {subject.name} is not of the tenant that was named; nothing was changed"
         raise Denied(message)
 
 
@@ -124,8 +156,7 @@ def _python_type(column: sa.Column[Any]) -> type[Any]:
     return kind if kind in _READ else str
 
 
-def _same(column: sa.Column[Any], value: Any) -> sa.ColumnElement[bool]:
-    if isinstance(value, str) and isinstance(column.type, sa.String):
-        return exactly(column, value)
-    same: sa.ColumnElement[bool] = column == value
-    return same
+def _among(column: sa.Column[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    if isinstance(values[0], str) and isinstance(column.type, sa.String):
+        return exactly(column, *values)
+    return column.in_(values)

@@ -15,10 +15,12 @@ from aegis.audit.events import canonical
 from aegis.datamap.model import Rule
 from aegis.datamap.reached import Coverage
 from aegis.db.catalog import Catalog
+from aegis.db.journal import Journal
 from aegis.db.reflection import read_triggers
-from aegis.erasure.people import Person
+from aegis.erasure.objections import objections
+from aegis.erasure.people import Key
 from aegis.erasure.steps import Step, steps_of
-from aegis.erasure.tracing import traced
+from aegis.erasure.tracing import Trace, traced
 from aegis.operations.system import System
 
 #: Of the digest's document; old ones are told apart by it.
@@ -54,61 +56,55 @@ class Plan:
 
 def make(
     system: System,
-    key: Sequence[Any],
+    keys: Sequence[Key],
     *,
     subject: str,
     datasource: str,
     tenant: str | None = None,
 ) -> Plan:
-    """Plan the erasure of one person, and change nothing.
+    """Plan the erasure of some people, and change nothing.
 
     Args:
         system: this process's Aegis.
-        key: one value for each column of the subject's key.
+        keys: for each of them one value for each column of the subject's key.
         subject: the kind of person, as the data map names it.
         datasource: the source's own name.
-        tenant: refuse a person of any other one.
+        tenant: refuse people of any other one.
 
     Raises:
         AegisError: as `traced`.
 
     """
-    with traced(system, key, subject=subject, datasource=datasource, tenant=tenant) as trace:
-        steps = tuple(steps_of(trace.coverage, trace.rows))
-        triggers = _triggers(trace.connection, trace.catalog, steps)
-    body = {
-        "version": VERSION,
-        "datasource": datasource,
-        "identity": system.source_row(datasource).identity,
-        "name": subject,
-        "person": _reference(system, trace.who),
-        "hooks": sorted([item.label, item.source_hash] for item in trace.anonymizers),
-        **_rules(trace.catalog, trace.coverage),
-    }
+    with traced(system, keys, subject=subject, datasource=datasource, tenant=tenant) as trace:
+        return of(system, trace, datasource)
+
+
+def of(system: System, trace: Trace, datasource: str) -> Plan:
+    """Return the plan for what was traced, in its own transaction."""
+    steps = tuple(steps_of(trace.coverage, trace.rows))
     return Plan(
         datasource=datasource,
-        subject=subject,
+        subject=trace.who.subject.name,
         steps=steps,
         unindexed=_unindexed(trace.catalog, trace.coverage),
-        triggers=triggers,
-        objections=tuple(_objections(steps)),
-        digest=hashlib.sha256(canonical(body)).hexdigest(),
+        triggers=_triggers(trace.connection, trace.catalog, steps),
+        objections=tuple(objections(trace, steps)),
+        digest=digest_of(system, trace, datasource),
     )
 
 
-def _objections(steps: Sequence[Step]) -> list[str]:
-    forbidden = [
-        f"{step.rows} row{'s' * (step.rows != 1)} of {step.table} must not be there ({', '.join(step.ways)})"
-        for step in steps
-        if step.action == "fail" and step.rows
-    ]
-    stuck = [
-        f"{step.stuck} row{'s' * (step.stuck != 1)} of {step.table} would stay, because of `shared`, while "
-        "what they refer to goes: say `shared: delete`"
-        for step in steps
-        if step.stuck
-    ]
-    return forbidden + stuck
+def digest_of(system: System, trace: Trace, datasource: str) -> str:
+    """Return what an approval of an erasure binds to."""
+    body = {
+        "version": VERSION,
+        "datasource": datasource,
+        "identity": _identity(system, trace, datasource),
+        "name": trace.who.subject.name,
+        "people": sorted(reference(system, trace.who.subject.name, key) for key in trace.who.keys),
+        "hooks": sorted([item.label, item.source_hash] for item in trace.anonymizers),
+        **_rules(trace.catalog, trace.coverage),
+    }
+    return hashlib.sha256(canonical(body)).hexdigest()
 
 
 def _triggers(
@@ -130,9 +126,17 @@ def _unindexed(catalog: Catalog, coverage: Coverage) -> tuple[str, ...]:
     )
 
 
-def _reference(system: System, who: Person) -> str:
-    """Return what stands for the person: nobody without the worker key can tell who it is."""
-    named = canonical([str(value) for value in who.key])
+def _identity(system: System, trace: Trace, datasource: str) -> str:
+    """Return the database's own id, read in the same transaction."""
+    journal = Journal(trace.connection.dialect.name)
+    if not journal.exists(trace.connection):
+        return system.source_row(datasource).identity
+    return journal.source(trace.connection).identity
+
+
+def reference(system: System, subject: str, key: Key) -> str:
+    """Return what stands for a person: nobody without the worker key can tell who it is."""
+    named = canonical([subject, *(str(value) for value in key)])
     return hmac.new(system.worker_key.subkey("erasure-subject"), named, hashlib.sha256).hexdigest()
 
 
@@ -142,7 +146,12 @@ def _rules(catalog: Catalog, coverage: Coverage) -> dict[str, Any]:
     Rows are not in it: the application may write new ones of the person, and they go as well.
     """
     return {
-        "subject": [coverage.root, list(coverage.subject.key), dict(coverage.subject.identifiers)],
+        "subject": [
+            coverage.root,
+            list(coverage.subject.key),
+            dict(coverage.subject.identifiers),
+            list(coverage.subject.ghost),
+        ],
         "edges": [
             [edge.label, edge.row, edge.when, edge.on_delete, dict(edge.masks), _entry(edge.entry)]
             for edge in coverage.edges

@@ -7,7 +7,7 @@ key are all the same: a group is met again, and counted once.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from aegis.datamap.closure import FOLLOWED
 from aegis.datamap.reached import Coverage
+from aegis.db import dialects
 from aegis.db.catalog import Catalog
 from aegis.erasure.sides import Link, Side
 
@@ -78,9 +79,35 @@ class Rows:
         for some in _chunks((group.values for group in groups), _GROUPS):
             yield side.rows(some, leaving_out)
 
-    def follow(self, root: str, where: sa.ColumnElement[bool]) -> None:
-        """Find everything that the rows of the subject's table with this condition reach."""
-        waiting = deque([(root, self._keep(root, where, way=None))])
+    @property
+    def own_reference_binds(self) -> bool:
+        """Whether the database keeps a row from being deleted because it refers to itself."""
+        return self._connection.dialect.name in dialects.MARIADB
+
+    def side(self, label: str) -> Side:
+        """Return how rows of a table are compared."""
+        return self._sides[label]
+
+    def follow(
+        self,
+        root: str,
+        wheres: Iterable[sa.ColumnElement[bool]],
+        gone: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        """Find everything that some rows of the subject's table reach.
+
+        Args:
+            root: the subject's table.
+            wheres: conditions that together are true of those rows.
+            gone: what their columns had before they were deleted or masked, by name.
+
+        """
+        found = [group for where in wheres for group in self._keep(root, where, way=None)]
+        for named in gone:
+            values = self._sides[root].values_of(named)
+            if values not in self._found[root]:
+                found.append(Group(values=values, rows=0, own=True, followed=True))
+        waiting = deque([(root, found)])
         while waiting:
             parent, found = waiting.popleft()
             for way, edge in enumerate(self._edges):

@@ -1,6 +1,6 @@
 """One table of an erasure, and the columns of it by which rows are followed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,8 +41,29 @@ class Side:
     def rows(self, groups: Sequence[Link], leaving_out: Collection[str]) -> sa.Select[Any]:
         """Return the query for the rows of some groups, in the order of their key."""
         columns = [column for column in self._table.c if column.name not in leaving_out]
-        query = sa.select(*columns).where(sa.or_(*[self._alike(values) for values in groups]))
-        return query.order_by(*self._table.primary_key.columns)
+        return sa.select(*columns).where(self.among(groups)).order_by(*self._table.primary_key.columns)
+
+    def among(self, groups: Sequence[Link]) -> sa.ColumnElement[bool]:
+        """Return the rows of some groups: those that have their values still."""
+        return sa.or_(*[self._alike(values) for values in groups])
+
+    def values_of(self, named: Mapping[str, Any]) -> Link:
+        """Return a group's values of a row that is not there any more, from what referred to it."""
+        values: list[Any] = [None] * len(self._columns)
+        for name, value in named.items():
+            if name in self._place:
+                values[self._place[name]] = value
+        return tuple(values)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that `values_of` needs."""
+        return [name for name in self._place if isinstance(name, str)]
+
+    def emptied(self, values: Link, names: Collection[str]) -> Link:
+        """Return a group's values after some of its columns were emptied."""
+        places = {self._place[name] for name in names}
+        return tuple(None if place in places else value for place, value in enumerate(values))
 
     def _alike(self, values: Link) -> sa.ColumnElement[bool]:
         pairs = zip(self._columns, values, strict=True)

@@ -1,8 +1,8 @@
-"""The rows of one person, found in one snapshot by a data map that leaves nothing open."""
+"""The rows of some people, found in one snapshot by a data map that leaves nothing open."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from aegis.db import dialects
 from aegis.db.catalog import Catalog, read_catalog
 from aegis.db.engines import snapshot
 from aegis.erasure.decisions import kept
-from aegis.erasure.people import Person, person, refuse_absent, subject_named
+from aegis.erasure.people import Key, People, people, refuse_absent, subject_named
 from aegis.erasure.rows import Rows
 from aegis.errors import Refused
 from aegis.operations.system import System
@@ -24,71 +24,135 @@ from aegis.operations.system import System
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """One person's rows, and the snapshot in which they were found."""
+    """People's rows, and the snapshot in which they were found."""
 
     connection: sa.Connection
     catalog: Catalog
     coverage: Coverage
     anonymizers: Sequence[Anonymizer]
-    who: Person
+    who: People
     rows: Rows
 
 
 @contextmanager
 def traced(
-    system: System, key: Sequence[Any], *, subject: str, datasource: str, tenant: str | None
+    system: System, keys: Sequence[Key], *, subject: str, datasource: str, tenant: str | None
 ) -> Iterator[Trace]:
-    """Find the rows of one person; the snapshot is open until the end.
+    """Find the rows of some people; the snapshot is open until the end.
 
     Args:
         system: this process's Aegis.
-        key: one value for each column of the subject's key.
+        keys: for each of them one value for each column of the subject's key.
         subject: the kind of person, as the data map names it.
         datasource: the source's own name.
-        tenant: refuse a person of any other one.
+        tenant: refuse people of any other one.
 
     Raises:
         UsageError: the source has no data map, a name is unknown, a value does not fit.
-        UnknownName: nobody has that key.
-        Denied: the person is another tenant's.
+        UnknownName: nobody has one of the keys.
+        Denied: one is another tenant's.
         Refused: the data map leaves something open.
         UnsafeTable: rows are hidden from Aegis.
         TooLong: a statement took longer than the settings let it.
 
     """
-    settings = system.settings
-    datamap = read_map(map_path(settings, datasource))
-    anonymizers = load_anonymizers(settings.hooks, datasource)
-    kind = subject_named(datamap, subject)
+    with looking(system, keys, subject=subject, datasource=datasource) as found:
+        refuse_absent(found.connection, found.who, tenant)
+        yield found
+
+
+@contextmanager
+def looking(
+    system: System,
+    keys: Sequence[Key],
+    *,
+    subject: str,
+    datasource: str,
+    gone: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[Trace]:
+    """Find the rows of some people, who may be gone themselves; the snapshot is open until the end.
+
+    Raises:
+        AegisError: as `traced`, but for people who are not there.
+
+    """
+    with patient_snapshot(system, datasource) as connection:
+        yield trace(system, connection, keys, subject=subject, datasource=datasource, gone=gone)
+
+
+@contextmanager
+def patient_snapshot(system: System, datasource: str) -> Iterator[sa.Connection]:
+    """Open a snapshot of a data source in which a statement may take as long as a count."""
+    limits = system.settings.retention
     with snapshot(system.databases.source(datasource), f"data source {datasource}") as connection:
-        limits = settings.retention
         dialects.begin_work(
             connection,
             lock_ms=limits.lock_timeout_milliseconds,
             statement_ms=round(1000 * limits.count_seconds),
         )
-        catalog = read_catalog(connection)
-        found = examine(datamap, catalog, anonymizers)
-        _refuse_open(found, datasource)
-        who = person(catalog, kind, key)
-        refuse_absent(connection, who, tenant)
-        coverage = found.coverages[subject]
-        yield Trace(
-            connection=connection,
-            catalog=catalog,
-            coverage=coverage,
-            anonymizers=anonymizers,
-            who=who,
-            rows=_follow(connection, catalog, coverage, who),
-        )
+        yield connection
 
 
-def _follow(connection: sa.Connection, catalog: Catalog, coverage: Coverage, who: Person) -> Rows:
-    """Find the person's rows; what hangs on a row that stays another person's is not among them."""
+def trace(
+    system: System,
+    connection: sa.Connection,
+    keys: Sequence[Key],
+    *,
+    subject: str,
+    datasource: str,
+    gone: Sequence[Mapping[str, Any]] = (),
+) -> Trace:
+    """Find the rows of some people in the caller's transaction.
+
+    Args:
+        system: this process's Aegis.
+        connection: the data source.
+        keys: for each of them one value for each column of the subject's key.
+        subject: the kind of person, as the data map names it.
+        datasource: the source's own name.
+        gone: what stood in their own rows when the erasure was asked for, by column: what refers to that is
+            theirs, though the rows may be gone or masked by now.
+
+    Raises:
+        AegisError: as `traced`, but for people who are not there.
+
+    """
+    datamap = read_map(map_path(system.settings, datasource))
+    anonymizers = load_anonymizers(system.settings.hooks, datasource)
+    kind = subject_named(datamap, subject)
+    catalog = read_catalog(connection)
+    found = examine(datamap, catalog, anonymizers)
+    _refuse_open(found, datasource)
+    who = people(catalog, kind, keys)
+    coverage = found.coverages[subject]
+    return Trace(
+        connection=connection,
+        catalog=catalog,
+        coverage=coverage,
+        anonymizers=anonymizers,
+        who=who,
+        rows=_follow(connection, catalog, coverage, who, gone),
+    )
+
+
+def again(found: Trace, gone: Sequence[Mapping[str, Any]]) -> Trace:
+    """Find the rows of the same people once more, later in the same transaction."""
+    rows = _follow(found.connection, found.catalog, found.coverage, found.who, gone)
+    return replace(found, rows=rows)
+
+
+def _follow(
+    connection: sa.Connection,
+    catalog: Catalog,
+    coverage: Coverage,
+    who: People,
+    gone: Sequence[Mapping[str, Any]],
+) -> Rows:
+    """Find the people's rows; what hangs on a row that stays another person's is not among them."""
     closed: set[tuple[str, tuple[Any, ...]]] = set()
     while True:
         rows = Rows(connection, catalog, coverage, closed)
-        rows.follow(who.table.label, who.where)
+        rows.follow(who.table.label, who.wheres(), gone)
         stays = kept(coverage, rows)
         if not stays:
             return rows

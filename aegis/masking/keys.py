@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aegis.errors import UsageError
+from aegis.keys import Secret
 
 #: Characters that a key's id has at most.
 LONGEST_ID: Final = 8
@@ -54,3 +55,8 @@ class MaskKey:
         """Return the inner and the outer pad of HMAC-SHA256 (RFC 2104) for one use, 64 bytes each."""
         block = self.subkey(use).ljust(_BLOCK, b"\0")
         return bytes(byte ^ 0x36 for byte in block), bytes(byte ^ 0x5C for byte in block)
+
+
+def lasting_key(secret: Secret) -> MaskKey:
+    """Return the key of tokens that stay linkable: a subkey of the worker's, under the same id."""
+    return MaskKey(id=secret.key_id, secret=secret.subkey("mask"))

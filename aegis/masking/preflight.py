@@ -5,8 +5,9 @@ that objects to a mask is asked beforehand where what is written has one form wh
 is found by the first batch, which then changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
 
 import sqlalchemy as sa
 
@@ -25,6 +26,20 @@ from aegis.masking.strategy import Strategy
 _SAMPLE: Final = MaskKey(id="0" * LONGEST_ID, secret=bytes(32))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Masked:
+    """A table that is to be masked, and what has to stay as it is in it."""
+
+    table: sa.Table
+    label: str
+    #: column → why it is needed as it is
+    needed: Mapping[str, str]
+    #: The primary key left out.
+    uniques: Sequence[Unique]
+    #: Columns that refer to another table.
+    referring: Collection[str]
+
+
 def refuse_unfit(
     connection: sa.Connection, layout: Layout, masks: Masks, *, roles: Mapping[str, str]
 ) -> None:
@@ -41,18 +56,39 @@ def refuse_unfit(
         InvalidPolicy: names the column and the cure.
 
     """
-    needed = {**_needed(layout), **roles}
     for name in masks.columns:
-        column = layout.column(name, "marker_column" if name == masks.marker else "masks")
-        if why := needed.get(name) or _made_by_the_database(column):
-            message = f"column {layout.label}.{name} {why}, so it cannot be written to; leave it out"
-            raise InvalidPolicy(message)
-    known = uniques(connection, layout.table)
+        layout.column(name, "marker_column" if name == masks.marker else "masks")
+    what = Masked(
+        table=layout.table,
+        label=layout.label,
+        needed={**_needed(layout), **roles},
+        uniques=uniques(connection, layout.table),
+        referring=frozenset(column.name for column in layout.table.columns if column.foreign_keys),
+    )
+    refuse_once(connection, what, masks)
     for name, strategy in masks.strategies.items():
-        _refuse_mask(connection, layout, layout.table.c[name], strategy, masks)
-        _refuse_unique(layout, name, strategy, [unique for unique in known if _over(unique, name)], masks)
-    _refuse_marker(layout, masks, known)
-    _refuse_objections(connection, layout, masks)
+        if strategy.recognises(layout.table.c[name]) is None and masks.marker is None:
+            why = "nobody can tell by looking whether it was applied; name a marker_column"
+            _refuse(what, name, strategy, why)
+    _refuse_marker(what, masks)
+
+
+def refuse_once(connection: sa.Connection, what: Masked, masks: Masks) -> None:
+    """Refuse masks that the table cannot take when they are put on once, by whoever remembers where.
+
+    Raises:
+        InvalidPolicy: names the column and the cure.
+
+    """
+    for name in masks.columns:
+        if why := what.needed.get(name) or _made_by_the_database(what.table.c[name]):
+            message = f"column {what.label}.{name} {why}, so it cannot be written to; leave it out"
+            raise InvalidPolicy(message)
+    for name, strategy in masks.strategies.items():
+        _refuse_mask(connection, what, name, strategy, masks)
+        over = [unique for unique in what.uniques if _over(unique, name)]
+        _refuse_unique(what, name, strategy, over, masks)
+    _refuse_objections(connection, what, masks)
 
 
 def _needed(layout: Layout) -> dict[str, str]:
@@ -71,20 +107,23 @@ def _made_by_the_database(column: sa.Column[Any]) -> str | None:
 
 
 def _refuse_mask(
-    connection: sa.Connection, layout: Layout, column: sa.Column[Any], strategy: Strategy, masks: Masks
+    connection: sa.Connection, what: Masked, name: str, strategy: Strategy, masks: Masks
 ) -> None:
+    column = what.table.c[name]
     complaint = strategy.unfit(column) or _unreadable(connection, column, strategy)
     if complaint is None and (masked := set(strategy.reads) & {*masks.strategies}):
         complaint = (
             f"it reads {', '.join(sorted(masked))}, which is masked as well; leave that column as it is"
         )
-    if complaint is None and column.foreign_keys and not isinstance(strategy, Null):
+    if complaint is None and name in what.referring and not isinstance(strategy, Null):
         complaint = "the column refers to another table; use null"
-    if complaint is None and strategy.recognises(column) is None and masks.marker is None:
-        complaint = "nobody can tell by looking whether it was applied; name a marker_column"
     if complaint:
-        message = f"column {layout.label}.{column.name} cannot be masked with {strategy.label}: {complaint}"
-        raise InvalidPolicy(message)
+        _refuse(what, name, strategy, complaint)
+
+
+def _refuse(what: Masked, name: str, strategy: Strategy, complaint: str) -> NoReturn:
+    message = f"column {what.label}.{name} cannot be masked with {strategy.label}: {complaint}"
+    raise InvalidPolicy(message)
 
 
 def _unreadable(connection: sa.Connection, column: sa.Column[Any], strategy: Strategy) -> str | None:
@@ -93,9 +132,9 @@ def _unreadable(connection: sa.Connection, column: sa.Column[Any], strategy: Str
     return None
 
 
-def _refuse_objections(connection: sa.Connection, layout: Layout, masks: Masks) -> None:
+def _refuse_objections(connection: sa.Connection, what: Masked, masks: Masks) -> None:
     """Ask the table's CHECKs and domains about what is written whatever the value was."""
-    table = layout.table
+    table = what.table
     written = {
         name: sample
         for name, strategy in masks.strategies.items()
@@ -103,15 +142,16 @@ def _refuse_objections(connection: sa.Connection, layout: Layout, masks: Masks) 
     }
     for name, value in written.items():
         if not domains.fits(connection, table.c[name], value):
-            _object(layout, [name], masks, f"the domain {domains.domain_of(table.c[name])} of column {name}")
+            _object(what, [name], masks, f"the domain {domains.domain_of(table.c[name])} of column {name}")
     for check in checks.objecting(connection, table, written) if written else []:
-        _object(layout, sorted(written), masks, f"the CHECK {check}")
+        _object(what, sorted(written), masks, f"the CHECK {check}")
 
 
-def _object(layout: Layout, names: list[str], masks: Masks, what: str) -> None:
+def _object(what: Masked, names: list[str], masks: Masks, objecting: str) -> None:
     written = ", ".join(f"{name}={masks.strategies[name].label}" for name in names)
     message = (
-        f"{what} of table {layout.label} objects to what would be written ({written}); use another strategy"
+        f"{objecting} of table {what.label} objects to what would be written ({written}); "
+        "use another strategy"
     )
     raise InvalidPolicy(message)
 
@@ -130,14 +170,12 @@ def _over(unique: Unique, name: str) -> bool:
     return name in unique.columns or any(name in text for text in unique.expressions)
 
 
-def _refuse_unique(
-    layout: Layout, name: str, strategy: Strategy, over: Iterable[Unique], masks: Masks
-) -> None:
+def _refuse_unique(what: Masked, name: str, strategy: Strategy, over: Iterable[Unique], masks: Masks) -> None:
     for unique in over:
         same = [c for c in unique.columns if _alike(masks.strategies.get(c), unique)]
         if _alike(strategy, unique) and len(same) == len(unique.columns):
             message = (
-                f"column {layout.label}.{name} cannot be masked with {strategy.label}: rows would "
+                f"column {what.label}.{name} cannot be masked with {strategy.label}: rows would "
                 f"have the same value, and {unique.name} lets it stand once; "
                 f"use a surrogate{_or_null(unique)}"
             )
@@ -155,10 +193,10 @@ def _or_null(unique: Unique) -> str:
     return "" if unique.null_is_a_value else ", or null"
 
 
-def _refuse_marker(layout: Layout, masks: Masks, known: Iterable[Unique]) -> None:
+def _refuse_marker(what: Masked, masks: Masks) -> None:
     if masks.marker is None:
         return
-    column = layout.table.c[masks.marker]
+    column = what.table.c[masks.marker]
     room = longest(column)
     complaint = None
     if masks.marker in masks.strategies:
@@ -169,8 +207,8 @@ def _refuse_marker(layout: Layout, masks: Masks, known: Iterable[Unique]) -> Non
         complaint = "a row that is not masked has NULL there: it must be nullable and have no default"
     elif kind_of(column) is Kind.TEXT and room is not None and room < len(MARKED):
         complaint = f"it takes {room} characters, and the word written is {MARKED!r}"
-    elif column.foreign_keys or any(_over(unique, masks.marker) for unique in known):
+    elif column.foreign_keys or any(_over(unique, masks.marker) for unique in what.uniques):
         complaint = "many rows get the same mark: it can be neither unique nor a foreign key"
     if complaint:
-        message = f"marker_column {layout.label}.{masks.marker}: {complaint}"
+        message = f"marker_column {what.label}.{masks.marker}: {complaint}"
         raise InvalidPolicy(message)

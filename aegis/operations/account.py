@@ -60,10 +60,10 @@ def account(system: System, policy: str) -> Account:
         total = sa.select(sa.func.sum(Ledger.rows))
         ledger = connection.scalar(total.where(mine, Ledger.action != _RESTORE, sa.not_(back)))
         reverted = connection.scalar(total.where(mine, back, Ledger.action != sums.REVERTED + _RESTORE))
-        told = _told(connection, Action.RETENTION_BATCH, [run.id for run in runs])
+        told = _told(connection, sums.BATCHES, [run.id for run in runs])
         pruned, pruned_back = _pruned(connection, policy)
         forgotten = _forgotten(system, connection, runs)
-        came_back = _told(connection, Action.RETENTION_RETURNED, [run.id for run in forgotten])
+        came_back = _told(connection, (Action.RETENTION_RETURNED,), [run.id for run in forgotten])
     return Account(
         policy=policy,
         journal=sum(_journal(system, run.datasource, run.id) for run in runs if run not in forgotten),
@@ -83,9 +83,9 @@ def _reported(run: sa.Row[Any]) -> int:
     return int(run.rows or 0) + sum(along.values())
 
 
-def _told(connection: sa.Connection, action: Action, runs: Sequence[str]) -> int:
+def _told(connection: sa.Connection, actions: Sequence[Action], runs: Sequence[str]) -> int:
     """Return the rows that the events of these runs tell of."""
-    query = sa.select(AuditLog.entry).where(AuditLog.action == action, AuditLog.correlation_id.in_(runs))
+    query = sa.select(AuditLog.entry).where(AuditLog.action.in_(actions), AuditLog.correlation_id.in_(runs))
     told = [events.details_of(entry) for entry in connection.scalars(query)]
     return sum(details["rows"] + sum(details["along"].values()) for details in told)
 

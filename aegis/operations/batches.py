@@ -38,6 +38,11 @@ class Change:
     #: Write the mark although no row was changed.
     keep_mark: bool = False
 
+    @property
+    def touched(self) -> bool:
+        """Whether any row was changed, of whichever table."""
+        return bool(self.rows or any(self.counts.values()))
+
 
 #: Changes rows in the open transaction, obeying these holds.
 Act = Callable[[sa.Connection, Sequence[Scope]], Change]
@@ -137,7 +142,7 @@ class Shard:
             self.permit(connection, anyhow=tell is None)
             change = act(connection, self.holds)
             number = self._number + 1
-            written = bool(change.rows or change.keep_mark)
+            written = change.touched or change.keep_mark
             if written:
                 self._journal.append(connection, self._entry(change, number, tell))
         if written:
@@ -146,7 +151,7 @@ class Shard:
         return change
 
     def _entry(self, change: Change, number: int, tell: Tell | None) -> Entry:
-        event = tell(change, number) if tell and change.rows else None
+        event = tell(change, number) if tell and change.touched else None
         plain = Entry(
             run=self._run,
             shard=self._shard,

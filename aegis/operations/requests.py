@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aegis.audit.events import canonical
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import writing
+from aegis.db.engines import reading, writing
 from aegis.db.tables import Request
 from aegis.errors import Conflict
 from aegis.operations.states import State
@@ -25,6 +25,9 @@ def once(
     arguments: Mapping[str, Any],
     work: Callable[[sa.Connection], Any],
     actor_ref: str | None = None,
+    open_end: bool = False,
+    kept: Mapping[str, Any] | None = None,
+    **columns: Any,
 ) -> Any:
     """Do `work` and keep its result, both in one transaction of the control database.
 
@@ -34,6 +37,10 @@ def once(
         request_id: the producer's id for this request.
         arguments: plain data; only a keyed digest of it is kept.
         work: gets the open transaction, returns plain data; does nothing slow or remote.
+        actor_ref: who asks for it.
+        open_end: the request stays accepted; whoever carries it out ends it.
+        kept: of the arguments what a later slice needs; ids and names only.
+        columns: further columns of its row.
 
     Raises:
         Conflict: the id was used for something else.
@@ -51,19 +58,47 @@ def once(
             "received_at": moment,
             "epoch": 0,
             "attempts": 0,
+            "arguments": kept,
+            **columns,
         }
         if not dialects.insert_missing(connection, table_of(Request), values):
             return _earlier(connection, request_id, operation, digest)
         result = work(connection)
-        done = {"state": State.DONE, "result": result, "finished_at": moment}
-        connection.execute(sa.update(Request).where(Request.request_id == request_id).values(**done))
+        ended = {} if open_end else {"state": State.DONE, "finished_at": moment}
+        mine = sa.update(Request).where(Request.request_id == request_id)
+        connection.execute(mine.values(result=result, **ended))
     return result
+
+
+def plan_digest(system: System, request_id: str) -> str:
+    """Return the digest of what a request's plan would do."""
+    with reading(system.databases.control, "control database") as connection:
+        query = sa.select(Request.plan_digest).where(Request.request_id == request_id)
+        return str(connection.scalar(query))
 
 
 def payload_digest(system: System, operation: str, arguments: Mapping[str, Any]) -> str:
     """Return a keyed digest of a request, so that the table betrays no argument."""
     body = canonical({"operation": operation, "arguments": dict(arguments)})
     return hmac.new(system.worker_key.subkey("payload-digest"), body, hashlib.sha256).hexdigest()
+
+
+def earlier(
+    system: System,
+    connection: sa.Connection,
+    request_id: str,
+    operation: str,
+    arguments: Mapping[str, Any],
+) -> Any:
+    """Return the result of a request that was accepted before; None when it was not.
+
+    Raises:
+        Conflict: the id was used for something else.
+
+    """
+    known = connection.scalar(sa.select(Request.request_id).where(Request.request_id == request_id))
+    digest = payload_digest(system, operation, arguments)
+    return None if known is None else _earlier(connection, request_id, operation, digest)
 
 
 def _earlier(connection: sa.Connection, request_id: str, operation: str, digest: str) -> Any:

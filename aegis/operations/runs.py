@@ -22,6 +22,8 @@ from aegis.operations.states import CLAIMABLE, State, Wait
 from aegis.operations.system import System
 
 _CONTROL: Final = "control database"
+#: What stands for a policy's name in the runs, events and ledger of erasures.
+ERASURE: Final = "erasure"
 #: How often a run that waits for a person or a hold is looked at again, in seconds.
 WAITING_SECONDS: Final = 300.0
 
@@ -30,7 +32,8 @@ WAITING_SECONDS: Final = 300.0
 class Order:
     """A run that is asked for."""
 
-    policy_id: str
+    #: None: it is an erasure.
+    policy_id: str | None
     policy: str
     datasource: str
     table: str
@@ -42,9 +45,9 @@ class Order:
     request_id: str | None = None
 
 
-def create(connection: sa.Connection, order: Order, actor_ref: str) -> str | None:
+def create(connection: sa.Connection, order: Order, actor_ref: str, run_id: str | None = None) -> str | None:
     """Insert a run in the caller's transaction; None when that scheduled instant has one already."""
-    run_id = events.uuid7()
+    run_id = run_id or events.uuid7()
     values = {
         "id": run_id,
         "policy_id": order.policy_id,
@@ -100,14 +103,18 @@ def fetch(system: System, run_id: str) -> Mapping[str, Any]:
         return row(connection, run_id, lock=False)
 
 
-def due(system: System, limit: int = 100) -> list[str]:
-    """Return runs that nobody works on although somebody should, and note them as sent again."""
+def due(system: System, limit: int = 100, *, erasures: bool = False) -> list[str]:
+    """Return runs that nobody works on although somebody should, and note them as sent again.
+
+    Either those of policies, or the erasures.
+    """
     with writing(system.databases.control, _CONTROL) as connection:
         moment = dialects.now(connection)
         stale = moment - dt.timedelta(seconds=system.settings.operations.resend_seconds)
         waiting = Run.state == State.WAITING
         long_ago = moment - dt.timedelta(seconds=WAITING_SECONDS)
         query = sa.select(Run.id).where(
+            Run.policy_id.is_(None) if erasures else Run.policy_id.is_not(None),
             Run.state.in_(sorted(CLAIMABLE)),
             sa.or_(Run.waits_for.is_(None), Run.waits_for != Wait.PAUSED),
             sa.or_(Run.lease_until.is_(None), Run.lease_until < moment),
@@ -156,9 +163,11 @@ def wake_windowed(connection: sa.Connection, policy_id: str) -> None:
 
 
 def unfinished(system: System) -> list[Mapping[str, Any]]:
-    """Return the runs that somebody may work on and that nobody paused, the oldest first."""
+    """Return the runs of policies that somebody may work on and that nobody paused, the oldest first."""
     unpaused = sa.or_(Run.waits_for.is_(None), Run.waits_for != Wait.PAUSED)
-    query = sa.select(table_of(Run)).where(Run.state.in_(sorted(CLAIMABLE)), unpaused)
+    query = sa.select(table_of(Run)).where(
+        Run.policy_id.is_not(None), Run.state.in_(sorted(CLAIMABLE)), unpaused
+    )
     with reading(system.databases.control, _CONTROL) as connection:
         found = connection.execute(query.order_by(Run.created_at, Run.id)).mappings()
         return [dict(row) for row in found]

@@ -26,6 +26,9 @@ class Entry:
 REGISTER: Final = "aegis.retention.register"
 ENFORCE: Final = "aegis.retention.enforce"
 RUN: Final = "aegis.retention.run"
+ANONYMIZE: Final = "aegis.users.anonymize"
+ANONYMIZE_MANY: Final = "aegis.users.anonymize_many"
+ERASE: Final = "aegis.erasure.run"
 TENANCY_CHECK: Final = "aegis.tenancy.check"
 RECORD: Final = "aegis.audit.record"
 RELAY: Final = "aegis.audit.relay"
@@ -54,6 +57,27 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.privacy.advance_run",
         claims=True,
         repeats="the run is claimed by one worker at a time",
+    ),
+    Entry(
+        name=ANONYMIZE,
+        queue="erasure",
+        door="api.erasure.request_erasure",
+        claims=False,
+        repeats="one erasure per request id",
+    ),
+    Entry(
+        name=ANONYMIZE_MANY,
+        queue="erasure",
+        door="api.erasure.request_erasure",
+        claims=False,
+        repeats="one erasure per request id",
+    ),
+    Entry(
+        name=ERASE,
+        queue="erasure",
+        door="api.erasure.advance_erasure",
+        claims=True,
+        repeats="the erasure is claimed by one worker at a time",
     ),
     Entry(
         name=TENANCY_CHECK,

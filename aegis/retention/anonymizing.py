@@ -6,8 +6,6 @@ from typing import Any, Final, Protocol
 import sqlalchemy as sa
 
 from aegis.errors import InvalidPolicy
-from aegis.keys import Secret
-from aegis.masking.keys import MaskKey
 from aegis.masking.masks import Masks, masks_of
 from aegis.masking.preflight import refuse_unfit
 from aegis.retention.target import Target
@@ -82,11 +80,6 @@ def _check_lasting(masks: Masks) -> None:
                 'linkable: "REASON" in its argument, or use surrogate'
             )
             raise InvalidPolicy(message)
-
-
-def lasting_key(secret: Secret) -> MaskKey:
-    """Return the key of the masks of policies: a subkey of the worker's, under the same id."""
-    return MaskKey(id=secret.key_id, secret=secret.subkey("mask"))
 
 
 def refuse_unfit_masks(connection: sa.Connection, target: Target, wish: Wish) -> None:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from aegis.audit.events import canonical
 from aegis.datamap.periods import LONGEST_DAYS, parse_period
 from aegis.errors import InvalidPolicy
+from aegis.operations.runs import ERASURE
 from aegis.retention import anonymizing, archiving
 from aegis.retention import guards as guarding
 from aegis.retention.branches import Branch, check_cascades, every
@@ -102,6 +103,9 @@ class Definition:
             message = (
                 "a policy's name has 1 to 100 letters, digits and _ . : - and begins with a letter or digit"
             )
+            raise InvalidPolicy(message)
+        if self.name == ERASURE:
+            message = f"{ERASURE} is what the ledger calls the rows of erasures; give the policy another name"
             raise InvalidPolicy(message)
         days = self.retention_days
         if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= LONGEST_DAYS:

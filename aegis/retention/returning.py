@@ -19,13 +19,14 @@ from aegis.audit.actions import Action
 from aegis.audit.events import Event
 from aegis.audit.recorder import Note, store
 from aegis.audit.relay import count_up
+from aegis.audit.verification import sums
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing
 from aegis.db.journal import Journal, SourceRow
 from aegis.db.tables import AuditLog, RelayMark, Run, RunShard, Source
 from aegis.errors import Busy, Refused
-from aegis.operations import holds
+from aegis.operations import holds, requests
 from aegis.operations.states import FINAL, State
 from aegis.operations.system import System
 from aegis.retention import outcomes, policies
@@ -269,7 +270,7 @@ def _compare(system: System, name: str) -> _Findings:
 
 def _logged(system: System, run: str) -> dict[str, _Lost]:
     """Return the batches of a run that stand in the log, by their events' ids."""
-    batch = (AuditLog.action == Action.RETENTION_BATCH) & (AuditLog.correlation_id == run)
+    batch = AuditLog.action.in_(sums.BATCHES) & (AuditLog.correlation_id == run)
     query = sa.select(AuditLog.id, AuditLog.target_ref, AuditLog.entry)
     with reading(system.databases.control, _CONTROL) as connection:
         rows = connection.execute(query.where(batch)).all()
@@ -312,7 +313,8 @@ def _cancelled(
         "came_back": came_back,
         "reason": f"the data source was restored: {came_back} of its rows came back; a new run begins anew",
     }
-    digest = policies.by_id(system, run["policy_id"]).digest
+    approved = policies.by_id(system, run["policy_id"]).digest if run["policy_id"] else None
+    digest = approved or requests.plan_digest(system, run["request_id"])
     event = outcomes.ended(system, run, State.CANCELLED, digest=digest, cutoff=run["cutoff"], report=report)
     return run, report, event
 

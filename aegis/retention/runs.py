@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 
 from aegis.db.engines import reading
 from aegis.errors import AegisError, Busy, Fenced, GuardStopped, Interrupted, Passing, Refused, UsageError
+from aegis.masking.keys import lasting_key
 from aegis.operations import claims, ranges, runs, tallies
 from aegis.operations.batches import Change, Shard
 from aegis.operations.claims import Claim
@@ -24,7 +25,6 @@ from aegis.operations.tallies import Tally
 from aegis.operations.throttle import Throttle, naps, throttle_for
 from aegis.retention import archiving, control, ending, policies
 from aegis.retention.allowance import allowed
-from aegis.retention.anonymizing import lasting_key
 from aegis.retention.attaching import attach_again, put_back
 from aegis.retention.gates import Cancelled, Waits, before_slice, under_holds
 from aegis.retention.landing import Landing

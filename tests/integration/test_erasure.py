@@ -2,10 +2,7 @@
 
 import json
 import stat
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,97 +11,16 @@ from aegis.errors import Denied, Refused, UnknownName, UsageError
 from api.audit import get_audit_events
 from api.erasure import export_person, plan_erasure
 from cli import erasure
+from tests.oneperson import EXPECTED, MAP, Write, begin
 from tests.worlds import ACTOR, World, on
 
 EACH = ("sqlite+sqlite", "sqlite+postgresql", "sqlite+mariadb")
-TABLES = """
-CREATE TABLE users (id INT PRIMARY KEY, org VARCHAR(9), email VARCHAR(90), boss INT REFERENCES users (id));
-CREATE TABLE visits (user_id INT REFERENCES users (id), page VARCHAR(90));
-CREATE TABLE messages (id INT PRIMARY KEY, sender INT REFERENCES users (id),
-    receiver INT REFERENCES users (id), body VARCHAR(90));
-CREATE TABLE posts (id INT PRIMARY KEY, author INT REFERENCES users (id), parent INT REFERENCES posts (id),
-    body VARCHAR(90));
-CREATE TABLE issues (id INT PRIMARY KEY, solver INT REFERENCES users (id), title VARCHAR(90));
-CREATE TABLE invoices (region INT, id INT, buyer INT REFERENCES users (id), PRIMARY KEY (region, id));
-CREATE TABLE items (region INT, invoice INT, what VARCHAR(90), FOREIGN KEY (region, invoice)
-    REFERENCES invoices (region, id));
-CREATE TABLE owners (id INT PRIMARY KEY, kind INT, owner VARCHAR(20));
-CREATE TABLE jobs (id INT PRIMARY KEY, payload {json})
-"""
-MAP = """
-subjects:
-  user: {table: users, key: id, tenant: org, identifiers: {email: email}}
-tables:
-  users: {row: anonymize, columns: {org: preserve, email: surrogate}}
-  users.boss: {row: nullify}
-  visits: {row: delete, via: user_id}
-  messages: {row: anonymize, via: [sender, receiver], columns: {body: null}, shared: mask_own_columns}
-  posts: {row: delete, via: author, shared: delete}
-  posts.parent: {row: delete, shared: delete}
-  issues: {row: nullify, via: solver, columns: {title: preserve}}
-  invoices: {row: retain, via: buyer, reason: tax law, until: 2040-01-01}
-  items: {row: retain, via: region, reason: tax law, until: 2040-01-01}
-  owners:
-    row: delete
-    via: [{owner: users.id, when: "kind = 1"}, {owner: users.id, when: "kind > 1"}]
-    shared: delete
-  jobs: {row: delete, via: {"payload->'by'->>'user'": users.id}}
-"""
-ROWS: dict[str, list[tuple[Any, ...]]] = {
-    "users": [(7, "acme", "a@example.com", None), (8, "acme", "b@example.com", 7), (9, "beta", "c@x.org", 8)],
-    "visits": [(7, "/"), (7, "/"), (7, "/me"), (8, "/"), (None, "/")],
-    "messages": [(1, 7, 8, "x"), (2, 8, 7, "x"), (3, 7, 7, "x"), (4, 8, 9, "x"), (5, 7, None, "x")],
-    # A circle through another person's post, which goes as a reply of this one's.
-    "posts": [
-        (1, 7, None, "x"),
-        (2, 8, 1, "x"),
-        (3, 7, 2, "x"),
-        (4, 8, None, "x"),
-        (5, 9, 4, "x"),
-        (6, 9, 2, "x"),
-    ],
-    "issues": [(1, 7, "x"), (2, 7, "x"), (3, 8, "x")],
-    "invoices": [(1, 1, 7), (1, 2, 8), (2, 1, 7)],
-    "items": [(1, 1, "x"), (1, 1, "x"), (1, 2, "x"), (2, 1, "x"), (2, None, "x")],
-    "owners": [(1, 1, "7"), (2, 0, "7"), (3, 1, "77"), (4, None, "7"), (5, 2, "7")],
-    "jobs": [(1, '{"by": {"user": 7}}'), (2, '{"by": {"user": "7"}}'), (3, '{"by": {"user": 8}}'), (4, "{}")],
-}
-#: table, action → rows of person 7.
-EXPECTED = {
-    ("visits", "delete"): 3,
-    ("posts", "delete"): 4,
-    ("owners", "delete"): 2,
-    ("jobs", "delete"): 2,
-    ("users", "nullify"): 1,
-    ("issues", "nullify"): 2,
-    ("messages", "anonymize"): 4,
-    ("users", "anonymize"): 1,
-    ("invoices", "retain"): 2,
-    ("items", "retain"): 3,
-}
-Write = Callable[[str], None]
 
 
 @pytest.fixture
 def write(world: World, tmp_path: Path) -> Write:
     """Create the application, and go on with a data map."""
-    path = tmp_path / "app.datamap.yaml"
-    kind = {"postgresql": "jsonb", "mariadb": "JSON", "sqlite": "JSON"}[world.dialect]
-    for statement in TABLES.format(json=kind).split(";"):
-        world.execute(statement)
-    with world.app.begin() as connection:
-        for name, rows in ROWS.items():
-            marks = ", ".join(["?" if world.dialect == "sqlite" else "%s"] * len(rows[0]))
-            for row in rows:
-                connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({marks})", row)  # noqa: S608
-
-    def use(text: str) -> None:
-        path.write_text(text, encoding="utf-8")
-        source = world.settings.datasources["app"]
-        world.configure(datasources={"app": replace(source, datamap=path)})
-
-    use(MAP)
-    return use
+    return begin(world, tmp_path)
 
 
 def counts(made: Plan) -> dict[tuple[str, str], int]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from aegis.errors import InvalidPolicy
-from aegis.retention.anonymizing import lasting_key
+from aegis.masking.keys import lasting_key
 from api import privacy
 from tests.integration.test_masks import command
 from tests.worlds import ACTOR, CANARY, DAY, EACH_DATABASE, World, on

@@ -12,7 +12,11 @@ Key = tuple[str, str, str]
 #: Before the action of rows that came back with a restored source.
 REVERTED: Final = "reverted_"
 #: Events that the ledger counts.
-COUNTED: Final = frozenset({Action.RETENTION_BATCH, Action.RETENTION_RESTORE, Action.RETENTION_RETURNED})
+COUNTED: Final = frozenset(
+    {Action.RETENTION_BATCH, Action.RETENTION_RESTORE, Action.RETENTION_RETURNED, Action.ERASURE_BATCH}
+)
+#: Those of them that tell what a batch of a run did.
+BATCHES: Final = (Action.RETENTION_BATCH, Action.ERASURE_BATCH)
 
 
 def of(entry: Mapping[str, Any]) -> Counter[Key]:

@@ -1,0 +1,128 @@
+"""Ending an erasure, or a slice of it: what it did, and the state in which it is given back."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from aegis.audit.actions import Action, Outcome
+from aegis.audit.events import Event
+from aegis.audit.recorder import Note
+from aegis.db import dialects
+from aegis.db.tables import Request
+from aegis.erasure import persons
+from aegis.erasure.persons import Kept
+from aegis.erasure.slices import Slice
+from aegis.errors import AegisError
+from aegis.operations import claims, requests, runs
+from aegis.operations.claims import Claim
+from aegis.operations.states import FINAL, State, Wait
+from aegis.operations.system import System
+
+#: Of these an event tells.
+_TOLD: Final = frozenset({State.DONE, State.BLOCKED, State.FAILED, State.CANCELLED})
+
+
+def finish(system: System, claimed: Claim, request: Mapping[str, Any], kept: Kept, piece: Slice) -> None:
+    """End an erasure of which nothing is left."""
+    report = {**done_by(system, claimed.run), "persons": len(kept.people)}
+    event = ended(system, claimed.run, State.DONE, report, request["plan_digest"])
+
+    def write(connection: sa.Connection) -> None:
+        moment = dialects.now(connection)
+        mine = sa.update(Request).where(Request.request_id == request["request_id"])
+        times = {"executed_at": request["executed_at"] or moment, "verified_at": moment}
+        connection.execute(mine.values(state=State.DONE, reason=None, finished_at=moment, **times))
+        persons.wipe(connection, claimed.id)
+
+    claims.settle(system, claimed, State.DONE, event=event, also=[write], rows=report["rows"], report=report)
+    piece.outcome, piece.total = "done", total(claimed.run, report)
+
+
+def settle(
+    system: System,
+    claimed: Claim,
+    piece: Slice,
+    state: State,
+    *,
+    wait: float | None = None,
+    waits_for: Wait | None = None,
+) -> None:
+    """Give an erasure back; when it does not go on by itself, with an event and what was done until now."""
+    event: Event | None = None
+    values: dict[str, Any] = {}
+    if state in _TOLD:
+        report = {**_done_or_nothing(system, claimed.run), "reason": piece.reason}
+        values = {"rows": report["rows"], "report": report}
+        digest = requests.plan_digest(system, claimed.run["request_id"])
+        event = ended(system, claimed.run, state, report, digest)
+        piece.total = total(claimed.run, report)
+    claims.settle(
+        system,
+        claimed,
+        state,
+        reason=piece.reason,
+        wait=wait,
+        event=event,
+        waits_for=waits_for,
+        also=[request_state(claimed.run["request_id"], state, piece.reason)],
+        **values,
+    )
+
+
+def request_state(request_id: str, state: State, reason: str | None) -> Callable[[sa.Connection], None]:
+    """Return what writes a run's state to its request, in the same transaction."""
+
+    def write(connection: sa.Connection) -> None:
+        values: dict[str, Any] = {"state": state, "reason": reason}
+        if state in FINAL:
+            values["finished_at"] = dialects.now(connection)
+        connection.execute(sa.update(Request).where(Request.request_id == request_id).values(**values))
+
+    return write
+
+
+def ended(
+    system: System, run: Mapping[str, Any], state: State, report: Mapping[str, Any], digest: str
+) -> Event:
+    """Build the event of an erasure's end; it names no person: their request's event does."""
+    note = Note(
+        action=Action.ERASURE_RUN,
+        actor="system",
+        target_type="run",
+        target_id=run["id"],
+        outcome=Outcome.SUCCESS if state is State.DONE else Outcome.FAILURE,
+        details={
+            **report,
+            "run": run["id"],
+            "state": state.value,
+            "table": run["table_name"],
+            "datasource": run["datasource"],
+            "action": run["action"],
+            "origin": run["origin"],
+            "digest": digest,
+        },
+        tenant=run["tenant"],
+        correlation_id=run["id"],
+    )
+    return system.recorder.prepare(note)
+
+
+def done_by(system: System, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an erasure has changed so far, from its journal: rows, and along."""
+    return {"rows": runs.rows_gone(system, run), "along": runs.along(system, run)}
+
+
+def total(run: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, int]:
+    """Return everything that an erasure changed: `action:table` → rows."""
+    counts: Counter[str] = Counter(report.get("along") or {})
+    counts[f"{run['action']}:{run['table_name']}"] += report.get("rows") or 0
+    return dict(+counts)
+
+
+def _done_or_nothing(system: System, run: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return done_by(system, run)
+    except AegisError:
+        return {"rows": None, "along": {}}

@@ -1,0 +1,157 @@
+"""An erasure, one slice at a time: claim, change what the map says, look what is left, settle.
+
+What was done stands in the journal of the data source. A small erasure is one transaction; a large one goes
+in batches, rows that refer before those that they refer to, and whoever comes next follows the map again and
+finds what is left.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aegis.erasure import approving, asking, ending, persons
+from aegis.erasure.executing import Execution, TooLarge
+from aegis.erasure.slices import OnProgress, Slice
+from aegis.errors import AegisError, Busy, Fenced, Interrupted, Passing, Refused, UnsafeTable, UsageError
+from aegis.operations import claims, holds, runs
+from aegis.operations.batches import Change, Shard
+from aegis.operations.claims import Claim
+from aegis.operations.states import FINAL, STUCK, State, Waits
+from aegis.operations.system import System
+
+#: How often all of a small erasure is tried again when the application wrote in between.
+TRIES: Final = 3
+
+
+def advance(system: System, run_id: str, seconds: float, on_progress: OnProgress | None = None) -> Slice:
+    """Work on an erasure for about `seconds`, at least one batch, and give it back.
+
+    Returns:
+        The slice; `outcome` is more, done, busy, fenced, waiting, blocked, retry or failed.
+
+    """
+    run = runs.fetch(system, run_id)
+    piece = Slice(run=run_id, request=run["request_id"])
+    try:
+        claimed = claims.claim(system, run_id)
+    except Busy as busy:
+        piece.outcome, piece.reason = _where(run, "busy"), str(busy)
+        return piece
+    except Passing as passing:
+        piece.outcome, piece.reason = "retry", str(passing)
+        return piece
+    try:
+        _carry(system, claimed, piece, seconds, on_progress)
+    except Fenced as fenced:
+        if fenced.epoch is not None and claims.catch_up(system, claimed, fenced.epoch):
+            piece.outcome, piece.reason = "more", "the control database was restored; counting on from there"
+            return piece
+        taken = runs.fetch(system, run_id)
+        piece.outcome, piece.reason = _where(taken, "fenced"), taken["reason"] or str(fenced)
+    except AegisError as error:
+        error.report = piece.report()
+        raise
+    return piece
+
+
+def _carry(
+    system: System, claimed: Claim, piece: Slice, seconds: float, on_progress: OnProgress | None
+) -> None:
+    """Work on a claimed erasure and give it back, in whatever state that leaves it."""
+    try:
+        _Work(system, claimed, piece, on_progress).go_on(seconds)
+    except KeyboardInterrupt:
+        claims.settle(system, claimed, State.RUNNING)
+        raise
+    except Fenced:
+        raise
+    except Waits as wait:
+        piece.outcome, piece.reason = "waiting", str(wait)
+        ending.settle(system, claimed, piece, State.WAITING, wait=wait.seconds, waits_for=wait.waits_for)
+    except Interrupted as passing:
+        piece.outcome, piece.reason = "retry", str(passing)
+        ending.settle(system, claimed, piece, State.ACCEPTED, wait=claims.backoff(claimed.run["attempts"]))
+    except (UsageError, Refused) as refused:
+        piece.outcome, piece.reason = "blocked", str(refused)
+        ending.settle(system, claimed, piece, State.BLOCKED)
+    except AegisError as error:
+        piece.outcome, piece.reason = "failed", str(error)
+        ending.settle(system, claimed, piece, State.BLOCKED)
+        raise
+
+
+class _Work:
+    """One claimed erasure during one slice."""
+
+    def __init__(self, system: System, claimed: Claim, piece: Slice, on_progress: OnProgress | None) -> None:
+        self._system, self._claim, self._piece = system, claimed, piece
+        self._on_progress = on_progress
+        self._request = asking.fetch(system, claimed.run["request_id"])
+        self._renew_at = 0.0
+
+    def go_on(self, seconds: float) -> None:
+        """Change rows until the time is up or all are changed; then look what is left."""
+        system, run = self._system, self._claim.run
+        deadline = time.monotonic() + seconds
+        system.relay.register(run["datasource"])
+        holds.put_placed_in_force(system, run["datasource"])
+        approving.wait_for_approval(system, run, self._request)
+        kept = persons.read(system, self._claim.id)
+        shard = Shard(system, datasource=run["datasource"], run=self._claim.id, epoch=self._claim.epoch)
+        shard.take_over()
+        execution = Execution(system, run, self._request, kept, shard)
+        if not execution.done and not self._execute(execution, shard, deadline):
+            claims.settle(system, self._claim, State.RUNNING)
+            return
+        claims.note(system, self._claim, state=State.VERIFYING)
+        ending.finish(system, self._claim, self._request, kept, self._piece)
+
+    def _execute(self, execution: Execution, shard: Shard, deadline: float) -> bool:
+        """Return whether all rows are changed."""
+        if not shard.mark:
+            try:
+                self._worked(self._at_once(execution), time.monotonic())
+            except TooLarge:
+                pass
+            else:
+                return True
+        began = time.monotonic()
+
+        def tell(change: Change) -> bool:
+            nonlocal began
+            execution.worked(time.monotonic() - began)
+            self._worked(change, began)
+            began = time.monotonic()
+            return began < deadline
+
+        return execution.batches(tell)
+
+    def _at_once(self, execution: Execution) -> Change:
+        """Do all of it in one transaction; a row that the application wrote in between needs another look."""
+        for _ in range(TRIES - 1):
+            try:
+                return execution.at_once()
+            except UnsafeTable:
+                # Rows that refer to what goes came in after the look; the next one sees them.
+                continue
+        return execution.at_once()
+
+    def _worked(self, change: Change, began: float) -> None:
+        done: Counter[str] = Counter(self._piece.changed)
+        own = {f"{change.action}:{self._claim.run['table_name']}": change.rows} if change.rows else {}
+        done.update(own)
+        done.update(change.counts)
+        self._piece.changed = dict(done)
+        self._piece.batch_seconds.append(time.monotonic() - began)
+        if self._on_progress:
+            self._on_progress({**change.counts, **own})
+        if time.monotonic() >= self._renew_at:
+            claims.renew(self._system, self._claim, progress=True)
+            self._renew_at = time.monotonic() + self._system.settings.operations.lease_seconds / 4
+
+
+def _where(run: Mapping[str, Any], otherwise: str) -> str:
+    """Return the outcome of a run that somebody else ended, or that waits for a person."""
+    state = run["state"]
+    return str(state) if state in FINAL | STUCK else otherwise

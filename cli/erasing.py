@@ -1,0 +1,185 @@
+"""The commands of `aegis erasure` that carry an erasure out, and those that follow a request."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from aegis.audit.events import uuid7
+from aegis.erasure.outcomes import Erasure
+from aegis.errors import AegisError, Interrupted
+from aegis.operations.states import State, Wait
+from api.erasure import (
+    anonymize_user,
+    approve_erasure,
+    cancel_erasure,
+    carry_out_erasure,
+    erasure_message,
+    erasure_status,
+    recent_erasures,
+    request_erasure,
+    resume_erasure,
+)
+from cli import output, person, progress, signing
+
+#: Statuses that a later call changes by itself.
+_LATER: Final = frozenset({"busy", "retry", "fenced", "waiting", "accepted", "running", "verifying"})
+
+
+@click.command()
+@person.of_person
+@click.option("--execute", is_flag=True, help="Change rows; without it nothing is changed.")
+@click.option(
+    "--request", "request_id", metavar="ID", help="An id of your own: the same one again is the same request."
+)
+@output.actor_option(required=True)
+@output.json_option
+def run(
+    *,
+    user: tuple[str, ...],
+    subject: str,
+    datasource: str,
+    tenant: str | None,
+    execute: bool,
+    request_id: str | None,
+    actor: str,
+    as_json: bool,
+) -> int:
+    """Erase one person everywhere in a data source, as its data map says.
+
+    USER is the key of the person's row, a word for each of its columns; `-` reads it from stdin. Without
+    --execute it counts and changes nothing. Exit code 0: done. 3: it goes on later. 4: a person must act.
+    """
+    words: dict[str, Any] = {"subject": subject, "datasource": datasource, "tenant_id": tenant}
+    key = person.key_of(user)
+    if not execute:
+        return _show(anonymize_user(key, actor, dry_run=True, **words), as_json=as_json)
+    with progress.Stopper():
+        request_id = request_id or uuid7()
+        request_erasure([key], request_id, actor=actor, origin="cli", **words)
+        return _show(carry_out_erasure(request_id), as_json=as_json)
+
+
+@click.command()
+@click.argument("request_id", metavar="[REQUEST]", required=False)
+@output.json_option
+def status(*, request_id: str | None, as_json: bool) -> int:
+    """Say where a request stands, or where the newest ones do."""
+    if request_id is not None:
+        found = erasure_status(request_id)
+        _print(found, as_json=as_json)
+        return 0
+    newest = recent_erasures()
+    if as_json:
+        output.print_json([asdict(one) for one in newest])
+    elif not newest:
+        output.say("Nobody has asked for an erasure yet. What one would do: aegis erasure plan USER")
+    else:
+        headings = ["request", "status", "people", "rows", "received", "due", "why"]
+        output.columns(headings, [_line(one) for one in newest], right=["people", "rows"])
+    return 0
+
+
+@click.command()
+@click.argument("request_id", metavar="REQUEST")
+@output.actor_option(required=True)
+@click.option("--digest", metavar="D", help="What was looked at; refused when the plan has another by now.")
+@signing.options
+@output.json_option
+def approve(
+    *,
+    request_id: str,
+    actor: str,
+    digest: str | None,
+    private: Path | None,
+    made: Path | None,
+    as_json: bool,
+) -> None:
+    """Approve the plan of a request, where `erasure.approval` asks for it."""
+    signature = signing.signature(erasure_message(request_id), private, made)
+    approved = approve_erasure(request_id, actor, digest=digest, signature=signature)
+    if as_json:
+        output.print_json(asdict(approved))
+        return
+    how = "signed" if signature else "as claimed: no key proves who typed it"
+    output.say(f"Approved by {output.printable(actor)}, {how}. A worker goes on with it.")
+
+
+@click.command()
+@click.argument("request_id", metavar="REQUEST")
+@output.actor_option(required=True)
+@output.json_option
+def resume(*, request_id: str, actor: str, as_json: bool) -> None:
+    """Let a blocked request go on, with a new plan for what is left."""
+    _print(resume_erasure(request_id, actor), as_json=as_json)
+
+
+@click.command()
+@click.argument("request_id", metavar="REQUEST")
+@output.actor_option(required=True)
+@output.json_option
+def cancel(*, request_id: str, actor: str, as_json: bool) -> None:
+    """End a request for good; what was changed until then stays, and is accounted for."""
+    _print(cancel_erasure(request_id, actor), as_json=as_json)
+
+
+COMMANDS: Final = (run, status, approve, resume, cancel)
+
+
+def _show(found: Erasure, *, as_json: bool) -> int:
+    _print(found, as_json=as_json)
+    if found.status in {State.DONE, "dry_run"}:
+        return 1 if found.reason else 0
+    if found.status == "not_found":
+        return 2
+    needs_person = found.status not in _LATER or str(found.reason).startswith(Wait.APPROVAL)
+    return AegisError.exit_code if needs_person else Interrupted.exit_code
+
+
+def _print(found: Erasure, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json({**asdict(found), "complete": bool(found)})
+        return
+    output.say(_sentence(found))
+    if found.rows:
+        output.say()
+        output.columns(["action", "table", "rows"], _rows(found.rows), right=["rows"])
+    facts = [(name, getattr(found, name)) for name in ("request", "digest")]
+    facts += [("received", found.received_at and output.moment(found.received_at))]
+    facts += [("due", found.due_at and output.moment(found.due_at))]
+    output.say()
+    output.facts((name, value) for name, value in facts if value)
+    if found.status == "dry_run":
+        output.say("\nNothing was changed; --execute does it.")
+
+
+def _sentence(found: Erasure) -> str:
+    who = f"This {found.subject}" if found.persons == 1 else f"{found.persons} of subject {found.subject}"
+    rows = output.counted(sum(found.rows.values()), "row")
+    why = f": {output.printable(found.reason)}" if found.reason else ""
+    sentences = {
+        "done": f"{who}: erased from {found.datasource}, {rows} changed.",
+        "dry_run": f"{who}: {rows} of {found.datasource} would be looked at{why}.",
+        "not_found": f"Nobody was erased{why}.",
+    }
+    other = f"{who}: {found.status}{why}. {rows} changed until now."
+    return sentences.get(found.status, other)
+
+
+def _rows(rows: Mapping[str, int]) -> list[tuple[str, str, str]]:
+    parts = [(*name.partition(":")[::2], count) for name, count in rows.items()]
+    return [(action, table, output.number(count)) for action, table, count in parts]
+
+
+def _line(found: Erasure) -> tuple[str, ...]:
+    return (
+        str(found.request),
+        found.status,
+        output.number(found.persons),
+        output.number(sum(found.rows.values())),
+        output.moment(found.received_at),
+        output.moment(found.due_at),
+        output.printable(found.reason or "-"),
+    )

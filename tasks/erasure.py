@@ -1,0 +1,63 @@
+"""Erasure tasks. A message names a person by an id and by nothing else."""
+
+from typing import Any
+
+from celery import Task, shared_task
+
+from aegis.erasure.people import USER
+from aegis.operations.table import ANONYMIZE, ANONYMIZE_MANY, ERASE
+from aegis.settings import DEFAULT_SOURCE
+from api import erasure
+from tasks.waking import wake
+
+#: The key of one person: a value, or one for each column.
+UserId = str | int | list[str | int]
+
+
+@shared_task(name=ANONYMIZE, bind=True)
+def anonymize(
+    self: Task[Any, Any],
+    *,
+    user_id: UserId,
+    tenant_id: str | int | None = None,
+    actor: str = "system",
+    request_id: str | None = None,
+    subject: str = USER,
+    datasource: str = DEFAULT_SOURCE,
+) -> dict[str, Any]:
+    """Ask for the erasure of one person, and wake a worker for it."""
+    request = request_id or str(self.request.id)
+    words = {"tenant_id": tenant_id, "actor": actor, "subject": subject, "datasource": datasource}
+    return _accept("users.anonymize", [user_id], request, words)
+
+
+@shared_task(name=ANONYMIZE_MANY, bind=True)
+def anonymize_many(
+    self: Task[Any, Any],
+    *,
+    user_ids: list[UserId],
+    tenant_id: str | int | None = None,
+    actor: str = "system",
+    request_id: str | None = None,
+    subject: str = USER,
+    datasource: str = DEFAULT_SOURCE,
+) -> dict[str, Any]:
+    """Ask for the erasure of several people as one request, and wake a worker for it."""
+    request = request_id or str(self.request.id)
+    words = {"tenant_id": tenant_id, "actor": actor, "subject": subject, "datasource": datasource}
+    return _accept("users.anonymize_many", user_ids, request, words)
+
+
+@shared_task(name=ERASE)
+def run(*, run_id: str) -> dict[str, Any]:
+    """Do one slice of an erasure; while there is more, wake a worker for the next."""
+    report = erasure.advance_erasure(run_id)
+    if report["more"]:
+        wake([run_id], ERASE)
+    return report
+
+
+def _accept(operation: str, user_ids: list[UserId], request: str, words: dict[str, Any]) -> dict[str, Any]:
+    run_id = erasure.request_erasure(user_ids, request, **words)
+    wake([run_id], ERASE)
+    return {"operation": operation, "outcome": "accepted", "request": request, "run": run_id}

@@ -1,0 +1,440 @@
+"""An erasure carried out on each database: everything of one person, and nothing of anybody else."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import sqlalchemy as sa
+
+from aegis.errors import Conflict, Denied, Refused, UsageError
+from aegis.settings import ErasureSettings
+from api import erasure, privacy
+from api.audit import get_audit_events
+from api.erasure import anonymize_user, anonymize_users
+from tests.oneperson import MAP, ROWS, Write, begin
+from tests.worlds import ACTOR, World, on
+
+LATER: Final = dt.date(2099, 1, 1)
+EACH: Final = ("sqlite+sqlite", "sqlite+postgresql", "sqlite+mariadb")
+#: What an erasure of person 7 changes.
+DONE: Final = {
+    "delete:visits": 3,
+    "delete:posts": 4,
+    "delete:owners": 2,
+    "delete:jobs": 2,
+    "nullify:users": 1,
+    "nullify:issues": 2,
+    "anonymize:messages": 4,
+    "anonymize:users": 1,
+}
+
+
+@pytest.fixture
+def write(world: World, tmp_path: Path) -> Write:
+    """Create the application, and go on with a data map."""
+    return begin(world, tmp_path)
+
+
+def expect(world: World, rows: Mapping[str, int]) -> None:
+    """Account for rows that an erasure changed without deleting them."""
+    for name, count in rows.items():
+        action, _, table = name.partition(":")
+        if action == "anonymize":
+            world.masked[table] += count
+        elif action != "delete":
+            world.nullified[table] += count
+
+
+def rows(world: World, table: str) -> list[tuple[Any, ...]]:
+    """Return a table's rows, in the order of their first column."""
+    with world.app.connect() as connection:
+        found = connection.execute(sa.text(f"SELECT * FROM {table}"))  # noqa: S608
+        return sorted((tuple(row) for row in found), key=lambda row: str(row[0]))
+
+
+def said(person: int) -> str:
+    """Return why a person is not erased."""
+    try:
+        return str(anonymize_user(person, ACTOR).reason)
+    except Refused as error:
+        return str(error)
+
+
+def settings(world: World, **words: Any) -> None:
+    """Go on with other settings of erasures."""
+    world.configure(erasure=ErasureSettings(**words))
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+@pytest.mark.parametrize("most", [5_000, 3], ids=["at once", "in batches"])
+def test_everything_of_one_person(world: World, most: int) -> None:
+    """Deleted, masked, nullified and kept as the map says, no other row is touched; it is recorded."""
+    world.batches_of(2)
+    settings(world, single_transaction_rows=most)
+    told: list[Mapping[str, int]] = []
+    done = anonymize_user("7", ACTOR, tenant_id="acme", on_progress=told.append)
+    assert done
+    assert (done.status, done.rows, done.reason) == ("done", DONE, None)
+    assert sum(sum(batch.values()) for batch in told) == sum(DONE.values())
+    assert (len(told) == 1) == (most == 5_000)
+    expect(world, DONE)
+
+    assert [row for row in rows(world, "users") if row[0] != 7] == [
+        (8, "acme", "b@example.com", None),
+        (9, "beta", "c@x.org", 8),
+    ]
+    (person,) = [row for row in rows(world, "users") if row[0] == 7]
+    assert (person[1], person[3]) == ("acme", None)
+    assert "a@example.com" not in person[2]
+    assert {row[0]: row[3] for row in rows(world, "messages")} == {1: None, 2: None, 3: None, 4: "x", 5: None}
+    assert [row[0] for row in rows(world, "posts")] == [4, 5]
+    assert rows(world, "visits") == [(8, "/"), (None, "/")]
+    assert {row[0]: row[1] for row in rows(world, "issues")} == {1: None, 2: None, 3: 8}
+    assert [row[0] for row in rows(world, "owners")] == [2, 3, 4]
+    assert [row[0] for row in rows(world, "jobs")] == [3, 4]
+    for kept in ("invoices", "items"):
+        assert sorted(rows(world, kept), key=str) == sorted(ROWS[kept], key=str)
+
+    (asked,) = get_audit_events(action="erasure:request")
+    assert (asked["target_type"], asked["tenant"], asked["details"]["rows"]) == ("user", "acme", 19)
+    (ended,) = get_audit_events(action="erasure:run")
+    assert (ended["outcome"], ended["details"]["state"], ended["details"]["persons"]) == (
+        "success",
+        "done",
+        1,
+    )
+    # Who it was is not kept any longer than it is needed.
+    with world.control.connect() as connection:
+        (sealed,) = connection.execute(sa.text("SELECT sealed FROM aegis_erased_persons")).scalars()
+    assert sealed is None
+
+    # Once more finds nothing to change.
+    again = anonymize_user(7, ACTOR)
+    assert (again.status, again.rows) == ("done", {})
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+def test_nobody_and_wrong_words(world: World) -> None:
+    """An unknown person is no error and no success; what is wrong is refused, and nothing is changed."""
+    before = world.everything()
+    nobody = anonymize_user(4711, ACTOR)
+    assert not nobody
+    assert (nobody.status, nobody.run) == ("not_found", None)
+    assert not anonymize_users([7, 4711], ACTOR)
+    for words, error in (
+        ({"user_id": 7, "tenant_id": "beta"}, Denied),
+        ({"user_id": "seven"}, UsageError),
+        ({"user_id": [7, 8]}, UsageError),
+        ({"user_id": 7, "subject": "robot"}, UsageError),
+        ({"user_id": 7, "datasource": "warehouse"}, UsageError),
+    ):
+        with pytest.raises(error) as caught:
+            anonymize_user(**words)
+        assert "4711" not in str(caught.value)
+    dry = anonymize_user(7, ACTOR, dry_run=True)
+    assert not dry
+    assert (dry.status, dry.rows["delete:posts"], dry.digest) == (
+        "dry_run",
+        4,
+        erasure.plan_erasure(["7"]).digest,
+    )
+    assert world.everything() == before
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+def test_the_same_key_is_the_same_request(world: World) -> None:
+    """Asked again it answers what it did, and changes nothing; for somebody else the key is refused."""
+    first = anonymize_user(7, ACTOR, idempotency_key="ticket-1")
+    expect(world, DONE)
+    again = anonymize_user("7", ACTOR, idempotency_key="ticket-1")
+    assert first
+    assert again
+    assert (again.run, again.rows, again.request) == (first.run, DONE, "ticket-1")
+    with pytest.raises(Conflict):
+        anonymize_user(8, ACTOR, idempotency_key="ticket-1")
+    assert [one.status for one in erasure.recent_erasures()] == ["done"]
+
+
+@on(*EACH)
+@pytest.mark.parametrize("most", [5_000, 3], ids=["at once", "in batches"])
+def test_several_people_at_once(world: World, write: Write, most: int) -> None:
+    """One request, set by set; what belongs to two of them is nobody else's."""
+    settings(world, single_transaction_rows=most)
+    done = anonymize_users([7, 8], ACTOR)
+    assert (done.status, done.persons) == ("done", 2)
+    assert done.rows["anonymize:users"] == 2
+    assert done.rows["anonymize:messages"] == 5
+    expect(world, done.rows)
+    assert [row[0] for row in rows(world, "posts")] == []
+    assert rows(world, "visits") == [(None, "/")]
+    emails = {row[0]: row[2] for row in rows(world, "users")}
+    assert emails[9] == "c@x.org"
+    assert len({*emails.values()}) == 3
+    assert not {"a@example.com", "b@example.com"} & {*emails.values()}
+    assert len(get_audit_events(action="erasure:request")) == 2
+    write(MAP)
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"table": "users", "key": {"id": 7}},
+        {"table": "posts", "key": {"id": 3}},
+        {"table": "messages"},
+        {"tenant": "acme"},
+        {},
+    ],
+    ids=["the person", "one row", "a table", "a tenant", "everything"],
+)
+def test_a_legal_hold_stops_it(world: World, scope: dict[str, Any]) -> None:
+    """A hold over one row is enough; it is told and recorded, and after the release there is a new plan."""
+    hold = privacy.place_hold(matter="Smith v. Jones", owner=ACTOR, review_by=LATER, **scope)
+    before = {name: world.content(name) for name in ROWS}
+    done = anonymize_user(7, ACTOR)
+    assert not done
+    assert done.status == "blocked"
+    assert f"legal hold {hold}" in str(done.reason)
+    assert {name: world.content(name) for name in ROWS} == before
+    (event,) = get_audit_events(action="erasure:run")
+    assert (event["outcome"], event["details"]["state"]) == ("failure", "blocked")
+    privacy.release_hold(hold, ACTOR)
+    erasure.resume_erasure(str(done.request), ACTOR)
+    done = erasure.carry_out_erasure(str(done.request))
+    assert done.rows == DONE
+    expect(world, DONE)
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"table": "users", "key": {"id": 9}},
+        {"table": "posts", "key": {"id": 4}},
+        {"tenant": "beta"},
+        {"table": "invoices"},
+        {"policy": "p"},
+    ],
+    ids=["somebody else", "another row", "another tenant", "a table that stays", "a policy"],
+)
+def test_a_legal_hold_over_others_does_not(world: World, scope: dict[str, Any]) -> None:
+    """What is held and is not the person's, or stays anyway, stops nothing."""
+    if "policy" in scope:
+        world.safety_events()
+        world.policy()
+    privacy.place_hold(matter="Smith v. Jones", owner=ACTOR, review_by=LATER, **scope)
+    done = anonymize_user(7, ACTOR)
+    assert done
+    expect(world, done.rows)
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+def test_the_kill_switch_and_approval(world: World) -> None:
+    """A stop makes it wait; where approval is asked for, a person's word lets it go on."""
+    privacy.stop_operations("an incident", ACTOR, everywhere=True)
+    stopped = anonymize_user(7, ACTOR, idempotency_key="one")
+    assert (stopped.status, bool(stopped), stopped.rows) == ("waiting", False, {})
+    privacy.start_operations(ACTOR, everywhere=True)
+    settings(world, approval=True)
+    waiting = erasure.carry_out_erasure("one")
+    assert waiting.status == "waiting"
+    assert "aegis erasure approve one" in str(waiting.reason)
+    with pytest.raises(Refused, match="another plan"):
+        erasure.approve_erasure("one", ACTOR, digest="0" * 64)
+    erasure.approve_erasure("one", ACTOR, digest=waiting.digest)
+    done = erasure.carry_out_erasure("one")
+    assert done
+    assert done.rows == DONE
+    expect(world, DONE)
+    assert len(get_audit_events(action="erasure:approve")) == 1
+    with pytest.raises(Refused, match="nothing to approve"):
+        erasure.approve_erasure("one", ACTOR)
+
+
+@on(*EACH)
+def test_another_plan_than_the_one_asked_for(world: World, write: Write) -> None:
+    """A map or a schema that changed in between stops it before the first row."""
+    run = erasure.request_erasure([7], "one", actor=ACTOR)
+    write(MAP.replace("email: surrogate", "email: redact"))
+    report = erasure.advance_erasure(run)
+    assert report["outcome"] == "blocked"
+    assert "changed since this erasure was asked for" in report["reason"]
+    erasure.resume_erasure("one", ACTOR)
+    done = erasure.carry_out_erasure("one")
+    assert done
+    expect(world, done.rows)
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+def test_it_is_cancelled(world: World) -> None:
+    """For good, with who it was about wiped, and nothing of it changed."""
+    erasure.request_erasure([7], "one", actor=ACTOR)
+    ended = erasure.cancel_erasure("one", ACTOR)
+    assert (ended.status, ended.rows) == ("cancelled", {})
+    with pytest.raises(Refused):
+        erasure.resume_erasure("one", ACTOR)
+    assert erasure.carry_out_erasure("one").status == "cancelled"
+    assert len(rows(world, "visits")) == len(ROWS["visits"])
+
+
+UNDO: Final = {
+    "sqlite": """CREATE TRIGGER undo AFTER UPDATE OF email ON users BEGIN
+        UPDATE users SET email = OLD.email WHERE id = OLD.id; END""",
+    "postgresql": """CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN NEW.email := OLD.email; RETURN NEW; END';
+        CREATE TRIGGER undo BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION undo()""",
+    "mariadb": "CREATE TRIGGER undoing BEFORE UPDATE ON users FOR EACH ROW SET NEW.email = OLD.email",
+}
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+def test_a_trigger_that_undoes_the_mask(world: World) -> None:
+    """Never complete: nothing is changed, and the reason says which rows did not stay as written."""
+    with world.app.begin() as connection:
+        for statement in UNDO[world.dialect].split("\n        CREATE TRIGGER"):
+            text = statement if statement.startswith("CREATE") else f"CREATE TRIGGER{statement}"
+            connection.exec_driver_sql(text.replace("%", "%%"))
+    before = {name: world.content(name) for name in ROWS}
+    done = anonymize_user(7, ACTOR)
+    assert (done.status, done.rows) == ("blocked", {})
+    assert "1 of users to anonymize" in str(done.reason)
+    assert {name: world.content(name) for name in ROWS} == before
+
+
+@on(*EACH)
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("row: nullify, via: solver", "row: fail, via: solver", "2 rows of issues must not be there"),
+        (
+            "email: surrogate",
+            "email: {constant: x}, id: {constant: 1}",
+            "column users.id is referred to by visits",
+        ),
+        ("title: preserve", "title: preserve, solver: redact", "redact"),
+    ],
+)
+def test_what_cannot_be_done_is_found_before(
+    world: World, write: Write, old: str, new: str, why: str
+) -> None:
+    """An objection stops it before the first write, and says why."""
+    before = {name: world.content(name) for name in ROWS}
+    write(MAP.replace(old, new))
+    assert why in said(7)
+    assert {name: world.content(name) for name in ROWS} == before
+
+
+@on(*EACH)
+def test_rows_are_moved_to_a_ghost(world: World, write: Write) -> None:
+    """Reassigned rows belong to nobody; one that the ghost has already would clash and goes."""
+    world.execute("INSERT INTO users VALUES (1, 'acme', 'nobody', NULL)")
+    world.born("users", 1)
+    world.execute("CREATE TABLE likes (who INT REFERENCES users (id), what INT, UNIQUE (who, what))")
+    world.watch("likes")
+    for who, what in ((1, 1), (7, 1), (7, 2), (8, 1)):
+        world.execute("INSERT INTO likes VALUES (:who, :what)", who=who, what=what)
+    world.born("likes", 4)
+    moved = MAP.replace("key: id,", "key: id, ghost: 1,") + "  likes: {row: reassign, via: who}\n"
+    write(moved)
+    done = anonymize_user(7, ACTOR)
+    assert done.rows == {**DONE, "reassign:likes": 1, "delete:likes": 1}
+    expect(world, done.rows)
+    assert sorted(rows(world, "likes")) == [(1, 1), (1, 2), (8, 1)]
+    write(moved.replace("ghost: 1", "ghost: 2"))
+    done = anonymize_user(8, ACTOR)
+    assert done.status == "blocked"
+    assert "the ghost of subject user is not in users" in str(done.reason)
+    write(MAP + "  likes: {row: reassign, via: who}\n")
+    with pytest.raises(Refused, match="ghost"):
+        anonymize_user(8, ACTOR)
+
+
+CIRCLE: Final = """
+subjects:
+  user: {table: users, key: id, identifiers: {email: email}}
+tables:
+  users: {row: delete, columns: {org: preserve, email: preserve}}
+  users.boss: {row: nullify}
+  visits: {row: delete, via: user_id}
+  messages: {row: delete, via: [sender, receiver], shared: delete}
+  posts: {row: delete, via: author, shared: delete}
+  posts.parent: {row: delete, shared: delete}
+  posts.head: {row: delete, shared: delete}
+  issues: {row: delete, via: solver}
+  invoices: {row: delete, via: buyer}
+  items: {row: delete, via: region}
+"""
+
+
+@on(*EACH)
+@pytest.mark.parametrize("most", [5_000, 3], ids=["at once", "in batches"])
+def test_rows_that_refer_to_each_other_in_a_circle(world: World, write: Write, most: int) -> None:
+    """Deleted together, on each database in its own way, and counted once."""
+    world.execute("ALTER TABLE posts ADD COLUMN head INT REFERENCES posts (id)")
+    world.execute("UPDATE posts SET head = 3 WHERE id = 1")
+    world.execute("UPDATE posts SET head = 6 WHERE id = 6")
+    write(CIRCLE)
+    settings(world, single_transaction_rows=most)
+    done = anonymize_user(7, ACTOR)
+    assert done.status == "done", done.reason
+    assert done.rows["delete:posts"] == 4
+    assert done.rows["delete:users"] == 1
+    expect(world, done.rows)
+    assert [row[0] for row in rows(world, "posts")] == [4, 5]
+    assert [row[0] for row in rows(world, "users")] == [8, 9]
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+def test_the_application_goes_on_writing(world: World) -> None:
+    """Rows that come in while it works are found by the next pass, also when the person's own row is gone."""
+    settings(world, single_transaction_rows=3)
+    world.batches_of(2)
+    late = iter(
+        [("INSERT INTO visits VALUES (7, '/late')", "visits"), ("INSERT INTO jobs VALUES (9, :p)", "jobs")]
+    )
+
+    def come(changed: Mapping[str, int]) -> None:
+        if "anonymize:users" in changed and (more := next(late, None)):
+            statement, table = more
+            world.execute(statement, **({"p": '{"by": {"user": 7}}'} if ":p" in statement else {}))
+            world.born(table, 1)
+
+    done = anonymize_user(7, ACTOR, on_progress=come)
+    assert done.status == "done"
+    assert done.rows["delete:visits"] == 4
+    expect(world, done.rows)
+    assert rows(world, "visits") == [(8, "/"), (None, "/")]
+
+
+@on("sqlite+postgresql")
+@pytest.mark.usefixtures("write")
+def test_rows_that_are_hidden_are_an_error(world: World) -> None:
+    """Row security that hides rows from Aegis's role makes it refuse, and never complete with less."""
+    world.execute("CREATE ROLE hidden_reader LOGIN PASSWORD 'x'")
+    try:
+        world.execute("ALTER TABLE visits ENABLE ROW LEVEL SECURITY")
+        world.execute("GRANT USAGE ON SCHEMA public, aegis TO hidden_reader")
+        world.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO hidden_reader")
+        world.execute("GRANT ALL ON ALL TABLES IN SCHEMA aegis TO hidden_reader")
+        source = world.settings.datasources["app"]
+        url = sa.make_url(source.url).set(username="hidden_reader", password="x")
+        hidden = replace(source, url=url.render_as_string(hide_password=False))
+        world.configure(datasources={"app": hidden})
+        with pytest.raises(Refused, match="row-level security would hide rows"):
+            anonymize_user(7, ACTOR)
+        world.configure(datasources={"app": source})
+    finally:
+        world.execute("DROP OWNED BY hidden_reader")
+        world.execute("DROP ROLE hidden_reader")
