@@ -27,7 +27,7 @@ from aegis.errors import (
     UnknownName,
     Unreachable,
 )
-from aegis.operations import archives, claims, holds, manifests, runs, stops, tombstones
+from aegis.operations import archives, claims, holds, manifests, runs, stops
 from aegis.operations.batches import Change, Shard
 from aegis.operations.scopes import Scope
 from aegis.operations.stores import FolderStore, open_store
@@ -36,6 +36,7 @@ from aegis.retention import runs as retention_runs
 from aegis.retention.archiving import Archived
 from aegis.retention.changes import Changed, Delete
 from aegis.retention.definition import Definition
+from aegis.retention.restoring import Restore
 from aegis.retention.target import Target
 from aegis.settings import ArchiveSettings, load_settings
 from api import archives as doors
@@ -455,14 +456,14 @@ class TestRefused:
         run = archived(world)
         privacy.disable_retention_policy("p", ACTOR)
         loaded, told = threading.Event(), threading.Event()
-        apply = tombstones.apply
+        record = Restore.record
 
-        def pause(connection: sa.Connection, table: sa.Table) -> int:
+        def pause(self: Restore, connection: sa.Connection) -> None:
             loaded.set()
             assert told.wait(30)
-            return apply(connection, table)
+            record(self, connection)
 
-        monkeypatch.setattr(tombstones, "apply", pause)
+        monkeypatch.setattr(Restore, "record", pause)
         with ThreadPoolExecutor(2) as pool:
             restore = pool.submit(doors.restore_archive, run, actor=ACTOR, dry_run=False)
             assert loaded.wait(30)
