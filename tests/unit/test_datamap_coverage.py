@@ -138,7 +138,6 @@ class TestDecided:
         expected = [("edge", "items", "items.order_id → orders.id")] if further else []
         assert found(examination) == expected
 
-
     @pytest.mark.parametrize("row", ["reassign", "decorrelate"])
     def test_rows_that_are_moved(self, catalog: Catalog, row: str) -> None:
         """They lead no further; the ghost that gets them is named, and none is invented for a foreign key."""
