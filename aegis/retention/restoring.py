@@ -199,8 +199,9 @@ class Restore:
         self, stage: Stage, shape: Shape, part: Mapping[str, Any], absent: Absent, *, execute: bool
     ) -> None:
         head, lines = self._parts.read(part["digest"])
-        _refuse_other_shape(self._archive, Shape.read(head["shape"]), shape)
-        loaded = stage.load(lines)
+        archived = Shape.read(head["shape"])
+        _refuse_other_shape(self._archive, archived, shape)
+        loaded = stage.load(lines, archived.encoding)
         if loaded != part["rows"]:
             message = f"archive {self._archive['id']}: a part holds {loaded} rows, expected {part['rows']}"
             raise Tampered(message)
@@ -307,7 +308,7 @@ def _refuse_unlogged(system: System, manifest: Mapping[str, Any]) -> None:
 
 
 def _refuse_other_shape(row: Mapping[str, Any], archived: Shape, live: Shape) -> None:
-    if archived != live:
+    if not archived.fits(live):
         differing = sorted({name for name, _ in set(archived.columns) ^ set(live.columns)})
         message = (
             f"archive {row['id']}: table {row['table_name']} changed since it was archived "
