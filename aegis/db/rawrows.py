@@ -32,13 +32,13 @@ class Fetcher:
         """Run the query with these values of its parameters."""
         self._asked = values
         if self._cursor:
-            with self._translated():
+            with driver_errors(self._connection, self._text):
                 self._cursor.execute(self._text, self._compiled.construct_params(values))
 
     def take(self) -> Rows:
         """Return the rows that were asked for."""
         if self._cursor:
-            with self._translated():
+            with driver_errors(self._connection, self._text):
                 rows: Rows = self._cursor.fetchall()
             return rows
         return self._connection.execute(self._query, self._asked).all()
@@ -48,14 +48,15 @@ class Fetcher:
         self.ask(values)
         return self.take()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Raise an error of the driver as SQLAlchemy does, without values."""
-        base = self._connection.dialect.loaded_dbapi.Error
-        try:
-            yield
-        except base as error:
-            raise sa.exc.DBAPIError.instance(self._text, None, error, base, hide_parameters=True) from error
+
+@contextmanager
+def driver_errors(connection: sa.Connection, text: str) -> Iterator[None]:
+    """Raise an error of the driver as SQLAlchemy does, without values."""
+    base = connection.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except base as error:
+        raise sa.exc.DBAPIError.instance(text, None, error, base, hide_parameters=True) from error
 
 
 @contextmanager
