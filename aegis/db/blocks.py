@@ -102,6 +102,11 @@ def read_stretch(
     return _read_rows(connection, place, begin, size, take)
 
 
+def block_of(rows: Sequence[Sequence[Any]]) -> Block:
+    """Return rows of values, of whatever type, as they are looked through."""
+    return Block(lines=[_line(row) for row in rows], cells=partial(_cells_of_row, rows))
+
+
 def _fitting(parts: int, total: int) -> int:
     """Return how many pages or rows a stretch may have, by what all of them take."""
     return max(1, _STRETCH_BYTES * parts // max(total, 1))
@@ -158,8 +163,7 @@ def _read_rows(
     width, count, last = len(place.columns), 0, None
     result = connection.execution_options(yield_per=_FETCH).execute(query)
     for rows in _gathered(result, _room, _BLOCK_BYTES):
-        lines = [_line(row[:width]) for row in rows]
-        take(Block(lines=lines, cells=partial(_cells_of_row, rows, width)))
+        take(block_of([row[:width] for row in rows]))
         count, last = count + len(rows), tuple(rows[-1][width:])
     return Stretch(size=count, after=last if order and count == size else None)
 
@@ -222,5 +226,5 @@ def _bytes(cell: Any) -> bytes:
     return b"" if cell is None else str(cell).encode("utf-8", "replace")
 
 
-def _cells_of_row(rows: Sequence[Sequence[Any]], width: int, number: int) -> Cells:
-    return [_bytes(cell).decode("utf-8", "replace") for cell in rows[number][:width]]
+def _cells_of_row(rows: Sequence[Sequence[Any]], number: int) -> Cells:
+    return [_bytes(cell).decode("utf-8", "replace") for cell in rows[number]]

@@ -1,20 +1,26 @@
 """The residual scan on each database: a person is found wherever a text can stand, and nobody else is."""
 
+import base64
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pytest
+import redis
 import sqlalchemy as sa
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from aegis.db import blocks
 from aegis.db.engines import reading
 from aegis.db.searchable import read_ground
+from aegis.embedded import EmbeddedRedis
 from aegis.erasure.residual.hits import Hit, Hits, Standing, Verdict
 from aegis.erasure.residual.needles import Needle, needles_of
 from aegis.erasure.residual.scanning import Mark, Scan, Scanned
-from aegis.errors import TooLong, UnsafeTable
+from aegis.erasure.residual.stores import own_scans, search_redis
+from aegis.errors import Refused, TooLong, Unreachable, UnsafeTable
 from tests.worlds import EACH_DATABASE, World, on
 
 EMAIL: Final = "\u00c4nne_100%@x.de"
@@ -369,3 +375,63 @@ def test_aegis_own_tables_are_searched(world: World) -> None:
     with reading(world.system.databases.source(world.datasource), "it") as connection:
         names = {place.name for place in read_ground(connection).places}
     assert {"aegis_journal", "audit_logs", "aegis_runs", "data_retention_policies"} <= names
+
+
+@on("sqlite+postgresql")
+def test_aegis_own_stores(world: World) -> None:
+    """The control database and the key store are searched, and each hit says in which."""
+    world.create("events", "id BIGINT PRIMARY KEY, created_at {instant}")
+    world.policy("for-anna.berg", "events", approve=False)
+    scans = own_scans(world.system.databases, needles_of(0, {"user_name": "for-anna.berg"}), str)
+    tables = {label: {hit.table for part in it.run() for hit in part.hits} for label, it in scans.items()}
+    assert "data_retention_policies" in tables["control database"]
+    assert tables["key store"] == set()
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+    """A connection to a Redis of this module's own."""
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as server:
+        client = redis.Redis.from_url(server.url)
+        yield client
+        client.close()
+
+
+def test_redis(broker: redis.Redis) -> None:
+    """Keys and values of every type, a queued task's arguments among them, and nobody else's."""
+    email = "anna@x.de"
+    message = {"body": base64.b64encode(json.dumps([[email], {}]).encode()).decode(), "headers": {}}
+    broker.set("celery-task-meta-1", json.dumps({"result": email}))
+    broker.set(f"lock:{email}", b"\xff\x00")
+    broker.rpush("erasure", *[json.dumps({"body": "e30="})] * 1200, json.dumps(message))
+    broker.hset("unacked", "tag", json.dumps([message, "exchange", "key"]))
+    broker.sadd("a set", email.upper(), "other")
+    broker.zadd("a sorted set", {email: 1})
+    broker.xadd("a stream", {"to": email})
+    broker.set("other", "joanna@x.de")
+    needles = needles_of(0, {"email": email})
+    searched = search_redis(broker, needles, lambda key: f"digest of {len(key)}")
+    assert [(hit.column, hit.verdict, hit.rows) for hit in searched.hits] == [
+        ("key", Verdict.BLOCKING, 1),
+        ("value", Verdict.BLOCKING, 6),
+        ("value", Verdict.POSSIBLE, 1),
+    ]
+    assert searched.left_out == ()
+    assert email not in repr(searched)
+
+
+def test_redis_that_is_not_there() -> None:
+    """Nobody is told that nothing was found where nothing was searched."""
+    client = redis.Redis(port=1, retry=Retry(NoBackoff(), 0), socket_connect_timeout=1)
+    with pytest.raises(Unreachable, match="does not answer"):
+        search_redis(client, needles_of(0, PERSON), str)
+
+
+def test_redis_that_may_not_be_read(broker: redis.Redis) -> None:
+    """A right that is missing is an error."""
+    broker.acl_setuser("blind", enabled=True, passwords=["+p"], commands=["+ping"], keys=["*"])
+    name, port = "blind", broker.connection_pool.connection_kwargs["port"]
+    client = redis.Redis(port=port, username=name, password="p")
+    with pytest.raises(Refused, match="allow Aegis"):
+        search_redis(client, needles_of(0, PERSON), str)
+    client.close()

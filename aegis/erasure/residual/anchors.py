@@ -31,29 +31,41 @@ class Anchors:
     shortest: Final = _GROUP
 
     def __init__(self, texts: Iterable[bytes]) -> None:
-        self._groups: dict[int, list[tuple[bytes, int]]] = defaultdict(list)
         known = frozenset(texts)
-        self._step = min([_LONGEST_STEP, *(len(text) - _GROUP + 1 for text in known)])
+        shortest = min(map(len, known), default=_LONGEST_STEP + _GROUP)
+        self._step = min(_LONGEST_STEP, shortest - _GROUP + 1)
+        #: By how they all can be told apart from each other: many begin alike.
+        self._begin = shortest
+        self._texts: dict[bytes, list[bytes]] = defaultdict(list)
+        #: Where in a text a group can stand.
+        self._offsets: dict[int, set[int]] = defaultdict(set)
         for text in known:
+            self._texts[text[:shortest]].append(text)
             for offset in range(self._step):
                 group = int.from_bytes(text[offset : offset + _GROUP], "little")
-                self._groups[group].append((text, offset))
-        self._known = np.array(sorted(self._groups), dtype=np.uint32)
+                self._offsets[group].add(offset)
+        self._known = np.array(sorted(self._offsets), dtype=np.uint32)
         self._table = np.zeros(1 << _BITS, dtype=bool)
         self._table[(self._known * _FACTOR) >> _SHIFT] = True
 
     def find(self, block: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield where a text begins, and which; a text that stands there several times, several times."""
+        for place, group in self._likely(block):
+            for offset in self._offsets[group]:
+                start = place * self._step - offset
+                begin = block[start : start + self._begin] if start >= 0 else b""
+                yield from (
+                    (start, text) for text in self._texts.get(begin, ()) if block.startswith(text, start)
+                )
+
+    def _likely(self, block: bytes) -> Iterable[tuple[int, int]]:
+        """Return the places, in steps, at which a group stands, and which."""
         places = (len(block) - _GROUP) // self._step + 1
         if places <= 0 or not self._known.size:
-            return
+            return ()
         groups = np.ndarray((places,), "<u4", buffer=block, strides=(self._step,))
         hashes = groups * _FACTOR
         hashes >>= _SHIFT
         likely = np.flatnonzero(self._table[hashes])
         likely = likely[np.isin(groups[likely], self._known)]
-        for place, group in zip(likely.tolist(), groups[likely].tolist(), strict=True):
-            for text, offset in self._groups[group]:
-                start = place * self._step - offset
-                if start >= 0 and block.startswith(text, start):
-                    yield start, text
+        return zip(likely.tolist(), groups[likely].tolist(), strict=True)

@@ -16,8 +16,8 @@ from aegis.db import dialects
 from aegis.db.blocks import Begin, Block, Extent, Stretch, extent_of, read_stretch
 from aegis.db.engines import reading
 from aegis.db.searchable import Ground, Searchable, read_ground
-from aegis.erasure.residual.finding import Finder, Judge
-from aegis.erasure.residual.hits import Hit, Hits, Standing
+from aegis.erasure.residual.finding import Finder, Judge, anybodys
+from aegis.erasure.residual.hits import Hit, Hits
 from aegis.erasure.residual.needles import Needle
 from aegis.errors import TooLong
 
@@ -55,11 +55,6 @@ class Scanned:
     mark: Mark
     #: What was found since the mark before.
     hits: tuple[Hit, ...]
-
-
-def anybodys(_person: int, _table: str, _row: Mapping[str, str]) -> Standing:
-    """Say that no row is known to be of a person who is looked for."""
-    return Standing.OTHER
 
 
 class Scan:
