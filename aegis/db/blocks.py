@@ -71,13 +71,16 @@ class Stretch:
 
 def extent_of(connection: sa.Connection, place: Searchable) -> Extent:
     """Say how a table is read."""
-    size, rows = size_of(connection, place.table), rows_about(connection, place.table)
-    if connection.dialect.name == dialects.POSTGRESQL:
+    name, table = connection.dialect.name, place.table
+    # SQLite would have to read the table to know its size.
+    size = None if name == dialects.SQLITE else size_of(connection, table)
+    if name == dialects.POSTGRESQL:
         pages, total = (size.pages, size.rows) if size else (0, 0)
         return Extent(total=pages, stretch=_fitting(pages, total), numbered=True)
+    rows = rows_about(connection, table)
     stretch = min(_STRETCH_ROWS, _fitting(rows, size.rows) if size and rows else _STRETCH_ROWS)
     numbered = place.rowid is not None
-    return Extent(total=rows, stretch=stretch, numbered=numbered, parted=bool(_order(place, place.table)))
+    return Extent(total=rows, stretch=stretch, numbered=numbered, parted=bool(_order(place, table)))
 
 
 def read_stretch(
@@ -104,7 +107,7 @@ def read_stretch(
 
 def block_of(rows: Sequence[Sequence[Any]]) -> Block:
     """Return rows of values, of whatever type, as they are looked through."""
-    return Block(lines=[_line(row) for row in rows], cells=partial(_cells_of_row, rows))
+    return Block(lines=[_line(row) for row in rows], cells=partial(_cells_of_row, rows, None))
 
 
 def _fitting(parts: int, total: int) -> int:
@@ -160,10 +163,12 @@ def _read_rows(
         query = query.order_by(*order).limit(size)
     if begin is not None:
         query = query.where(_after(order, begin))
+    query = query.execution_options(yield_per=_FETCH)
     width, count, last = len(place.columns), 0, None
-    result = connection.execution_options(yield_per=_FETCH).execute(query)
-    for rows in _gathered(result, _room, _BLOCK_BYTES):
-        take(block_of([row[:width] for row in rows]))
+    result = connection.execute(query)
+    for some in _gathered(((_line(row[:width]), row) for row in result), _length, _BLOCK_BYTES):
+        lines, rows = zip(*some, strict=True)
+        take(Block(lines=lines, cells=partial(_cells_of_row, rows, width)))
         count, last = count + len(rows), tuple(rows[-1][width:])
     return Stretch(size=count, after=last if order and count == size else None)
 
@@ -211,12 +216,12 @@ def _gathered(rows: Iterable[_Row], room: Callable[[_Row], int], most: int) -> I
         yield some
 
 
-def _room(row: Sequence[Any]) -> int:
-    return 8 + sum(len(cell) for cell in row if isinstance(cell, str | bytes))
+def _length(lined: tuple[bytes, Any]) -> int:
+    return len(lined[0])
 
 
 def _line(row: Sequence[Any]) -> bytes:
-    cells = b"\t".join(map(_bytes, row)).replace(b"\n", b" ")
+    cells = b"\t".join([_bytes(cell) for cell in row]).replace(b"\n", b" ")
     return b"\t" + cells + b"\t\n"
 
 
@@ -226,5 +231,13 @@ def _bytes(cell: Any) -> bytes:
     return b"" if cell is None else str(cell).encode("utf-8", "replace")
 
 
-def _cells_of_row(rows: Sequence[Sequence[Any]], number: int) -> Cells:
-    return [_bytes(cell).decode("utf-8", "replace") for cell in rows[number]]
+def _cells_of_row(rows: Sequence[Sequence[Any]], width: int | None, number: int) -> Cells:
+    return [_text(_bytes(cell)) for cell in rows[number][:width]]
+
+
+def _text(cell: bytes) -> str:
+    try:
+        return cell.decode()
+    except UnicodeDecodeError:
+        # As PostgreSQL writes bytes: two keys that are none are not the same.
+        return f"\\x{cell.hex()}"

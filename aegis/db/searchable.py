@@ -59,7 +59,7 @@ def read_ground(connection: sa.Connection) -> Ground:
     rows = connection.execute(sa.text(_COLUMNS[kind])).all()
     places = [_place(list(some)) for _, some in groupby(rows, key=lambda row: row[:3])]
     left_out = connection.execute(sa.text(_LEFT_OUT[kind])).scalars()
-    return Ground(places=tuple(places), left_out=tuple(map(str, left_out)))
+    return Ground(places=tuple(p for p in places if p.columns), left_out=tuple(map(str, left_out)))
 
 
 def _place(rows: list[sa.Row[Any]]) -> Searchable:

@@ -295,6 +295,7 @@ def test_partitions_views_and_heirs(world: World) -> None:
         "CREATE SCHEMA other",
         'CREATE TABLE other."odd.name" ("odd ""column" TEXT)',
         """INSERT INTO other."odd.name" VALUES ('anna@x.de')""",
+        "CREATE TABLE times (at timestamptz)",
         "SELECT lo_from_bytea(0, 'anna@x.de')",
     ):
         world.execute(statement)
@@ -326,6 +327,23 @@ def test_a_hidden_row_is_an_error(world: World) -> None:
     finally:
         world.execute("DROP OWNED BY scanner")
         world.execute("DROP ROLE scanner")
+
+
+@on("mariadb-one", "sqlite-one")
+def test_keys_of_bytes(world: World) -> None:
+    """A key that is no text tells its row from others all the same."""
+    world.execute("CREATE TABLE items (id VARBINARY(16) PRIMARY KEY, body VARCHAR(90))")
+    for key in (b"\xff\x00", b"\xfe\x00"):
+        world.execute("INSERT INTO items VALUES (:k, 'Anna Schmidt')", k=key)
+
+    def judge(_person: int, _table: str, row: Mapping[str, str]) -> Standing:
+        return Standing.OWN if row["id"] == "\\xff00" else Standing.OTHER
+
+    hits = found(world, [{"name": "Anna Schmidt"}], judge=judge)
+    assert [(hit.verdict, hit.rows, hit.samples) for hit in hits] == [
+        (Verdict.BLOCKING, 1, ("id=digest of 6",)),
+        (Verdict.POSSIBLE, 1, ("id=digest of 6",)),
+    ]
 
 
 @on("mariadb-one")

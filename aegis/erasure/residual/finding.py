@@ -63,16 +63,19 @@ class Finder:
         return ((number, list(needles)) for number, needles in found.items())
 
     def _of_row(self, place: Searchable, row: Mapping[str, str], needles: Sequence[Needle]) -> Iterator[Hit]:
-        found: dict[tuple[Needle, str], bool] = {}
+        # An identifier may be looked for in two ways: what the surer one says counts.
+        found: dict[tuple[int, str, str], tuple[bool, Needle]] = {}
         for column, cell in row.items():
             meanings = list(readings(cell)) if cell else []
             for needle in needles:
                 alone = needle.found(meanings)
-                if alone is not None:
-                    found[needle, column] = alone
-        spots = {
-            self._spot(place, row, needle, column, alone=alone) for (needle, column), alone in found.items()
-        }
+                what = (needle.person, needle.identifier, column)
+                if alone is not None and (alone or what not in found):
+                    found[what] = alone, needle
+        spots = [
+            self._spot(place, row, needle, column, alone=alone)
+            for (_, _, column), (alone, needle) in found.items()
+        ]
         samples = self._samples(place, row) if spots else ()
         yield from (Hit(**spot._asdict(), rows=1, samples=samples) for spot in spots)
 
