@@ -1,11 +1,15 @@
 """One person on each database: every row of theirs is planned for and exported, and nobody else's."""
 
+import datetime as dt
 import json
 import stat
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from aegis.datamap.hooks import Anonymizer
+from aegis.erasure import tracing
 from aegis.erasure.plan import Plan
 from aegis.errors import Denied, Refused, UnknownName, UsageError
 from api.audit import get_audit_events
@@ -76,6 +80,32 @@ def test_every_row_of_one_person(world: World, write: Write, capsys: pytest.Capt
         with pytest.raises(error) as caught:
             plan_erasure(**words)
         assert "4711" not in str(caught.value)
+
+
+@on(*EACH)
+def test_what_a_plan_says_of_columns_reasons_and_the_database(
+    world: World, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a strategy leaves, what a hook writes, a law and its period, and the database's own rules."""
+    kept = 'reason: tax law, keep_at_least: {period: P8Y, from: id, basis: "DE §147 AO"}'
+    text = MAP.replace("reason: tax law, until: 2040-01-01", kept, 1)
+    text = text.replace("{row: delete, via: user_id}", "{row: delete, via: user_id, shared: delete}")
+    text += "  visits.post: {row: delete, shared: delete}\n"
+    write(text)
+    world.execute("ALTER TABLE visits ADD COLUMN post INT REFERENCES posts (id) ON DELETE CASCADE")
+    hook = Anonymizer(table="issues", datasource=None, function=lambda _: {"title": sa.null()})
+    monkeypatch.setattr(tracing, "load_anonymizers", lambda *_: [hook])
+    made = plan_erasure(["7"])
+    by_step = {(step.table, step.action): step for step in made.steps}
+    assert by_step["issues", "nullify"].columns == {"solver": "", "title": "hook"}
+    assert by_step["messages", "anonymize"].outcomes == {"body": "anonymous"}
+    invoices = by_step["invoices", "retain"]
+    assert (invoices.reason, invoices.until) == ("tax law (DE §147 AO)", "8 years from id")
+    assert made.cascades == {"visits.post → posts.id": "CASCADE"}
+    assert abs((made.read_at - dt.datetime.now(dt.UTC)).total_seconds()) < 3600
+    write(text.replace("columns: {body: null}", "columns: {body: scrub_text}"))
+    (messages,) = [step for step in plan_erasure(["7"]).steps if step.table == "messages"]
+    assert messages.outcomes == {"body": "pseudonymous"}
 
 
 @on(*EACH)
