@@ -1,7 +1,6 @@
 """The doors of erasure: plan what would happen to everything of one person, do it, export what is there."""
 
 import datetime as dt
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from aegis.operations import runs
 from aegis.operations.system import current
 
 from .arguments import RequestId, door
+from .files import new_file
 
 
 @door
@@ -338,27 +338,15 @@ def export_person(
     """
     system = current()
     name = system.settings.source_name(datasource)
-    try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        message = f"{path} exists; it is not overwritten: name another file"
-        raise UsageError(message) from None
-    except OSError as error:
-        message = f"{path} cannot be written: {error.strerror}"
-        raise UsageError(message) from None
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            return exporting.export(
-                system,
-                key,
-                subject=subject,
-                datasource=name,
-                tenant=tenant,
-                with_shared=with_shared,
-                actor=actor,
-                write=file.write,
-                on_progress=on_progress or (lambda _done, _total: None),
-            )
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    with new_file(path) as file:
+        return exporting.export(
+            system,
+            key,
+            subject=subject,
+            datasource=name,
+            tenant=tenant,
+            with_shared=with_shared,
+            actor=actor,
+            write=file.write,
+            on_progress=on_progress or (lambda _done, _total: None),
+        )

@@ -322,9 +322,11 @@ def _sentence(found: Erasure) -> str:
     who = f"This {found.subject}" if found.persons == 1 else f"{found.persons} of subject {found.subject}"
     rows = output.counted(sum(found.rows.values()), "row")
     why = f": {output.printable(found.reason)}" if found.reason else ""
+    stay = sum(count for name, count in found.rows.items() if name.startswith("retain:"))
+    would = output.counted(sum(found.rows.values()) - stay, "row")
     sentences = {
         "done": f"{who}: erased from {found.datasource}, {rows} changed.",
-        "dry_run": f"{who}: {rows} of {found.datasource} would be looked at{why}.",
+        "dry_run": f"{who}: {would} of {found.datasource} would change, {stay} stay{why}.",
         "not_found": f"Nobody was erased{why}.",
     }
     other = f"{who}: {found.status}{why}. {rows} changed until now."

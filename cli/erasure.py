@@ -1,6 +1,7 @@
 """`aegis erasure`: one person, everywhere in a data source."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -10,15 +11,11 @@ import click
 from aegis.erasure.plan import Plan
 from aegis.erasure.steps import Step
 from api.erasure import export_person, plan_erasure
+from api.files import new_file
 from cli import bars, erasing, output, person
+from cli.erasure_page import SHARED, page_of
 
 _FINDING: Final = 1
-#: What is done about rows that are another person's too, as people read it.
-_SHARED: Final = {
-    "keep": "left as they are",
-    "delete": "deleted all the same",
-    "mask_own_columns": "masked in this person's columns only",
-}
 
 
 @click.group()
@@ -35,19 +32,35 @@ for _command in erasing.COMMANDS:
 
 @erasure.command()
 @person.of_person
+@click.option(
+    "--html", metavar="FILE", help="Also write it as a page for people; a new file that only you can read."
+)
 @output.json_option
-def plan(*, user: tuple[str, ...], subject: str, datasource: str, tenant: str | None, as_json: bool) -> int:
+def plan(
+    *,
+    user: tuple[str, ...],
+    html: str | None,
+    subject: str,
+    datasource: str,
+    tenant: str | None,
+    as_json: bool,
+) -> int:
     """Count every row of one person in one snapshot, and say what would happen to it.
 
     USER is the key of the person's row, a word for each of its columns; `-` reads it from stdin, a line
     for each, so that it stays out of the shell's history. Nothing is changed. Exit code 1: something
     speaks against it, and is listed.
     """
-    made = plan_erasure(person.key_of(user), subject=subject, datasource=datasource, tenant=tenant)
+    with new_file(Path(html)) if html else nullcontext() as file:
+        made = plan_erasure(person.key_of(user), subject=subject, datasource=datasource, tenant=tenant)
+        if file:
+            file.write(page_of(made))
     if as_json:
         output.print_json(document(made))
     else:
         show(made)
+        if html:
+            output.say(f"The page is {html}, which only you can read.")
     return _FINDING if made.objections else 0
 
 
@@ -132,7 +145,7 @@ def _line(step: Step) -> tuple[str, ...]:
 def _facts(made: Plan) -> Iterator[tuple[str, str]]:
     for step in made.steps:
         for what, rows in step.shared.items():
-            yield "shared", f"{output.counted(rows, 'row')} of {step.table}: {_SHARED[what]}"
+            yield "shared", f"{output.counted(rows, 'row')} of {step.table}: {SHARED[what]}"
     if made.unindexed:
         yield "no index on", ", ".join(made.unindexed)
     for table, names in made.triggers.items():

@@ -53,6 +53,23 @@ class Period:
         """The most whole days that it can mean; one for a clock that is moved is among them."""
         return _month_days(self.months)[1] - (-(self.days * _DAY + self.time) // _DAY) + 1
 
+    @property
+    def words(self) -> str:
+        """The period as people say it, in English."""
+        years, months = divmod(self.months, _MONTHS)
+        seconds = round(self.time.total_seconds())
+        hours, rest = divmod(seconds, 3_600)
+        minutes, seconds = divmod(rest, 60)
+        parts = {
+            "year": years,
+            "month": months,
+            "day": self.days,
+            "hour": hours,
+            "minute": minutes,
+            "second": seconds,
+        }
+        return " ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in parts.items() if count)
+
     def before(self, now: dt.datetime, zone: str) -> dt.datetime:
         """Return the instant that lies this period before `now`, in UTC.
 

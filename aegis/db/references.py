@@ -17,6 +17,8 @@ RULES: Final[Mapping[str, str]] = {
     "n": "SET NULL",
     "d": "SET DEFAULT",
 }
+#: With these the database changes the referring rows by itself.
+CHANGING: Final = frozenset({"CASCADE", "SET NULL", "SET DEFAULT"})
 #: One row for each column of each key: the key, schema, table, rule, column, referred column, whether
 #: the rule changes the column. By the table's identity, never by how a name is looked up; its partitions
 #: count as the table itself, and a key that a partition inherited counts once.
@@ -86,7 +88,7 @@ class Reference:
     @property
     def changes_rows(self) -> bool:
         """Whether the database would change the referring rows by itself."""
-        return self.on_delete in {"CASCADE", "SET NULL", "SET DEFAULT"}
+        return self.on_delete in CHANGING
 
 
 def read_references(

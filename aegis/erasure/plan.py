@@ -3,6 +3,7 @@
 Everything is read in one snapshot; nothing is changed. A data map that leaves anything open makes no plan.
 """
 
+import datetime as dt
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -12,10 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.audit.events import canonical
+from aegis.datamap.hooks import columns_of
 from aegis.datamap.model import Rule
 from aegis.datamap.reached import Coverage
+from aegis.db import dialects
 from aegis.db.catalog import Catalog
 from aegis.db.journal import Journal
+from aegis.db.references import CHANGING
 from aegis.db.reflection import read_triggers
 from aegis.erasure.objections import objections
 from aegis.erasure.people import Key
@@ -32,12 +36,19 @@ class Plan:
     """What an erasure would do, in the order in which it would do it."""
 
     datasource: str
+    #: The database's own id, by which it is told from another one of that name.
+    database: str
+    #: When the snapshot was read, by the database's clock.
+    read_at: dt.datetime
     subject: str
     steps: tuple[Step, ...]
     #: Referring columns that are searched by reading the whole table.
     unindexed: tuple[str, ...]
     #: Table → triggers that fire when its rows change.
     triggers: dict[str, tuple[str, ...]]
+    #: Reference → what the database itself would do with the rows that refer to those that go, were they
+    #: still there: CASCADE, SET NULL or SET DEFAULT.
+    cascades: dict[str, str]
     #: What speaks against it; empty: it could be carried out.
     objections: tuple[str, ...]
     #: What an approval binds to: the map's decisions, the schema that they are about, and the person.
@@ -81,13 +92,17 @@ def make(
 
 def of(system: System, trace: Trace, datasource: str) -> Plan:
     """Return the plan for what was traced, in its own transaction."""
-    steps = tuple(steps_of(trace.coverage, trace.rows))
+    hooked, _ = columns_of(trace.anonymizers, trace.catalog)
+    steps = tuple(steps_of(trace.coverage, trace.rows, hooked))
     return Plan(
         datasource=datasource,
+        database=_identity(system, trace, datasource),
+        read_at=dialects.now(trace.connection),
         subject=trace.who.subject.name,
         steps=steps,
         unindexed=_unindexed(trace.catalog, trace.coverage),
         triggers=_triggers(trace.connection, trace.catalog, steps),
+        cascades=_cascades(trace.coverage, steps),
         objections=tuple(objections(trace, steps)),
         digest=digest_of(system, trace, datasource),
     )
@@ -114,6 +129,12 @@ def _triggers(
     tables = {label: catalog.tables[label].table for label in touched}
     found = {label: read_triggers(connection, t.schema, t.name) for label, t in tables.items()}
     return {label: names for label, names in found.items() if names}
+
+
+def _cascades(coverage: Coverage, steps: Sequence[Step]) -> dict[str, str]:
+    gone = {step.table for step in steps if step.rows and step.action == "delete"}
+    rules = {edge.label: str(edge.on_delete) for edge in coverage.edges if edge.parent in gone}
+    return {label: rule for label, rule in rules.items() if rule in CHANGING}
 
 
 def _unindexed(catalog: Catalog, coverage: Coverage) -> tuple[str, ...]:

@@ -3,13 +3,17 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from aegis.datamap.edges import Edge
 from aegis.datamap.model import Row, Rule
+from aegis.datamap.periods import parse_period
 from aegis.datamap.reached import Coverage, Reached
 from aegis.erasure.decisions import decisions
 from aegis.erasure.rows import Rows
+from aegis.masking.strategies import strategy_of
+from aegis.masking.strategy import Outcome
 
 #: What refers goes before what it refers to, and the person's own row comes last.
 _ORDER: Final[tuple[Row, ...]] = (
@@ -21,6 +25,10 @@ _ORDER: Final[tuple[Row, ...]] = (
     "anonymize",
     "retain",
 )
+#: Stands for the strategy of a column that code of the application writes.
+HOOK: Final = "hook"
+#: Table → the columns that code of the application writes in rows that stay.
+Hooked = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +42,8 @@ class Step:
     ways: tuple[str, ...]
     #: Columns that are written to → strategy, or nothing for a reference that is emptied.
     columns: Mapping[str, str]
+    #: Column → what its strategy leaves: an anonymous value, or a pseudonymous one; none of a hook's.
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     #: Why rows are kept, and until when.
     reason: str | None = None
     until: str | None = None
@@ -53,13 +63,14 @@ class _Count:
     shared: Counter[str] = field(default_factory=Counter)
 
 
-def steps_of(coverage: Coverage, rows: Rows) -> list[Step]:
+def steps_of(coverage: Coverage, rows: Rows, hooked: Hooked = MappingProxyType({})) -> list[Step]:
     """Return the steps, in the order in which they are done."""
-    found = [step for reached in coverage.tables.values() for step in _of_table(coverage, reached, rows)]
+    tables = coverage.tables.values()
+    found = [step for reached in tables for step in _of_table(coverage, reached, rows, hooked)]
     return sorted(found, key=lambda step: (_ORDER.index(step.action), -step.depth, step.table))
 
 
-def _of_table(coverage: Coverage, reached: Reached, rows: Rows) -> Iterable[Step]:
+def _of_table(coverage: Coverage, reached: Reached, rows: Rows, hooked: Hooked) -> Iterable[Step]:
     counts: dict[Row, _Count] = defaultdict(_Count)
     for group in rows.groups(reached.table):
         for decision in decisions(coverage, reached, rows, group):
@@ -70,23 +81,29 @@ def _of_table(coverage: Coverage, reached: Reached, rows: Rows) -> Iterable[Step
             count.stuck += group.rows if decision.stuck else 0
             if decision.shared:
                 count.shared[decision.shared] += group.rows
-    return [_step(coverage, reached, action, count) for action, count in counts.items()]
+    names = hooked.get(reached.table, frozenset())
+    return [_step(coverage, reached, action, count, names) for action, count in counts.items()]
 
 
 def _first(coverage: Coverage, ways: Iterable[int]) -> Row:
     return next(row for way in sorted(ways) if (row := coverage.edges[way].row))
 
 
-def _step(coverage: Coverage, reached: Reached, action: Row, count: _Count) -> Step:
+def _step(coverage: Coverage, reached: Reached, action: Row, count: _Count, hooked: frozenset[str]) -> Step:
     edges = [coverage.edges[way] for way in sorted(count.ways)]
     entries = [edge.entry for edge in edges if edge.entry] or ([reached.entry] if reached.entry else [])
+    masks = _masks(action, edges, entries)
+    written = {name: _told(spec) for name, spec in sorted(masks.items())}
+    if action not in {"delete", "fail", "retain"}:
+        written |= dict.fromkeys(sorted(hooked), HOOK)
     return Step(
         table=reached.table,
         action=action,
         rows=count.rows,
         ways=tuple(edge.label for edge in edges),
-        columns=_columns(action, edges, entries),
-        reason=next((rule.reason for rule in entries if rule.reason), None),
+        columns=_references(action, edges) | written,
+        outcomes={name: strategy_of(masks[name]).outcome for name in written if written[name] != HOOK},
+        reason=next((text for rule in entries if (text := _reason(rule))), None),
         until=next((text for rule in entries if (text := _until(rule))), None),
         shared=dict(count.shared),
         stuck=count.stuck,
@@ -94,13 +111,16 @@ def _step(coverage: Coverage, reached: Reached, action: Row, count: _Count) -> S
     )
 
 
-def _columns(action: Row, edges: Iterable[Edge], entries: Iterable[Rule]) -> dict[str, str]:
+def _references(action: Row, edges: Iterable[Edge]) -> dict[str, str]:
+    cut = action in {"nullify", "reassign", "decorrelate"}
+    return {edge.source: "" for edge in edges} if cut else {}
+
+
+def _masks(action: Row, edges: Iterable[Edge], entries: Iterable[Rule]) -> dict[str, Any]:
     if action in {"delete", "fail"}:
         return {}
-    referring = {} if action in {"anonymize", "retain"} else {e.source: "" for e in edges}
     masks = {name: spec for rule in entries for name, spec in rule.masks.items()}
-    masks |= {name: spec for edge in edges for name, spec in edge.masks.items()}
-    return referring | {name: _told(spec) for name, spec in sorted(masks.items())}
+    return masks | {name: spec for edge in edges for name, spec in edge.masks.items()}
 
 
 def _told(spec: object) -> str:
@@ -110,7 +130,12 @@ def _told(spec: object) -> str:
     return "null" if spec is None else str(spec)
 
 
+def _reason(rule: Rule) -> str | None:
+    basis = rule.keep_at_least and rule.keep_at_least.basis
+    return f"{rule.reason} ({basis})" if rule.reason and basis else rule.reason
+
+
 def _until(rule: Rule) -> str | None:
     if rule.keep_at_least is not None:
-        return f"{rule.keep_at_least.period} from {rule.keep_at_least.column}"
+        return f"{parse_period(rule.keep_at_least.period).words} from {rule.keep_at_least.column}"
     return None if rule.until is None else rule.until.isoformat()

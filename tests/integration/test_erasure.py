@@ -1,16 +1,22 @@
 """One person on each database: every row of theirs is planned for and exported, and nobody else's."""
 
+import datetime as dt
 import json
 import stat
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
 
+from aegis.datamap.hooks import Anonymizer
+from aegis.erasure import tracing
 from aegis.erasure.plan import Plan
 from aegis.errors import Denied, Refused, UnknownName, UsageError
 from api.audit import get_audit_events
 from api.erasure import export_person, plan_erasure
 from cli import erasure
+from cli.main import main
 from tests.oneperson import EXPECTED, MAP, Write, begin
 from tests.worlds import ACTOR, World, on
 
@@ -76,6 +82,75 @@ def test_every_row_of_one_person(world: World, write: Write, capsys: pytest.Capt
         with pytest.raises(error) as caught:
             plan_erasure(**words)
         assert "4711" not in str(caught.value)
+
+
+@on(*EACH)
+def test_what_a_plan_says_of_columns_reasons_and_the_database(
+    world: World, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a strategy leaves, what a hook writes, a law and its period, and the database's own rules."""
+    kept = 'reason: tax law, keep_at_least: {period: P8Y, from: id, basis: "DE §147 AO"}'
+    text = MAP.replace("reason: tax law, until: 2040-01-01", kept, 1)
+    text = text.replace("{row: delete, via: user_id}", "{row: delete, via: user_id, shared: delete}")
+    text += "  visits.post: {row: delete, shared: delete}\n"
+    write(text)
+    world.execute("ALTER TABLE visits ADD COLUMN post INT REFERENCES posts (id) ON DELETE CASCADE")
+    hook = Anonymizer(table="issues", datasource=None, function=lambda _: {"title": sa.null()})
+    monkeypatch.setattr(tracing, "load_anonymizers", lambda *_: [hook])
+    made = plan_erasure(["7"])
+    by_step = {(step.table, step.action): step for step in made.steps}
+    assert by_step["issues", "nullify"].columns == {"solver": "", "title": "hook"}
+    assert by_step["messages", "anonymize"].outcomes == {"body": "anonymous"}
+    invoices = by_step["invoices", "retain"]
+    assert (invoices.reason, invoices.until) == ("tax law (DE §147 AO)", "8 years from id")
+    assert made.cascades == {"visits.post → posts.id": "CASCADE"}
+    assert abs((made.read_at - dt.datetime.now(dt.UTC)).total_seconds()) < 3600
+    write(text.replace("columns: {body: null}", "columns: {body: scrub_text}"))
+    (messages,) = [step for step in plan_erasure(["7"]).steps if step.table == "messages"]
+    assert messages.outcomes == {"body": "pseudonymous"}
+
+
+@on(*EACH)
+def test_a_plan_as_a_page(world: World, write: Write, tmp_path: Path) -> None:
+    """It has everything but the person, only its owner reads it, and no file is written over."""
+
+    def plan(*words: str) -> Result:
+        return CliRunner().invoke(main, ["erasure", "plan", *words])
+
+    world.execute("INSERT INTO users VALUES (471147, 'acme', 'anna@example.com', NULL)")
+    world.execute("INSERT INTO visits VALUES (471147, '/secret')")
+    file = tmp_path / "plan.html"
+    done = plan("471147", "--tenant", "acme", "--html", str(file))
+    assert done.exit_code == 0, done.output
+    assert f"The page is {file}, which only you can read." in done.output
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    page = file.read_text(encoding="utf-8")
+    assert plan_erasure(["471147"]).digest in page
+    assert "It can be carried out." in page
+    for personal in ("471147", "anna@", "acme", "secret"):
+        assert personal not in page
+
+    # A file that is there stays as it is; of a plan that cannot be made nothing is left.
+    again = plan("7", "--html", str(file))
+    assert (again.exit_code, file.read_text(encoding="utf-8")) == (2, page)
+    assert "not overwritten" in again.output
+    nobody = tmp_path / "nobody.html"
+    assert plan("4711", "--html", str(nobody)).exit_code == 2
+    assert plan("7", "--html", str(tmp_path / "nowhere" / "plan.html")).exit_code == 2
+    assert not nobody.exists()
+
+    # Everything of somebody who has more, and what speaks against it.
+    write(MAP.replace("row: nullify, via: solver", "row: fail, via: solver"))
+    other = tmp_path / "other.html"
+    found = plan("7", "--html", str(other), "--json")
+    assert found.exit_code == 1
+    page = other.read_text(encoding="utf-8")
+    assert "It cannot be carried out: </strong>2 rows of issues must not be there" in page
+    made = json.loads(found.output)
+    assert made["digest"] in page
+    for step in made["steps"]:
+        assert f"<code>{step['table']}</code>" in page
+    assert "example.com" not in page
 
 
 @on(*EACH)

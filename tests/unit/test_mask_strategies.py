@@ -1,7 +1,7 @@
 """How strategies are written, what they say of themselves, and what their patterns do to any text."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +12,9 @@ from aegis.errors import InvalidPolicy, UsageError
 from aegis.masking.keys import MaskKey
 from aegis.masking.masks import masks_of
 from aegis.masking.strategies import PLAIN, WITH_ARGUMENT, strategy_of
+from aegis.masking.strategy import Outcome
 from aegis.masking.texts import FOUND, SUBJECT, ScrubText
+from aegis.masking.words import OUTCOMES, WORDS
 
 SPECS: dict[str, Any] = {
     # as it is written: in its canonical form
@@ -183,3 +185,9 @@ def test_what_is_left_of_a_person() -> None:
     assert masks_of({"a": "null", "b": "preserve"}).outcome == "anonymous"
     assert masks_of({"a": "null", "b": {"json_set": {"$.c": "hmac"}}}).outcome == "pseudonymous"
     assert masks_of({"a": {"partial": {"first": 1}}, "b": "null"}).need_key == []
+
+
+def test_each_strategy_has_words() -> None:
+    """Nobody has to read code to know what a strategy does, and what an outcome means."""
+    assert WORDS.keys() == PLAIN.keys() | WITH_ARGUMENT.keys()
+    assert OUTCOMES.keys() == set(get_args(Outcome))

@@ -167,3 +167,18 @@ def test_before_the_year_one() -> None:
     """A period that leads out of the calendar is refused with its text."""
     with pytest.raises(InvalidPolicy, match="P99Y"):
         parse_period("P99Y").before(dt.datetime(50, 1, 1, tzinfo=UTC), "UTC")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("P8Y", "8 years"),
+        ("P18M", "1 year 6 months"),
+        ("P2W", "14 days"),
+        ("P1Y6M1DT1H", "1 year 6 months 1 day 1 hour"),
+        ("PT36H90S", "36 hours 1 minute 30 seconds"),
+    ],
+)
+def test_a_period_as_people_say_it(text: str, words: str) -> None:
+    """Every part of it is there, and nothing that is zero."""
+    assert parse_period(text).words == words
