@@ -149,5 +149,7 @@ WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_schema NOT IN
   (DATABASE(), 'information_schema', 'mysql', 'performance_schema', 'sys')
 GROUP BY table_schema ORDER BY 1
 """,
-    dialects.SQLITE: "SELECT 'attached database ' || name FROM pragma_database_list WHERE name NOT IN ('main', 'temp')",
+    dialects.SQLITE: """
+SELECT 'attached database ' || name FROM pragma_database_list WHERE name NOT IN ('main', 'temp')
+""",
 }
