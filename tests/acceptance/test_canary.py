@@ -67,7 +67,7 @@ NOT_RUN: Final = {
 }
 #: Redis writes down what services send before a worker has taken it, and keeps it until it rewrites its file.
 MESSAGES: Final = dict.fromkeys(
-    ("denied", "sent", "service", "target", "wrong"),
+    ("denied", "key", "sent", "service", "target", "wrong"),
     "the arguments of messages, as they were sent: Redis's own file, to be guarded like the queue",
 )
 
@@ -460,11 +460,12 @@ def erased(site: Site) -> None:
     site.refused(erasure.resume_erasure, "asked", ACTOR)
     site.refused(erasure.cancel_erasure, "asked", ACTOR)
     site.door(erasure.replay_erasures, LONG_AGO, actor=ACTOR, execute=True)
-    site.send("aegis.users.anonymize", user_id=f"3002.{P['key'].email}", request_id="sent", **words)
-    site.send("aegis.users.anonymize_many", user_ids=[P["wrong"].email], **words)
+    who = {"actor": P["service"].email}
+    site.send("aegis.users.anonymize", user_id=f"3002.{P['key'].email}", request_id="sent", **who)
+    site.send("aegis.users.anonymize_many", user_ids=[P["wrong"].email], **who)
     wait_until(lambda: site.ask("SELECT count(*) FROM aegis_tombstones") == 3, "it is erased")
     site.send("aegis.erasure.run", run_id=run)
-    site.send("aegis.erasure.replay", since=LONG_AGO.isoformat(), actor=P["service"].email)
+    site.send("aegis.erasure.replay", since=LONG_AGO.isoformat(), **who)
 
 
 def commanded_erasures(site: Site) -> None:
@@ -477,6 +478,7 @@ def commanded_erasures(site: Site) -> None:
     site.command("datamap export", "--format", "fides")
     site.command("erasure plan", "-", stdin=person)
     site.command("erasure plan", "-", "--json", stdin=person)
+    site.command("erasure plan", "-", "--html", str(site.home / "plan.html"), stdin=person)
     site.command("erasure plan", "-", code=2, stdin=P["wrong"].email)
     site.command("erasure export", "-", "--output", str(folder / "more.json"), *TYPED, stdin=person)
     site.command("erasure run", "-", *TYPED, stdin=person)
