@@ -1,7 +1,9 @@
 """An erasure carried out on each database: everything of one person, and nothing of anybody else."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -427,3 +429,18 @@ def test_rows_that_are_hidden_are_an_error(world: World) -> None:
     finally:
         world.execute("DROP OWNED BY hidden_reader")
         world.execute("DROP ROLE hidden_reader")
+
+
+@on(*EACH)
+@pytest.mark.usefixtures("write")
+def test_two_overlapping_people_at_once(world: World) -> None:
+    """Both end, each row is changed for one of them, and the account has all of it once."""
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda person: anonymize_user(person, ACTOR), (7, 8))
+    assert (first.status, second.status) == ("done", "done"), (first.reason, second.reason)
+    together = Counter(first.rows) + Counter(second.rows)
+    assert together["anonymize:users"] == 2
+    assert together["delete:visits"] == 4
+    assert together["anonymize:messages"] == 5
+    expect(world, together)
+    assert not [row for row in content(world, "users") if row[2] in {"a@example.com", "b@example.com"}]
