@@ -388,6 +388,16 @@ class TestFirstMap:
         rest = {name: table for name, table in catalog.tables.items() if name == "apart"}
         assert "table: TODO" in first_map(Catalog(tables=rest, references=()), "app")
 
+    def test_a_subject_table_that_is_named_for_its_application(self) -> None:
+        """The one to which most refer; a table between two others is none."""
+        ways = [
+            ("job", "user_id", "shop_user"),
+            ("tag_user", "user_id", "shop_user"),
+            ("tag_user", "tag_id", "tag"),
+        ]
+        assert guess_subject(linked(*ways)) == "shop_user"
+        assert guess_subject(linked(*ways[2:])) is None
+
 
 def linked(*links: tuple[str, str, str], tables: Sequence[str] = ()) -> Catalog:
     """Return tables of numbers with these references: (table, column, table referred to)."""
