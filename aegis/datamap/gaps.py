@@ -118,10 +118,11 @@ def _open_columns(view: View, table: CatalogTable) -> Iterator[Undecided]:
     # A value that refers to another table is decided by its edge, or is that table's own.
     decided |= {name for e in view.edges.of(table.label) if not e.path for name in e.columns}
     todo = {name: line for entry in entries for name, line in entry.todo.items()}
-    for name in table.free_columns:
-        if name not in decided:
-            line = todo.get(f"columns.{name}")
-            kind = table.table.c[name].type.__visit_name__
+    free = set(table.free_columns) - decided
+    for column in table.table.columns:
+        name, line = column.name, todo.get(f"columns.{column.name}")
+        if line or name in free:
+            kind = column.type.__visit_name__
             why = "it has neither a strategy nor `preserve`"
             if line:
                 why = f"it says {TODO}; give it a strategy, or `preserve`"

@@ -120,6 +120,19 @@ class TestDecided:
         )
 
     @pytest.mark.parametrize(
+        ("name", "entry", "column"),
+        [
+            ("users", "{row: anonymize, columns: {email: surrogate, born: TODO}}", "born"),
+            ("users.boss_id", "{row: nullify, columns: {email: TODO}}", "email"),
+        ],
+    )
+    def test_a_todo_counts_wherever_it_stands(
+        self, catalog: Catalog, name: str, entry: str, column: str
+    ) -> None:
+        """Also where no decision would be asked for, or another entry has one."""
+        assert found(laid(catalog, {name: entry})) == [("column", "users", f"column {column}")]
+
+    @pytest.mark.parametrize(
         ("row", "further"),
         [
             ("delete", True),
