@@ -118,6 +118,30 @@ def test_everything_of_one_person(world: World, most: int) -> None:
 
 
 @on(*EACH)
+def test_what_a_table_says_of_its_columns_holds_for_each_way_into_it(world: World, write: Write) -> None:
+    """Where two ways have entries of their own that name no columns, the table's are written over."""
+    world.execute(
+        "CREATE TABLE notes (id INT PRIMARY KEY, maker INT REFERENCES users (id), "
+        "editor INT REFERENCES users (id), about VARCHAR(90), kind VARCHAR(90))"
+    )
+    world.execute(
+        "INSERT INTO notes VALUES (1, 7, 8, 'seven', 'a'), (2, 8, 7, 'seven', 'b'), (3, 8, 8, 'eight', 'c')"
+    )
+    write(
+        MAP
+        + "  notes: {columns: {about: null, kind: preserve}}\n"
+        + "  notes.maker: {row: nullify}\n"
+        + "  notes.editor: {row: nullify}\n"
+    )
+    (step,) = [step for step in erasure.plan_erasure(["7"]).steps if step.table == "notes"]
+    assert (step.action, step.rows) == ("nullify", 2)
+    assert dict(step.columns) == {"maker": "", "editor": "", "about": "null"}
+    done = anonymize_user("7", ACTOR)
+    expect(world, done.rows)
+    assert rows(world, "notes") == [(1, None, 8, None, "a"), (2, 8, None, None, "b"), (3, 8, 8, "eight", "c")]
+
+
+@on(*EACH)
 @pytest.mark.usefixtures("write")
 def test_nobody_and_wrong_words(world: World) -> None:
     """An unknown person is no error and no success; what is wrong is refused, and nothing is changed."""
