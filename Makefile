@@ -43,9 +43,10 @@ lint: $(STAMP) ## Check style, format, types and the floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure retention and the audit log beside their alternatives
+bench: $(STAMP) ## Measure retention, the audit log and erasure beside their alternatives
 	@$(BIN)/python -m benchmarks.retention
 	@$(BIN)/python -m benchmarks.audit
+	@$(BIN)/python -m benchmarks.erasure
 
 clean: ## Remove .venv, the caches and what was run here
 	@rm -rf $(VENV) $(CACHES) $(PLACE) .aegis .aegis-demo

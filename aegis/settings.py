@@ -105,6 +105,9 @@ class ErasureSettings:
     single_transaction_rows: int = 5_000
     #: Days from the receipt of a request until it is due.
     due_days: int = 30
+    #: Where tombstones are written besides the control database: a folder, or a store that fsspec knows.
+    #: None: a folder under `home`. It must not come back with a restored database.
+    tombstones: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -215,6 +218,11 @@ class Settings:
     def archives_url(self) -> str:
         """Where new archives are written, with the default filled in."""
         return self.archives.url or str(self.home.absolute() / "archives")
+
+    @property
+    def tombstones_url(self) -> str:
+        """Where tombstones are written outside of the databases, with the default filled in."""
+        return self.erasure.tombstones or str(self.home.absolute() / "tombstones")
 
     @property
     def control(self) -> SourceSettings:
@@ -345,6 +353,7 @@ def describe(settings: Settings) -> dict[str, Any]:
             ("database_url", settings.control.url),
             ("keys_url", settings.keys.url),
             ("archives", dataclasses.replace(settings.archives, url=settings.archives_url)),
+            ("erasure", dataclasses.replace(settings.erasure, tombstones=settings.tombstones_url)),
         ]
     }
 
@@ -460,12 +469,16 @@ def _check(settings: Settings) -> None:
     if settings.retention.max_share is not None and not 0 < settings.retention.max_share <= 1:
         message = f"retention.max_share ({settings.retention.max_share}) must be above 0 and at most 1"
         raise SettingsError(message)
-    if settings.archives.url and masked(settings.archives.url) != settings.archives.url:
-        message = (
-            "archives.url holds a secret, and it is kept with every archive: give the store its credentials "
-            "by its own environment variables instead"
-        )
-        raise SettingsError(message)
+    for name, url in (
+        ("archives.url", settings.archives.url),
+        ("erasure.tombstones", settings.erasure.tombstones),
+    ):
+        if url and masked(url) != url:
+            message = (
+                f"{name} holds a secret, and it is kept with what is written there: give the store its "
+                "credentials by its own environment variables instead"
+            )
+            raise SettingsError(message)
     if settings.throttle.longest_pause_seconds * 3 > settings.operations.lease_seconds:
         message = (
             f"throttle.longest_pause_seconds ({settings.throttle.longest_pause_seconds}) must be at most a "

@@ -1,12 +1,13 @@
 """The doors of erasure: plan what would happen to everything of one person, do it, export what is there."""
 
+import datetime as dt
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from aegis.audit.events import uuid7
-from aegis.erasure import approving, control, exporting, outcomes, plan
+from aegis.erasure import approving, control, exporting, outcomes, plan, replaying
 from aegis.erasure.asking import Wish, ask
 from aegis.erasure.exporting import Exported
 from aegis.erasure.outcomes import Erasure, OnProgress
@@ -239,6 +240,28 @@ def resume_erasure(request: str, actor: str) -> Erasure:
 def cancel_erasure(request: str, actor: str) -> Erasure:
     """End a request for good after the batch in flight; what was changed until then is accounted for."""
     return control.cancel(current(), request, actor=actor)
+
+
+@door
+def replay_erasures(
+    since: dt.datetime, *, actor: str, datasource: str = "default", execute: bool = False
+) -> list[replaying.Replayed]:
+    """Look for erased people who came back with a restored database, and erase them again.
+
+    Args:
+        since: erasures from then on; the day of the backup that was restored, or earlier. With a zone.
+        actor: who asks for it.
+        datasource: as aegis.toml names it.
+        execute: without it nothing is changed.
+
+    Raises:
+        ValueError: the instant has no zone, or the source has no data map.
+        aegis.errors.Tampered: a tombstone was not written by Aegis.
+
+    """
+    system = current()
+    name = system.settings.source_name(datasource)
+    return replaying.replay(system, since=since, datasource=name, actor=actor, execute=execute)
 
 
 @door

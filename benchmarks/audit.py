@@ -31,17 +31,17 @@ def main(words: Sequence[str] | None = None) -> list[tuple[str, Lines]]:
         with EmbeddedPostgres(folder / "server") as server:
             if given.only in {None, "recording"}:
                 sections.append(_recording(server, folder, given))
-                _show(*sections[-1])
+                show(*sections[-1])
             if given.only in {None, "verifying"}:
                 for database in ("PostgreSQL", "SQLite"):
                     for leaves in (given.leaves // 10, given.leaves):
                         place = server if database == "PostgreSQL" else None
                         sections.append(_verifying(place, folder, leaves, database, given.repeats))
-                        _show(*sections[-1])
+                        show(*sections[-1])
     if given.write:
         about = f"`python -m benchmarks.audit --leaves {given.leaves} --repeats {given.repeats}`"
         parts = ["# Results of the audit log's benchmarks", about, machine()]
-        parts += [f"## {title}\n\n{_markdown(lines)}" for title, lines in sections]
+        parts += [f"## {title}\n\n{markdown(lines)}" for title, lines in sections]
         given.write.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return sections
 
@@ -101,7 +101,8 @@ def _line(name: str, mine: Sequence[Verified], floors: Sequence[Verified]) -> tu
     return name, f"{speed:,.0f}", f"{ratio:.2f}", f"{memory / 2**20:,.0f}"
 
 
-def _show(title: str, lines: Lines) -> None:
+def show(title: str, lines: Lines) -> None:
+    """Print a section."""
     table = Table(box=None, title=title, title_justify="left")
     for heading in lines[0]:
         table.add_column(heading, no_wrap=True)
@@ -110,7 +111,8 @@ def _show(title: str, lines: Lines) -> None:
     Console(width=120).print(table, "")
 
 
-def _markdown(lines: Lines) -> str:
+def markdown(lines: Lines) -> str:
+    """Return a section's table for a file."""
     rows = [lines[0], ("---",) * len(lines[0]), *lines[1:]]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 

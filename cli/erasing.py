@@ -1,5 +1,6 @@
 """The commands of `aegis erasure` that carry an erasure out, and those that follow a request."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,8 +10,10 @@ import click
 
 from aegis.audit.events import uuid7
 from aegis.erasure.outcomes import Erasure
-from aegis.errors import AegisError, Interrupted
+from aegis.erasure.replaying import Replayed
+from aegis.errors import AegisError, Interrupted, UsageError
 from aegis.operations.states import State, Wait
+from aegis.settings import DEFAULT_SOURCE
 from api.erasure import (
     anonymize_user,
     approve_erasure,
@@ -19,6 +22,7 @@ from api.erasure import (
     erasure_message,
     erasure_status,
     recent_erasures,
+    replay_erasures,
     request_erasure,
     resume_erasure,
 )
@@ -125,7 +129,53 @@ def cancel(*, request_id: str, actor: str, as_json: bool) -> None:
     _print(cancel_erasure(request_id, actor), as_json=as_json)
 
 
-COMMANDS: Final = (run, status, approve, resume, cancel)
+@click.command()
+@click.option("--since", required=True, metavar="T", help="From then on: a day, or a time with a zone.")
+@click.option("--datasource", default=DEFAULT_SOURCE, metavar="D", help="The database that was restored.")
+@click.option("--execute", is_flag=True, help="Erase them again; without it nothing is changed.")
+@output.actor_option(required=True)
+@output.json_option
+def replay(*, since: str, datasource: str, execute: bool, actor: str, as_json: bool) -> int:
+    """Erase again whoever was erased and came back with a restored database.
+
+    Give the day of the backup, or an earlier one. A row is an erased person's when its key is, and an
+    identifier too or the row is older than the erasure. Exit code 1: somebody is back; nothing was changed.
+    """
+    found = replay_erasures(_instant(since), actor=actor, datasource=datasource, execute=execute)
+    back = sum(one.returned for one in found)
+    if as_json:
+        output.print_json([asdict(one) for one in found])
+    elif not found:
+        output.say(f"Nobody was erased from {datasource} since then.")
+    for one in () if as_json else found:
+        output.say(f"{one.subject}: {one.returned} of {one.tombstones} erased people are back{_then(one)}.")
+        if one.elsewhere:
+            rows = output.counted(one.elsewhere, "row")
+            output.say(f"  {rows} of other keys with an identifier of theirs: new ones, left alone.")
+    if back and not execute and not as_json:
+        output.say("\nNothing was changed; --execute erases them again.")
+    if any(one.erasure is not None and not one.erasure for one in found):
+        return AegisError.exit_code
+    return 1 if back and not execute else 0
+
+
+def _then(one: Replayed) -> str:
+    if one.erasure is None:
+        return ""
+    return ", and erased again" if one.erasure else f"; {one.erasure.status}: {one.erasure.reason}"
+
+
+def _instant(text: str) -> dt.datetime:
+    try:
+        read = dt.datetime.fromisoformat(text)
+    except ValueError:
+        message = "--since is a day such as 2027-01-31, or a time such as 2027-01-31T02:00:00+00:00"
+        raise UsageError(message) from None
+    day = len(text) == len("2027-01-31")
+    return read.replace(tzinfo=dt.UTC) if day else read
+
+
+COMMANDS: Final = (run, status, approve, resume, cancel, replay)
 
 
 def _show(found: Erasure, *, as_json: bool) -> int:

@@ -1,11 +1,12 @@
 """Erasure tasks. A message names a person by an id and by nothing else."""
 
+import datetime as dt
 from typing import Any
 
 from celery import Task, shared_task
 
 from aegis.erasure.people import USER
-from aegis.operations.table import ANONYMIZE, ANONYMIZE_MANY, ERASE
+from aegis.operations.table import ANONYMIZE, ANONYMIZE_MANY, ERASE, REPLAY
 from aegis.settings import DEFAULT_SOURCE
 from api import erasure
 from tasks.waking import wake
@@ -55,6 +56,18 @@ def run(*, run_id: str) -> dict[str, Any]:
     if report["more"]:
         wake([run_id], ERASE)
     return report
+
+
+@shared_task(name=REPLAY)
+def replay(
+    *, since: str, datasource: str = DEFAULT_SOURCE, execute: bool = False, actor: str = "system"
+) -> dict[str, Any]:
+    """Look for erased people who came back with a restored database; with `execute` erase them again."""
+    found = erasure.replay_erasures(
+        dt.datetime.fromisoformat(since), actor=actor, datasource=datasource, execute=execute
+    )
+    outcome = "done" if execute else "dry_run"
+    return {"operation": "erasure.replay", "outcome": outcome, "returned": sum(one.returned for one in found)}
 
 
 def _accept(operation: str, user_ids: list[UserId], request: str, words: dict[str, Any]) -> dict[str, Any]:

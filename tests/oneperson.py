@@ -1,9 +1,11 @@
 """One person in a small application: tables, a data map, rows, and what an erasure of them is about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+
+import sqlalchemy as sa
 
 from tests.worlds import World
 
@@ -59,6 +61,8 @@ ROWS: Final[dict[str, list[tuple[Any, ...]]]] = {
     "owners": [(1, 1, "7"), (2, 0, "7"), (3, 1, "77"), (4, None, "7"), (5, 2, "7")],
     "jobs": [(1, '{"by": {"user": 7}}'), (2, '{"by": {"user": "7"}}'), (3, '{"by": {"user": 8}}'), (4, "{}")],
 }
+#: Columns of tables to which a test may add one.
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {"users": ("id", "org", "email", "boss")}
 #: table, action → rows of person 7.
 EXPECTED: Final = {
     ("visits", "delete"): 3,
@@ -81,18 +85,52 @@ def begin(world: World, folder: Path) -> Write:
     kind = {"postgresql": "jsonb", "mariadb": "JSON", "sqlite": "JSON"}[world.dialect]
     for statement in TABLES.format(json=kind).split(";"):
         world.execute(statement)
-    with world.app.begin() as connection:
-        for name, rows in ROWS.items():
-            marks = ", ".join(["?" if world.dialect == "sqlite" else "%s"] * len(rows[0]))
-            for row in rows:
-                connection.exec_driver_sql(f"INSERT INTO {name} VALUES ({marks})", row)  # noqa: S608
-            world.watch(name)
-            world.born(name, len(rows))
+    insert(world)
 
     def use(text: str) -> None:
         path.write_text(text, encoding="utf-8")
-        source = world.settings.datasources["app"]
-        world.configure(datasources={"app": replace(source, datamap=path)})
+        source = world.settings.sources[world.datasource]
+        world.configure(datasources={world.datasource: replace(source, datamap=path)})
 
     use(MAP)
     return use
+
+
+def insert(world: World) -> None:
+    """Insert the rows, as the application."""
+    with world.app.begin() as connection:
+        for name, rows in ROWS.items():
+            names = ", ".join(COLUMNS.get(name, ()))
+            marks = ", ".join(["?" if world.dialect == "sqlite" else "%s"] * len(rows[0]))
+            for row in rows:
+                head = f"INSERT INTO {name} ({names})" if names else f"INSERT INTO {name}"
+                connection.exec_driver_sql(f"{head} VALUES ({marks})", row)
+            world.watch(name)
+            world.born(name, len(rows))
+
+
+def put_back(world: World) -> None:
+    """Make the application's tables what they were in the beginning, as a restore of them would."""
+    # MariaDB looks at each row's references at once.
+    world.execute("UPDATE posts SET parent = NULL")
+    world.execute("UPDATE users SET boss = NULL")
+    for name in reversed(ROWS):
+        world.remove(name)
+    insert(world)
+
+
+def expect(world: World, rows: Mapping[str, int]) -> None:
+    """Account for rows that an erasure changed without deleting them."""
+    for name, count in rows.items():
+        action, _, table = name.partition(":")
+        if action == "anonymize":
+            world.masked[table] += count
+        elif action != "delete":
+            world.nullified[table] += count
+
+
+def content(world: World, table: str) -> list[tuple[Any, ...]]:
+    """Return a table's rows, in the order of their first column."""
+    with world.app.connect() as connection:
+        found = connection.execute(sa.text(f"SELECT * FROM {table}"))  # noqa: S608
+        return sorted((tuple(row) for row in found), key=lambda row: str(row[0]))

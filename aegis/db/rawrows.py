@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.db import dialects
+from aegis.db.compiling import driver_errors
 
 Rows = Sequence[Sequence[Any]]
 
@@ -32,13 +33,13 @@ class Fetcher:
         """Run the query with these values of its parameters."""
         self._asked = values
         if self._cursor:
-            with self._translated():
+            with driver_errors(self._connection, self._text):
                 self._cursor.execute(self._text, self._compiled.construct_params(values))
 
     def take(self) -> Rows:
         """Return the rows that were asked for."""
         if self._cursor:
-            with self._translated():
+            with driver_errors(self._connection, self._text):
                 rows: Rows = self._cursor.fetchall()
             return rows
         return self._connection.execute(self._query, self._asked).all()
@@ -47,15 +48,6 @@ class Fetcher:
         """Return the rows for these values."""
         self.ask(values)
         return self.take()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Raise an error of the driver as SQLAlchemy does, without values."""
-        base = self._connection.dialect.loaded_dbapi.Error
-        try:
-            yield
-        except base as error:
-            raise sa.exc.DBAPIError.instance(self._text, None, error, base, hide_parameters=True) from error
 
 
 @contextmanager

@@ -1,25 +1,35 @@
 """Rows as lines of text, from which the same database makes exactly the same rows again.
 
-A line is one JSON array. On PostgreSQL every value is the text that its type's own output function
-writes, for the type's input function to read. Elsewhere it is the value that the database gives,
-and what JSON has no exact word for is tagged: `{"b": base64}` for bytes, `{"f": hex}` for a float.
+On PostgreSQL a line is one of COPY's (encoding `copy`). Elsewhere it is a JSON array of the values
+that the database gives (`values`), and what JSON has no exact word for is tagged: `{"b": base64}`
+for bytes, `{"f": hex}` for a float. Older archives of PostgreSQL hold JSON arrays of the texts that
+COPY has (`text`); they are read for ever.
 """
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from aegis.db import dialects
+from aegis.db.copying import copy_out
 from aegis.errors import OperationFailed, Passing
 
 #: Rows that are fetched together.
 _FETCH: Final = 1_000
 _PLAIN: Final = sa.types.NullType()
+COPY: Final = "copy"
+VALUES: Final = "values"
+#: What COPY reads as something else than itself.
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+#: The encodings that a database reads, by the one that it writes.
+_READ: Final[Mapping[str, frozenset[str]]] = {
+    COPY: frozenset({COPY, "text"}),
+    VALUES: frozenset({VALUES}),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +44,11 @@ class Shape:
     def names(self) -> list[str]:
         """The columns' names."""
         return [name for name, _ in self.columns]
+
+    def fits(self, live: "Shape") -> bool:
+        """Whether lines of this shape make rows of a table that has the other one."""
+        same = (self.columns, self.key) == (live.columns, live.key)
+        return same and self.encoding in _READ[live.encoding]
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -50,25 +65,46 @@ class Shape:
 def shape_of(connection: sa.Connection, table: sa.Table) -> Shape:
     """Return the shape of a table's lines; generated columns make themselves again."""
     return Shape(
-        encoding="text" if connection.dialect.name == dialects.POSTGRESQL else "values",
+        encoding=COPY if connection.dialect.name == dialects.POSTGRESQL else VALUES,
         columns=tuple((column.name, _type_name(column, connection)) for column in _stored(table)),
         key=tuple(column.name for column in table.primary_key.columns),
     )
 
 
-def read_lines(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> Iterator[bytes]:
-    """Lock the rows that fit, until the transaction ends, and yield each as a line."""
+def read_lines(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> Generator[bytes]:
+    """Lock the rows that fit, until the transaction ends, and yield them as lines, whole ones with newlines.
+
+    Close it before the transaction ends.
+    """
     name = connection.dialect.name
+    columns = [_exact(column, name) for column in _stored(table)]
+    query = sa.select(*columns).select_from(table).where(where).with_for_update()
     if name == dialects.POSTGRESQL:
         dialects.write_exactly(connection)
-        columns = [_line_in_sql(table)]
-    else:
-        columns = [_exact(column, name) for column in _stored(table)]
-    query = sa.select(*columns).select_from(table).where(where).with_for_update()
+        yield from copy_out(connection, query)
+        return
     # One after the other, so that memory stays flat however wide the rows are.
-    rows = connection.execute(query, execution_options={"yield_per": _FETCH})
-    for row in rows:
-        yield row[0].encode() if name == dialects.POSTGRESQL else _line(row)
+    for row in connection.execute(query, execution_options={"yield_per": _FETCH}):
+        yield _line(row)
+
+
+def take_lines(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> Generator[bytes]:
+    """Delete the rows that fit and yield them as `read_lines` does: those, and no others (PostgreSQL).
+
+    Each row is met once, where reading first locks it, and writes to it, before it is deleted.
+    """
+    dialects.write_exactly(connection)
+    columns = [_exact(column, dialects.POSTGRESQL) for column in _stored(table)]
+    yield from copy_out(connection, sa.delete(table).where(where).returning(*columns))
+
+
+def gives_what_it_deletes(connection: sa.Connection, table: sa.Table) -> bool:
+    """Whether `take_lines` can be used; with a rule on the table PostgreSQL refuses it."""
+    if connection.dialect.name != dialects.POSTGRESQL:
+        return False
+    query = sa.text("SELECT relhasrules FROM pg_class WHERE oid = to_regclass(:name)")
+    name = connection.dialect.identifier_preparer.format_table(table)
+    return connection.scalar(query, {"name": name}) is False
 
 
 def refuse_new_columns(connection: sa.Connection, table: sa.Table) -> None:
@@ -89,6 +125,15 @@ def values_of(line: bytes) -> list[Any]:
     return [_unpack(value) for value in json.loads(line)]
 
 
+def copied(line: bytes) -> bytes:
+    """Return a line of the encoding `text` as COPY has it."""
+    return b"\t".join(_copied(text) for text in json.loads(line))
+
+
+def _copied(text: str | None) -> bytes:
+    return rb"\N" if text is None else text.translate(_ESCAPES).encode()
+
+
 def _stored(table: sa.Table) -> list[sa.Column[Any]]:
     return [column for column in table.columns if column.computed is None]
 
@@ -99,18 +144,6 @@ def _type_name(column: sa.Column[Any], connection: sa.Connection) -> str:
     except sa.exc.CompileError:
         # A type that nobody knows but the database; its values are kept all the same.
         return "unknown"
-
-
-def _line_in_sql(table: sa.Table) -> sa.ColumnElement[Any]:
-    """Return the whole line as one expression: `format` writes a value as its type's output function does."""
-    plain = sa.literal("%s", sa.Text)
-    texts: list[sa.ColumnElement[Any]] = [
-        # IS NULL would be true of a composite value whose parts are all null.
-        sa.case((column.is_distinct_from(None), sa.func.format(plain, column)), else_=sa.null())
-        for column in (sa.type_coerce(column, _PLAIN) for column in _stored(table))
-    ]
-    line: sa.ColumnElement[Any] = postgresql.array(texts, type_=sa.Text())
-    return sa.cast(sa.func.to_json(line), sa.Text)
 
 
 def _exact(column: sa.Column[Any], dialect_name: str) -> sa.ColumnElement[Any]:
@@ -127,7 +160,10 @@ def _exact(column: sa.Column[Any], dialect_name: str) -> sa.ColumnElement[Any]:
 
 
 def _line(row: sa.Row[Any]) -> bytes:
-    return json.dumps([_pack(value) for value in row], ensure_ascii=False, separators=(",", ":")).encode()
+    return (
+        json.dumps([_pack(value) for value in row], ensure_ascii=False, separators=(",", ":")).encode()
+        + b"\n"
+    )
 
 
 def _pack(value: Any) -> Any:

@@ -4,12 +4,13 @@ import contextlib
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.rowlines import Shape, values_of
+from aegis.db.copying import copy_in
+from aegis.db.rowlines import COPY, Shape, copied, values_of
 
 #: Rows in one INSERT into the staging table.
 _ROWS: Final = 500
@@ -46,11 +47,12 @@ class Stage:
         elif name == dialects.SQLITE:
             self._do(f"DROP TABLE {self._name(self.table)}")
 
-    def load(self, lines: Iterable[bytes]) -> int:
+    def load(self, lines: Iterable[bytes], encoding: str) -> int:
         """Put the rows of these lines in place of those that stand here; return how many."""
         self._empty()
         if self._connection.dialect.name == dialects.POSTGRESQL:
-            return self._copy(lines)
+            into = f"{self._name(self.table)} ({', '.join(self._quote(name) for name in self._shape.names)})"
+            return copy_in(self._connection, into, lines if encoding == COPY else map(copied, lines))
         names, loaded, source = self._shape.names, 0, iter(lines)
         while chunk := list(islice(source, _ROWS)):
             rows = [dict(zip(names, values_of(line), strict=True)) for line in chunk]
@@ -87,18 +89,6 @@ class Stage:
         """Write these columns' values back into the rows of the same keys."""
         values = {self._table.c[name]: self.table.c[name] for name in columns}
         return self._connection.execute(sa.update(self._table).values(values).where(self._same)).rowcount
-
-    def _copy(self, lines: Iterable[bytes]) -> int:
-        """Load by COPY: each text is read by its type's own input function."""
-        columns = ", ".join(self._quote(name) for name in self._shape.names)
-        statement = f"COPY {self._name(self.table)} ({columns}) FROM STDIN".replace("%%", "%")
-        loaded = 0
-        driver: Any = self._connection.connection.cursor()
-        with contextlib.closing(driver) as cursor, cursor.copy(statement) as copy:
-            for line in lines:
-                copy.write_row(values_of(line))
-                loaded += 1
-        return loaded
 
     def _do(self, statement: str) -> int:
         return self._connection.exec_driver_sql(statement).rowcount

@@ -92,7 +92,7 @@ def _look(system: System, wish: Wish) -> _Looked:
         entry = trace.coverage.tables[root].entry
         return _Looked(
             plan=plan.of(system, trace, wish.datasource),
-            people=persons.found(trace),
+            people=persons.found(system, trace),
             root=root,
             action="delete" if entry is not None and entry.action == "delete" else "anonymize",
         )

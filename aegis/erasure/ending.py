@@ -11,11 +11,11 @@ from aegis.audit.events import Event
 from aegis.audit.recorder import Note
 from aegis.db import dialects
 from aegis.db.tables import Request
-from aegis.erasure import persons
+from aegis.erasure import burying, persons
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import Slice
 from aegis.errors import AegisError
-from aegis.operations import claims, requests, runs
+from aegis.operations import claims, requests, runs, tombstones
 from aegis.operations.claims import Claim
 from aegis.operations.states import FINAL, State, Wait
 from aegis.operations.system import System
@@ -25,7 +25,9 @@ _TOLD: Final = frozenset({State.DONE, State.BLOCKED, State.FAILED, State.CANCELL
 
 
 def finish(system: System, claimed: Claim, request: Mapping[str, Any], kept: Kept, piece: Slice) -> None:
-    """End an erasure of which nothing is left."""
+    """End an erasure of which nothing is left: its tombstones come first, outside of every database."""
+    stones = burying.tombstones_of(system, claimed.run, request, kept)
+    tombstones.publish(system, stones)
     report = {**done_by(system, claimed.run), "persons": len(kept.people)}
     event = ended(system, claimed.run, State.DONE, report, request["plan_digest"])
 
@@ -35,6 +37,7 @@ def finish(system: System, claimed: Claim, request: Mapping[str, Any], kept: Kep
         times = {"executed_at": request["executed_at"] or moment, "verified_at": moment}
         connection.execute(mine.values(state=State.DONE, reason=None, finished_at=moment, **times))
         persons.wipe(connection, claimed.id)
+        tombstones.keep(connection, stones)
 
     claims.settle(system, claimed, State.DONE, event=event, also=[write], rows=report["rows"], report=report)
     piece.outcome, piece.total = "done", total(claimed.run, report)
@@ -53,7 +56,7 @@ def settle(
     event: Event | None = None
     values: dict[str, Any] = {}
     if state in _TOLD:
-        report = {**_done_or_nothing(system, claimed.run), "reason": piece.reason}
+        report = {**done_or_nothing(system, claimed.run), "reason": piece.reason}
         values = {"rows": report["rows"], "report": report}
         digest = requests.plan_digest(system, claimed.run["request_id"])
         event = ended(system, claimed.run, state, report, digest)
@@ -121,7 +124,8 @@ def total(run: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, int]:
     return dict(+counts)
 
 
-def _done_or_nothing(system: System, run: Mapping[str, Any]) -> dict[str, Any]:
+def done_or_nothing(system: System, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an erasure has changed so far; nothing where nobody can tell."""
     try:
         return done_by(system, run)
     except AegisError:

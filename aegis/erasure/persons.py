@@ -22,6 +22,7 @@ from aegis.errors import Refused
 from aegis.masking.keys import MaskKey
 from aegis.operations.marks import Box
 from aegis.operations.system import System
+from aegis.operations.tombstones import Digests
 
 _CONTROL: Final = "control database"
 _LETTERS: Final = string.ascii_lowercase + string.digits
@@ -37,6 +38,9 @@ class KeptPerson:
     referred: Mapping[str, Any] = field(repr=False)
     #: identifier → value; those without a value are left out.
     identifiers: Mapping[str, str] = field(repr=False)
+    #: What their tombstone will say: of the key, and identifier → digest.
+    key_digest: str
+    digests: Mapping[str, str]
 
     @property
     def reference(self) -> str:
@@ -67,7 +71,7 @@ class Kept:
         return [value for person in self.people for value in person.identifiers.values()]
 
 
-def found(trace: Trace) -> list[KeptPerson]:
+def found(system: System, trace: Trace) -> list[KeptPerson]:
     """Read people's own rows, in the order of their keys."""
     who, subject = trace.who, trace.who.subject
     root = who.table.table
@@ -80,15 +84,20 @@ def found(trace: Trace) -> list[KeptPerson]:
             *subject.identifiers.values(),
         ]
     )
+    of_key, named = digests_of(system, trace)
     rows = {}
     for where in who.wheres():
-        for row in trace.connection.execute(sa.select(*[root.c[name] for name in columns]).where(where)):
-            values = dict(zip(columns, row, strict=True))
-            rows[tuple(str(values[name]) for name in subject.key)] = values
-    return [_person(trace, key, rows[tuple(map(str, key))]) for key in who.keys]
+        query = sa.select(of_key, *named.values(), *[root.c[name] for name in columns])
+        for digest, *row in trace.connection.execute(query.where(where)):
+            values = dict(zip(columns, row[len(named) :], strict=True))
+            digests = {kind: value for kind, value in zip(named, row, strict=False) if value is not None}
+            rows[tuple(str(values[name]) for name in subject.key)] = (values, digest, digests)
+    return [_person(trace, key, *rows[tuple(map(str, key))]) for key in who.keys]
 
 
-def _person(trace: Trace, key: tuple[Any, ...], values: Mapping[str, Any]) -> KeptPerson:
+def _person(
+    trace: Trace, key: tuple[Any, ...], values: Mapping[str, Any], digest: str, digests: Mapping[str, str]
+) -> KeptPerson:
     subject = trace.who.subject
     tenant = values[subject.tenant] if subject.tenant else None
     named = {kind: values[column] for kind, column in subject.identifiers.items()}
@@ -97,7 +106,20 @@ def _person(trace: Trace, key: tuple[Any, ...], values: Mapping[str, Any]) -> Ke
         tenant=None if tenant is None else str(tenant),
         referred={name: values[name] for name in trace.rows.side(trace.who.table.label).names},
         identifiers={kind: str(value) for kind, value in named.items() if value not in {None, ""}},
+        key_digest=digest,
+        digests=digests,
     )
+
+
+def digests_of(
+    system: System, trace: Trace
+) -> tuple[sa.ColumnElement[str], dict[str, sa.ColumnElement[str]]]:
+    """Return the digest of the key of a person's own row, and of each of its identifiers."""
+    subject, digests = trace.who.subject, Digests(system)
+    root = trace.who.table.table
+    of_key = digests.of_key(subject, [root.c[name] for name in subject.key])
+    named = subject.identifiers.items()
+    return of_key, {kind: digests.of_identifier(kind, root.c[column]) for kind, column in named}
 
 
 def new_mask() -> MaskKey:
@@ -126,6 +148,7 @@ def keep(
                     "tenant": person.tenant,
                     "referred": dict(person.referred),
                     "identifiers": dict(person.identifiers),
+                    "digests": [person.key_digest, dict(person.digests)],
                     "mask": [mask.id, mask.secret],
                 }
             ),
@@ -173,6 +196,8 @@ def _read(values: Mapping[str, Any]) -> KeptPerson:
         tenant=values["tenant"],
         referred=values["referred"],
         identifiers=values["identifiers"],
+        key_digest=values["digests"][0],
+        digests=values["digests"][1],
     )
 
 

@@ -19,9 +19,22 @@ class Pace:
     floor: int = 1
     #: Smoothed rows per second; 0 before the first batch.
     rate: float = 0.0
+    #: The longest batch so far over the rows that are being worked on.
+    longest: float = 0.0
 
-    def worked(self, seconds: float) -> None:
-        """Learn from a batch of `size` rows: smooth, and change the size at most by half or double."""
+    def worked(self, seconds: float, *, through: bool = True) -> None:
+        """Learn from a batch of `size` rows: smooth, and change the size at most by half or double.
+
+        Args:
+            seconds: that it took.
+            through: whether no other batch goes over the same rows. The longest of them is what counts,
+                and until then the size stays, so that they mean the same rows.
+
+        """
+        seconds = max(seconds, self.longest)
+        self.longest = 0.0 if through else seconds
+        if not through:
+            return
         rate = self.size / max(seconds, 1e-6)
         self.rate = rate if self.rate == 0 else 0.6 * self.rate + 0.4 * rate
         smallest = max(self.size * 0.5, min(self.size, self.floor))
@@ -33,5 +46,5 @@ class Pace:
         if self.size <= 1:
             return False
         self.size = max(1, self.size // 2)
-        self.rate = 0.0
+        self.rate = self.longest = 0.0
         return True

@@ -39,8 +39,14 @@ class Parts:
         self._key = key
 
     def write(self, head: Mapping[str, Any], lines: Iterable[bytes]) -> Part | None:
-        """Write lines as one file, durable on return; no file when there is no line."""
-        rows, packed = _pack([canonical({"format": FORMAT, **head})], lines)
+        """Write lines as one file, durable on return; no file when there is no line.
+
+        Args:
+            head: what the file says of itself.
+            lines: whole ones with their newlines, as many at a time as it pleases.
+
+        """
+        rows, packed = _pack(canonical({"format": FORMAT, **head}), lines)
         if not rows:
             return None
         sealed = self._key.seal(packed, self._about)
@@ -74,14 +80,14 @@ def file_of(digest: str) -> str:
     return f"{digest}.part"
 
 
-def _pack(head: Iterable[bytes], lines: Iterable[bytes]) -> tuple[int, bytes]:
+def _pack(head: bytes, lines: Iterable[bytes]) -> tuple[int, bytes]:
     import zstandard  # noqa: PLC0415 - only a process that keeps archives needs it
 
     compressor, rows = zstandard.ZstdCompressor(level=_LEVEL).compressobj(), 0
-    packed = [compressor.compress(line + b"\n") for line in head]
-    for line in lines:
-        packed.append(compressor.compress(line + b"\n"))
-        rows += 1
+    packed = [compressor.compress(head + b"\n")]
+    for some in lines:
+        packed.append(compressor.compress(some))
+        rows += some.count(b"\n")
     return rows, b"".join([*packed, compressor.flush()])
 
 

@@ -29,6 +29,7 @@ RUN: Final = "aegis.retention.run"
 ANONYMIZE: Final = "aegis.users.anonymize"
 ANONYMIZE_MANY: Final = "aegis.users.anonymize_many"
 ERASE: Final = "aegis.erasure.run"
+REPLAY: Final = "aegis.erasure.replay"
 TENANCY_CHECK: Final = "aegis.tenancy.check"
 RECORD: Final = "aegis.audit.record"
 RELAY: Final = "aegis.audit.relay"
@@ -78,6 +79,13 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.advance_erasure",
         claims=True,
         repeats="the erasure is claimed by one worker at a time",
+    ),
+    Entry(
+        name=REPLAY,
+        queue="erasure",
+        door="api.erasure.replay_erasures",
+        claims=False,
+        repeats="whoever is erased already is not found again",
     ),
     Entry(
         name=TENANCY_CHECK,

@@ -1,21 +1,27 @@
 """Rows are written to files before they go, or a backup must be young enough: a policy's `archive`."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
-from aegis.db.rowlines import read_lines, refuse_new_columns, shape_of
+from aegis.db.rowlines import (
+    gives_what_it_deletes,
+    read_lines,
+    refuse_new_columns,
+    shape_of,
+    take_lines,
+)
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import AegisError, InvalidPolicy, Passing
 from aegis.operations import archives
-from aegis.operations.parts import Parts
+from aegis.operations.parts import Part, Parts
 from aegis.operations.stores import open_store
 from aegis.operations.system import System
 from aegis.retention import backups
-from aegis.retention.changes import Changed, RowAction
+from aegis.retention.changes import Changed, Delete, RowAction
 from aegis.retention.target import Target
 
 #: How long an archive is kept when its policy does not say.
@@ -38,8 +44,9 @@ class Archivable(Protocol):
 class Archived:
     """An action whose rows are written to the run's archive first, in the same transaction.
 
-    The rows are locked while they are read, and what the action changes must be as many: a row that
-    began to fit in between rolls the batch back, and it is tried again.
+    Where the statement that deletes gives the rows that it deleted, those are written. Otherwise the
+    rows are locked while they are read, and what the action changes must be as many: a row that began
+    to fit in between rolls the batch back, and it is tried again.
     """
 
     def __init__(self, action: RowAction, target: Target, parts: Parts) -> None:
@@ -47,14 +54,12 @@ class Archived:
         self._action = action
         self._target = target
         self._parts = parts
+        self._gives: bool | None = None
 
     def apply(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> Changed:
-        """Write the rows as one part, then do the action to them."""
+        """Write the rows as one part and do the action to them."""
         table = self._target.layout.table
-        head: dict[str, Any] = {"table": self._target.layout.label, "action": self.name}
-        head |= {"shape": shape_of(connection, table).plain()}
-        part = self._parts.write(head, read_lines(connection, table, where))
-        changed = self._action.apply(connection, where)
+        part, changed = self._done(connection, table, where)
         if changed.rows != (part.rows if part else 0):
             message = (
                 f"rows of {self._target.layout.label} changed while they were archived; nothing was changed"
@@ -65,6 +70,23 @@ class Archived:
         refuse_new_columns(connection, table)
         about = {"part": part.digest, "part_rows": part.rows, "part_bytes": part.bytes}
         return replace(changed, about={**changed.about, **about})
+
+    def _done(
+        self, connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]
+    ) -> tuple[Part | None, Changed]:
+        if self._gives is None:
+            self._gives = isinstance(self._action, Delete) and gives_what_it_deletes(connection, table)
+        if self._gives:
+            part = self._write(connection, table, take_lines(connection, table, where))
+            return part, Changed(rows=part.rows if part else 0)
+        part = self._write(connection, table, read_lines(connection, table, where))
+        return part, self._action.apply(connection, where)
+
+    def _write(self, connection: sa.Connection, table: sa.Table, lines: Generator[bytes]) -> Part | None:
+        head: dict[str, Any] = {"table": self._target.layout.label, "action": self.name}
+        head |= {"shape": shape_of(connection, table).plain()}
+        with contextlib.closing(lines):
+            return self._parts.write(head, lines)
 
 
 def spelled(archive: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

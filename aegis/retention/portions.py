@@ -21,6 +21,7 @@ from aegis.retention.archiving import Archived
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.stages import Stage, stages_of
 from aegis.retention.target import Target
+from aegis.retention.turns import Turns, among, possible
 from aegis.retention.walkers import Portion, Walker, first_mark
 
 
@@ -49,7 +50,14 @@ class Portions:
         #: The mark at which each stage begins; that of the range, where the run was cut into ranges.
         self.begin: Mapping[str, Any] = {}
         self._begin_at = begin_at
-        self._archive = archive
+        #: What is done to the rows, by the name of the action: it is archived where there is an archive.
+        self._actions = {
+            stage.action.name: Archived(stage.action, stage.target, archive) if archive else stage.action
+            for stage in self.stages
+        }
+        self._turns: dict[str, Turns] = {}
+        #: The portion that the last turn went over, with where and how large it was cut.
+        self._open: tuple[Any, Portion] | None = None
         #: By action, for the holds with which it was built: with many tenants that takes longer than a batch.
         self._doomed: dict[str, tuple[Sequence[Scope], sa.ColumnElement[bool]]] = {}
 
@@ -83,25 +91,46 @@ class Portions:
             if "end" in mark:
                 return Change(rows=0, mark=dict(mark), keep_mark=False)
             stage = self.stage(mark)
-            portion = self._walker.cut(connection, self._from(connection, mark), size, stage.cutoffs.latest)
-            where = at_most(connection, self.target, sa.and_(portion.within, self.doomed(holds, stage)), most)
-            action = stage.action
-            if self._archive is not None:
-                action = Archived(action, stage.target, self._archive)
-            done = action.apply(connection, where)
+            portion = self._portion(connection, mark, size, stage)
+            # A batch that is limited to so many rows does all of them.
+            turns = self._turns_of(connection, stage) if most is None else Turns(possible=False)
+            due = sa.and_(portion.within, self.doomed(holds, stage), among(turns.turn(mark)))
+            where = at_most(connection, self.target, due, most)
+            done = self._actions[stage.action.name].apply(connection, where)
             if most is not None and done.rows > most:
                 message = f"a batch found {done.rows} rows where {most} are left of the budget"
                 raise Passing(message)
+            turn = turns.following(mark, done.rows, size)
             return Change(
                 rows=done.rows,
                 action=stage.action.name,
-                mark=self._behind(portion, mark),
+                mark=self._behind(portion, mark) if turn is None else {**mark, "turn": turn},
                 counts=dict(done.along),
                 about=dict(done.about),
                 keep_mark=keep_mark,
             )
 
         return change
+
+    def through(self, mark: Mapping[str, Any]) -> bool:
+        """Whether a mark stands behind a whole portion, and not between two turns over it."""
+        return "turn" not in mark
+
+    def _portion(
+        self, connection: sa.Connection, mark: Mapping[str, Any], size: int, stage: Stage
+    ) -> Portion:
+        """Return the portion behind a mark; for a further turn the one that is known."""
+        place = {**mark, "turn": None}, size
+        if self.through(mark) or self._open is None or self._open[0] != place:
+            begin = self._from(connection, mark)
+            self._open = place, self._walker.cut(connection, begin, size, stage.cutoffs.latest)
+        return self._open[1]
+
+    def _turns_of(self, connection: sa.Connection, stage: Stage) -> Turns:
+        name = stage.action.name
+        if name not in self._turns:
+            self._turns[name] = Turns(possible=possible(connection, stage.target))
+        return self._turns[name]
 
     def skipped(self, mark: Mapping[str, Any]) -> int:
         """Return how many portions this sweep has passed by."""
@@ -170,7 +199,7 @@ class Portions:
 
     def _from(self, connection: sa.Connection, mark: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return where the first portion begins: rows before it were done by an earlier run."""
-        fresh = not mark.keys() - {"sweep", "stage"} and not self.sweep(mark)
+        fresh = not mark.keys() - {"sweep", "stage", "turn"} and not self.sweep(mark)
         if not fresh or self._begin_at is None or self.stage(mark) is not self.stages[0]:
             return mark
         return {**mark, **first_mark(self._walker, connection, self._begin_at)}

@@ -22,7 +22,8 @@ from aegis.db.rowlines import Shape, shape_of
 from aegis.db.staging import Stage, staged
 from aegis.db.tables import AuditLog, DataRetentionPolicy, Run
 from aegis.errors import Busy, Refused, Tampered, UnsafeTable
-from aegis.operations import archives, holds, ranges, runs, stops, tombstones
+from aegis.operations import archives, holds, ranges, runs, stops
+from aegis.operations.absent import Absent
 from aegis.operations.parts import Parts
 from aegis.operations.scopes import Scope
 from aegis.operations.system import System
@@ -50,7 +51,7 @@ class Restored:
     parts: int
     #: Approved policies that would take the rows again.
     takers: list[str]
-    #: Rows that tombstones took away again.
+    #: Rows of people who were erased since; they stay away.
     tombstones: int
     expires_at: dt.datetime
 
@@ -89,7 +90,7 @@ def restore(
         _refuse_taken_again(row, takers)
         _refuse_busy(system, row)
     actor_ref = system.recorder.actor_ref(actor) if execute else ""
-    work = _Restore(system, row, manifest, parts, actor_ref=actor_ref)
+    work = Restore(system, row, manifest, parts, actor_ref=actor_ref)
     try:
         work.do(execute=execute, tell=on_progress or (lambda _done, _total: None))
     except UnsafeTable as error:
@@ -114,7 +115,7 @@ def restore(
     )
 
 
-class _Restore:
+class Restore:
     """One restore and its counts."""
 
     def __init__(
@@ -173,12 +174,16 @@ class _Restore:
     def _bring_back(self, connection: sa.Connection, *, execute: bool, tell: Tell) -> None:
         table = read_layout(connection, self._archive["table_name"]).table
         shape = shape_of(connection, table)
+        archive = self._archive
+        absent = Absent(
+            self._system, connection, archive["datasource"], archive["table_name"], archive["created_at"]
+        )
         with staged(connection, table, shape) as stage:
             parts, done = self._manifest["parts"], 0
             total = sum(part["rows"] for part in parts)
             # The newest first: a row that was anonymized and deleted later comes back before it is put back.
             for part in reversed(parts):
-                self._one(stage, shape, part, execute=execute)
+                self._one(stage, shape, part, absent, execute=execute)
                 done += part["rows"]
                 tell(done, total)
         if self._present:
@@ -187,17 +192,22 @@ class _Restore:
                 f"{self._archive['table_name']} already (rows of the same key). Nothing was changed"
             )
             raise Refused(message)
-        self.tombstones = tombstones.apply(connection, table)
         if execute and self.rows:
-            self._tell(connection)
+            self.record(connection)
 
-    def _one(self, stage: Stage, shape: Shape, part: Mapping[str, Any], *, execute: bool) -> None:
+    def _one(
+        self, stage: Stage, shape: Shape, part: Mapping[str, Any], absent: Absent, *, execute: bool
+    ) -> None:
         head, lines = self._parts.read(part["digest"])
-        _refuse_other_shape(self._archive, Shape.read(head["shape"]), shape)
-        loaded = stage.load(lines)
+        archived = Shape.read(head["shape"])
+        _refuse_other_shape(self._archive, archived, shape)
+        loaded = stage.load(lines, archived.encoding)
         if loaded != part["rows"]:
             message = f"archive {self._archive['id']}: a part holds {loaded} rows, expected {part['rows']}"
             raise Tampered(message)
+        away = absent.strike(stage.table)
+        self.tombstones += away
+        loaded -= away
         present = stage.present()
         if head["action"] == "delete":
             self._present += present
@@ -221,7 +231,7 @@ class _Restore:
         masked = {*(self._policy.masks or {})}
         return sorted(masked | ({self._policy.marker_column} if self._policy.marker_column else set()))
 
-    def _tell(self, connection: sa.Connection) -> None:
+    def record(self, connection: sa.Connection) -> None:
         """Write the journal's row with the event, so that the account has what came back."""
         restore_id = events.uuid7()
         event = self._event(restore_id)
@@ -298,7 +308,7 @@ def _refuse_unlogged(system: System, manifest: Mapping[str, Any]) -> None:
 
 
 def _refuse_other_shape(row: Mapping[str, Any], archived: Shape, live: Shape) -> None:
-    if archived != live:
+    if not archived.fits(live):
         differing = sorted({name for name, _ in set(archived.columns) ^ set(live.columns)})
         message = (
             f"archive {row['id']}: table {row['table_name']} changed since it was archived "

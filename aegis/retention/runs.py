@@ -352,7 +352,7 @@ class _Work:
             # The last batch of a slice keeps its mark even if it changed no row: that is progress.
             self._counted(change, spent)
             self._landing.took(change.rows)
-        self._pace.worked(spent)
+        self._pace.worked(spent, through=batches.through(change.mark))
         if not last:
             self._rest(spent)
         return "end" not in change.mark

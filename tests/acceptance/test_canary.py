@@ -34,6 +34,8 @@ from tests.canarysite import TABLES, P, Site, fill, running
 from tests.workerkit import client, wait_until
 
 DAY: Final = dt.timedelta(days=1)
+#: Before everything here.
+LONG_AGO: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 DOORS: Final = (privacy, audit, archives, erasure, log)
 ACTOR: Final = P["actor"].email
 TYPED: Final = ("--actor", P["typed"].email, "--json")
@@ -46,6 +48,9 @@ VKEY: Final = notes.Verifier(
 
 #: Doors that are driven in another way, or do nothing that could tell of a person.
 OTHERWISE: Final = {
+    "anonymize_users": "the door of anonymize_user, and of aegis.users.anonymize_many",
+    "carry_out_erasure": "asked for by `aegis erasure run`",
+    "due_erasures": "asked by beat, each few seconds",
     "retention_policy_schema": "the JSON Schema of a policy file: the same everywhere",
     "recover_log": "asked for by its command; it refuses, for the log is not behind",
     "resume_source": "asked for by its command; it refuses, for the source is in order",
@@ -437,6 +442,24 @@ def erased(site: Site) -> None:
     site.door(erasure.export_person, key, folder / "person.json", actor=ACTOR)
     site.refused(erasure.plan_erasure, [P["wrong"].email])
     site.refused(erasure.plan_erasure, key, tenant="acme")
+    words: dict[str, Any] = {"actor": ACTOR}
+    assert site.door(erasure.anonymize_user, key, tenant_id="globex", **words)
+    assert not site.door(erasure.anonymize_user, key, **words)
+    site.refused(erasure.anonymize_user, [P["wrong"].email, P["wrong"].email], **words)
+    run = site.door(erasure.request_erasure, [f"3001.{P['key'].email}"], "asked", **words)
+    site.door(erasure.erasure_message, "asked")
+    site.door(erasure.approve_erasure, "asked", ACTOR)
+    assert site.door(erasure.advance_erasure, run)["outcome"] == "done"
+    assert site.door(erasure.erasure_status, "asked")
+    site.door(erasure.recent_erasures)
+    site.refused(erasure.resume_erasure, "asked", ACTOR)
+    site.refused(erasure.cancel_erasure, "asked", ACTOR)
+    site.door(erasure.replay_erasures, LONG_AGO, actor=ACTOR, execute=True)
+    site.send("aegis.users.anonymize", user_id=f"3002.{P['key'].email}", request_id="sent", **words)
+    site.send("aegis.users.anonymize_many", user_ids=[P["wrong"].email], **words)
+    wait_until(lambda: site.ask("SELECT count(*) FROM aegis_tombstones") == 3, "it is erased")
+    site.send("aegis.erasure.run", run_id=run)
+    site.send("aegis.erasure.replay", since=LONG_AGO.isoformat(), actor=P["service"].email)
 
 
 def commanded_erasures(site: Site) -> None:
@@ -449,6 +472,14 @@ def commanded_erasures(site: Site) -> None:
     site.command("erasure plan", "-", stdin=person)
     site.command("erasure plan", "-", "--json", stdin=person)
     site.command("erasure plan", "-", code=2, stdin=P["wrong"].email)
+    site.command("erasure run", "-", *TYPED, stdin=person)
+    site.command("erasure run", "-", "--execute", "--request", "typed", *TYPED, stdin=person)
+    site.command("erasure run", "-", *TYPED, code=2, stdin=P["wrong"].email)
+    site.command("erasure status", "--json")
+    site.command("erasure status", "typed")
+    for verb in ("approve", "resume", "cancel"):
+        site.command(f"erasure {verb}", "typed", *TYPED, code=4)
+    site.command("erasure replay", "--since", "2020-01-01", *TYPED)
     site.command("erasure export", "-", "--output", str(folder / "more.json"), *TYPED, stdin=person)
 
 

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 
 from aegis.audit.relay import _Transfer
 from aegis.db.journal import Journal
-from aegis.operations import archives, claims, manifests, tombstones
+from aegis.operations import archives, claims, manifests
 from aegis.operations.stores import FolderStore
 from aegis.operations.system import use
 from aegis.retention import outcomes
+from aegis.retention.restoring import Restore
 from aegis.settings import Settings
 from api import archives as doors
 from api import audit, privacy
@@ -53,7 +54,7 @@ RUN: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     "the archive is complete, the run has not ended": (outcomes, "ended", die),
 }
 RESTORE: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
-    "the rows are there, and not committed": (tombstones, "apply", die),
+    "the rows are there, and not committed": (Restore, "record", die),
     "the rows are back, and the log does not know": (_Transfer, "to_log", die),
 }
 

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import threading
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from aegis.errors import (
     UnknownName,
     Unreachable,
 )
-from aegis.operations import archives, claims, holds, manifests, runs, stops, tombstones
+from aegis.operations import archives, claims, holds, manifests, parts, runs, stops
 from aegis.operations.batches import Change, Shard
 from aegis.operations.scopes import Scope
 from aegis.operations.stores import FolderStore, open_store
@@ -36,6 +37,7 @@ from aegis.retention import runs as retention_runs
 from aegis.retention.archiving import Archived
 from aegis.retention.changes import Changed, Delete
 from aegis.retention.definition import Definition
+from aegis.retention.restoring import Restore
 from aegis.retention.target import Target
 from aegis.settings import ArchiveSettings, load_settings
 from api import archives as doors
@@ -150,6 +152,21 @@ class TestByteForByte:
         assert world.count("nasty") == 0
         bring_back(world, report["run"], "nasty")
         assert seen(world) == before
+
+    @on("sqlite+postgresql")
+    def test_a_table_with_a_rule(self, world: World) -> None:
+        """PostgreSQL copies out no deletion that a rule adds to: its rows are read first."""
+        world.safety_events()
+        world.events(range(30), 60)
+        world.execute("CREATE TABLE told (id BIGINT)")
+        also = "DO ALSO INSERT INTO told VALUES (OLD.id)"
+        world.execute(f"CREATE RULE tell AS ON DELETE TO safety_events {also}")
+        before = world.content("safety_events")
+        world.policy(archive={"keep_days": 14})
+        run = str(world.enforce()["run"])
+        assert (world.count("safety_events"), world.count("told")) == (0, 30)
+        assert bring_back(world, run)["rows"] == 30
+        assert world.content("safety_events") == before
 
 
 class TestAnonymized:
@@ -455,14 +472,14 @@ class TestRefused:
         run = archived(world)
         privacy.disable_retention_policy("p", ACTOR)
         loaded, told = threading.Event(), threading.Event()
-        apply = tombstones.apply
+        record = Restore.record
 
-        def pause(connection: sa.Connection, table: sa.Table) -> int:
+        def pause(self: Restore, connection: sa.Connection) -> None:
             loaded.set()
             assert told.wait(30)
-            return apply(connection, table)
+            record(self, connection)
 
-        monkeypatch.setattr(tombstones, "apply", pause)
+        monkeypatch.setattr(Restore, "record", pause)
         with ThreadPoolExecutor(2) as pool:
             restore = pool.submit(doors.restore_archive, run, actor=ACTOR, dry_run=False)
             assert loaded.wait(30)
@@ -692,6 +709,27 @@ class TestStores:
             broken.setattr(FolderStore, "put", full)
             assert privacy.advance_run(run)["outcome"] == "retry"
         assert world.count("safety_events") == 60 - gone
+        change(world, "UPDATE aegis_runs SET not_before = NULL")
+        assert world.finish(run)["outcome"] == "done"
+        assert archived_rows(world, run) == 60
+
+    @on("sqlite-one", "sqlite+postgresql")
+    def test_a_part_that_cannot_be_made(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Not all rows of the batch were read: it is rolled back on a connection that goes on serving."""
+        run = started(world)
+
+        def full(_head: bytes, lines: Iterator[bytes]) -> None:
+            next(lines)
+            message = "no room"
+            raise Unreachable(message)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(parts, "_pack", full)
+            assert privacy.advance_run(run)["outcome"] == "retry"
+        assert not caplog.records
+        assert world.count("safety_events") == 60
         change(world, "UPDATE aegis_runs SET not_before = NULL")
         assert world.finish(run)["outcome"] == "done"
         assert archived_rows(world, run) == 60

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aegis.operations import system
-from benchmarks import audit, retention
+from benchmarks import audit, erasure, retention
 from benchmarks.measuring import Figure
 from benchmarks.recording import WAYS
 from benchmarks.results import Results
@@ -59,6 +59,24 @@ def test_the_audit_log_is_verified(tmp_path: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert text.count("| aegis audit verify |") == 4
     assert text.count("| aegis audit prune, once |") == 4
+
+
+@pytest.mark.timeout(600)
+def test_the_residual_scan_is_measured(tmp_path: Path) -> None:
+    """Every way has a line for one person and, where it is not too slow, for more, on each database."""
+    file = tmp_path / "RESULTS.md"
+    words = ["--only", "scan", "--rows", "300", "--repeats", "1", "--write", str(file)]
+    sections = {title.split(", ")[1]: lines for title, lines in erasure.main(words)}
+    assert sections.keys() >= {"PostgreSQL", "SQLite"}
+    assert {way for _, _, way, *_ in sections["PostgreSQL"][1:]} == {
+        "Aegis",
+        "strpos, OR",
+        "one regular expression",
+        "LIKE ANY",
+    }
+    for lines in sections.values():
+        assert [persons for persons, _, way, *_ in lines if way == "Aegis"] == ["1", "10", "100", "300"]
+    assert file.read_text(encoding="utf-8").count("## Residual scan of 300 rows") == len(sections)
 
 
 if LONG:  # it starts eight processes for each way

@@ -14,7 +14,7 @@ from aegis.settings import ErasureSettings
 from api import erasure, privacy
 from api.audit import get_audit_events
 from api.erasure import anonymize_user, anonymize_users
-from tests.oneperson import MAP, ROWS, Write, begin
+from tests.oneperson import MAP, ROWS, Write, begin, content, expect
 from tests.worlds import ACTOR, World, on
 
 LATER: Final = dt.date(2099, 1, 1)
@@ -36,23 +36,6 @@ DONE: Final = {
 def write(world: World, tmp_path: Path) -> Write:
     """Create the application, and go on with a data map."""
     return begin(world, tmp_path)
-
-
-def expect(world: World, rows: Mapping[str, int]) -> None:
-    """Account for rows that an erasure changed without deleting them."""
-    for name, count in rows.items():
-        action, _, table = name.partition(":")
-        if action == "anonymize":
-            world.masked[table] += count
-        elif action != "delete":
-            world.nullified[table] += count
-
-
-def rows(world: World, table: str) -> list[tuple[Any, ...]]:
-    """Return a table's rows, in the order of their first column."""
-    with world.app.connect() as connection:
-        found = connection.execute(sa.text(f"SELECT * FROM {table}"))  # noqa: S608
-        return sorted((tuple(row) for row in found), key=lambda row: str(row[0]))
 
 
 def said(person: int) -> str:
@@ -83,21 +66,27 @@ def test_everything_of_one_person(world: World, most: int) -> None:
     assert (len(told) == 1) == (most == 5_000)
     expect(world, DONE)
 
-    assert [row for row in rows(world, "users") if row[0] != 7] == [
+    assert [row for row in content(world, "users") if row[0] != 7] == [
         (8, "acme", "b@example.com", None),
         (9, "beta", "c@x.org", 8),
     ]
-    (person,) = [row for row in rows(world, "users") if row[0] == 7]
+    (person,) = [row for row in content(world, "users") if row[0] == 7]
     assert (person[1], person[3]) == ("acme", None)
     assert "a@example.com" not in person[2]
-    assert {row[0]: row[3] for row in rows(world, "messages")} == {1: None, 2: None, 3: None, 4: "x", 5: None}
-    assert [row[0] for row in rows(world, "posts")] == [4, 5]
-    assert rows(world, "visits") == [(8, "/"), (None, "/")]
-    assert {row[0]: row[1] for row in rows(world, "issues")} == {1: None, 2: None, 3: 8}
-    assert [row[0] for row in rows(world, "owners")] == [2, 3, 4]
-    assert [row[0] for row in rows(world, "jobs")] == [3, 4]
+    assert {row[0]: row[3] for row in content(world, "messages")} == {
+        1: None,
+        2: None,
+        3: None,
+        4: "x",
+        5: None,
+    }
+    assert [row[0] for row in content(world, "posts")] == [4, 5]
+    assert content(world, "visits") == [(8, "/"), (None, "/")]
+    assert {row[0]: row[1] for row in content(world, "issues")} == {1: None, 2: None, 3: 8}
+    assert [row[0] for row in content(world, "owners")] == [2, 3, 4]
+    assert [row[0] for row in content(world, "jobs")] == [3, 4]
     for kept in ("invoices", "items"):
-        assert sorted(rows(world, kept), key=str) == sorted(ROWS[kept], key=str)
+        assert sorted(content(world, kept), key=str) == sorted(ROWS[kept], key=str)
 
     (asked,) = get_audit_events(action="erasure:request")
     assert (asked["target_type"], asked["tenant"], asked["details"]["rows"]) == ("user", "acme", 19)
@@ -195,9 +184,9 @@ def test_several_people_at_once(world: World, write: Write, most: int) -> None:
     assert done.rows["anonymize:users"] == 2
     assert done.rows["anonymize:messages"] == 5
     expect(world, done.rows)
-    assert [row[0] for row in rows(world, "posts")] == []
-    assert rows(world, "visits") == [(None, "/")]
-    emails = {row[0]: row[2] for row in rows(world, "users")}
+    assert [row[0] for row in content(world, "posts")] == []
+    assert content(world, "visits") == [(None, "/")]
+    emails = {row[0]: row[2] for row in content(world, "users")}
     assert emails[9] == "c@x.org"
     assert len({*emails.values()}) == 3
     assert not {"a@example.com", "b@example.com"} & {*emails.values()}
@@ -308,7 +297,7 @@ def test_it_is_cancelled(world: World) -> None:
     with pytest.raises(Refused):
         erasure.resume_erasure("one", ACTOR)
     assert erasure.carry_out_erasure("one").status == "cancelled"
-    assert len(rows(world, "visits")) == len(ROWS["visits"])
+    assert len(content(world, "visits")) == len(ROWS["visits"])
 
 
 UNDO: Final = {
@@ -374,7 +363,7 @@ def test_rows_are_moved_to_a_ghost(world: World, write: Write) -> None:
     done = anonymize_user(7, ACTOR)
     assert done.rows == {**DONE, "reassign:likes": 1, "delete:likes": 1}
     expect(world, done.rows)
-    assert sorted(rows(world, "likes")) == [(1, 1), (1, 2), (8, 1)]
+    assert sorted(content(world, "likes")) == [(1, 1), (1, 2), (8, 1)]
     write(moved.replace("ghost: 1", "ghost: 2"))
     done = anonymize_user(8, ACTOR)
     assert done.status == "blocked"
@@ -415,8 +404,8 @@ def test_rows_that_refer_to_each_other_in_a_circle(world: World, write: Write, m
     assert done.rows["delete:posts"] == 4
     assert done.rows["delete:users"] == 1
     expect(world, done.rows)
-    assert [row[0] for row in rows(world, "posts")] == [4, 5]
-    assert [row[0] for row in rows(world, "users")] == [8, 9]
+    assert [row[0] for row in content(world, "posts")] == [4, 5]
+    assert [row[0] for row in content(world, "users")] == [8, 9]
 
 
 @on(*EACH)
@@ -439,7 +428,7 @@ def test_the_application_goes_on_writing(world: World) -> None:
     assert done.status == "done"
     assert done.rows["delete:visits"] == 4
     expect(world, done.rows)
-    assert rows(world, "visits") == [(8, "/"), (None, "/")]
+    assert content(world, "visits") == [(8, "/"), (None, "/")]
 
 
 @on("sqlite+postgresql")

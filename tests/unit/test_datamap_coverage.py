@@ -54,11 +54,13 @@ def catalog() -> Catalog:
         return read_catalog(connection)
 
 
-def laid(catalog: Catalog, changed: Mapping[str, str | None] | None = None) -> Examination:
+def laid(
+    catalog: Catalog, changed: Mapping[str, str | None] | None = None, subjects: str = SUBJECTS
+) -> Examination:
     """Lay the whole map, with entries changed or (None) taken out, over the schema."""
     entries = {**WHOLE, **(changed or {})}
     body = "".join(f"  {name}: {entry}\n" for name, entry in entries.items() if entry is not None)
-    return examine(parse_map(SUBJECTS + body, "m.yaml"), catalog)
+    return examine(parse_map(subjects + body, "m.yaml"), catalog)
 
 
 def found(examination: Examination) -> list[tuple[str, str, str]]:
@@ -167,8 +169,6 @@ class TestDecided:
             ("delete", True),
             ("anonymize, columns: {note: preserve}", True),
             ("retain, reason: law, until: 2040-01-01", True),
-            ("reassign, columns: {note: preserve}", False),
-            ("decorrelate, columns: {note: preserve}", False),
             ("fail", False),
         ],
     )
@@ -179,6 +179,16 @@ class TestDecided:
         )
         expected = [("edge", "items", "items.order_id → orders.id")] if further else []
         assert found(examination) == expected
+
+    @pytest.mark.parametrize("row", ["reassign", "decorrelate"])
+    def test_rows_that_are_moved(self, catalog: Catalog, row: str) -> None:
+        """They lead no further; the ghost that gets them is named, and none is invented for a foreign key."""
+        entry = f"{{row: {row}, columns: {{note: preserve}}, via: user_id}}"
+        changed = {"orders": entry, "items": None, "remarks": None}
+        edge = ("edge", "orders", "orders.user_id → users.id")
+        assert found(laid(catalog, changed)) == [edge]
+        ghost = SUBJECTS.replace("key: id,", "key: id, ghost: 1,")
+        assert found(laid(catalog, changed, ghost)) == ([] if row == "reassign" else [edge])
 
 
 class TestOpen:

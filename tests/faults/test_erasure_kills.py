@@ -1,0 +1,105 @@
+"""SIGKILL between any two statements of an erasure: whoever goes on ends it, with the same counts."""
+
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import sqlalchemy as sa
+
+from aegis.operations.system import use
+from aegis.settings import ErasureSettings, Settings
+from api import erasure
+from api.audit import get_audit_events
+from tests.oneperson import begin, content, expect
+from tests.repeats import LONG
+from tests.worlds import ACTOR, World, on
+
+#: Only a failing test waits so long.
+PATIENCE: Final = 60.0
+#: So many statements from one death to the next.
+STEP: Final = 1 if LONG else 31
+FIRST: Final = 100
+#: What an erasure of each person changes.
+DONE: Final = {
+    "delete:visits": 2,
+    "delete:posts": 2,
+    "nullify:issues": 1,
+    "anonymize:messages": 2,
+    "anonymize:users": 1,
+}
+
+
+def people(world: World, ids: range) -> None:
+    """Insert people who have rows in several tables."""
+    for person in ids:
+        for table, rows in (
+            ("users", [(person, "acme", f"{person}@example.com", None)]),
+            ("visits", [(person, "/"), (person, "/me")]),
+            ("messages", [(10 * person, person, None, "x"), (10 * person + 1, 8, person, "x")]),
+            ("posts", [(10 * person, person, None, "x"), (10 * person + 1, 9, 10 * person, "x")]),
+            ("issues", [(person, person, "x")]),
+        ):
+            marks = ", ".join(["?" if world.dialect == "sqlite" else "%s"] * len(rows[0]))
+            with world.app.begin() as connection:
+                for row in rows:
+                    connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
+            world.born(table, len(rows))
+
+
+def work(settings: Settings, run: str, fatal: int) -> None:
+    """Work on an erasure, and die at a statement."""
+    use(settings)
+    done = 0
+
+    @sa.event.listens_for(sa.Engine, "before_cursor_execute")
+    def _count(*_: Any) -> None:
+        nonlocal done
+        done += 1
+        if done == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    while erasure.advance_erasure(run)["more"]:
+        pass
+
+
+def killed(world: World, run: str, fatal: int) -> bool:
+    """Let another process work until it dies; return whether it did."""
+    # Forked from a server of one thread that has imported everything: a new interpreter costs a second.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    child = context.Process(target=work, args=(world.settings, run, fatal))
+    child.start()
+    child.join(PATIENCE)
+    assert child.exitcode in {0, -signal.SIGKILL}
+    with world.control.begin() as connection:
+        connection.execute(sa.text("UPDATE aegis_runs SET lease_until = NULL"))
+    return child.exitcode != 0
+
+
+@on("sqlite+sqlite", "sqlite+postgresql", "sqlite+mariadb", "postgresql-one")
+@pytest.mark.parametrize("most", [5_000, 2], ids=["at once", "in batches"])
+@pytest.mark.timeout(3600 if LONG else 300)
+def test_killed_at_any_statement(world: World, tmp_path: Path, most: int) -> None:
+    """For each statement somebody else's erasure; all are the same in the end."""
+    begin(world, tmp_path)
+    world.batches_of(1)
+    world.configure(erasure=ErasureSettings(single_transaction_rows=most))
+    person, alive = FIRST, False
+    while not alive:
+        people(world, range(person, person + 1))
+        run = erasure.request_erasure([person], str(person), actor=ACTOR)
+        alive = not killed(world, run, 1 + (person - FIRST) * STEP)
+        done = erasure.carry_out_erasure(str(person))
+        assert (done.status, done.rows) == ("done", DONE), person
+        expect(world, DONE)
+        person += 1
+    assert person > FIRST + 3
+    ended = Counter(event["correlation_id"] for event in get_audit_events(10_000, action="erasure:run"))
+    assert set(ended.values()) == {1}
+    assert len(ended) == person - FIRST
+    assert not [row for row in content(world, "users") if row[0] >= FIRST and "@example.com" in row[2]]
+    assert not [row for row in content(world, "visits") if row[0] is not None and row[0] >= FIRST]
