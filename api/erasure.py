@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis.audit.events import uuid7
-from aegis.erasure import approving, control, exporting, outcomes, plan, replaying
+from aegis.erasure import approving, control, exporting, outcomes, plan, receipts, replaying
 from aegis.erasure.asking import Wish, ask
 from aegis.erasure.exporting import Exported
 from aegis.erasure.outcomes import Erasure, OnProgress
@@ -240,6 +240,20 @@ def resume_erasure(request: str, actor: str) -> Erasure:
 def cancel_erasure(request: str, actor: str) -> Erasure:
     """End a request for good after the batch in flight; what was changed until then is accounted for."""
     return control.cancel(current(), request, actor=actor)
+
+
+@door
+def erasure_receipt(request: str) -> receipts.Receipt:
+    """Return the receipt of a request that is done, with the proof that its digest stands in the log.
+
+    Raises:
+        ValueError: there is no such request.
+        aegis.errors.Refused: it is not done.
+        aegis.errors.Busy: its event has no place in the log yet; it gets one when the log is sealed.
+
+    """
+    system = current()
+    return receipts.of_run(system, control.run_of(system, request))
 
 
 @door

@@ -1,7 +1,8 @@
 """The commands of `aegis erasure` that carry an erasure out, and those that follow a request."""
 
 import datetime as dt
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ import click
 
 from aegis.audit.events import uuid7
 from aegis.erasure.outcomes import Erasure
+from aegis.erasure.receipts import Receipt
 from aegis.erasure.replaying import Replayed
 from aegis.errors import AegisError, Interrupted, UsageError
 from aegis.operations.states import State, Wait
@@ -20,6 +22,7 @@ from api.erasure import (
     cancel_erasure,
     carry_out_erasure,
     erasure_message,
+    erasure_receipt,
     erasure_status,
     recent_erasures,
     replay_erasures,
@@ -175,7 +178,70 @@ def _instant(text: str) -> dt.datetime:
     return read.replace(tzinfo=dt.UTC) if day else read
 
 
-COMMANDS: Final = (run, status, approve, resume, cancel, replay)
+@click.command()
+@click.argument("request_id", metavar="REQUEST")
+@click.option("-o", "--output", "path", type=click.Path(path_type=Path), metavar="FILE", help="A new file.")
+@output.json_option
+def receipt(*, request_id: str, path: Path | None, as_json: bool) -> None:
+    """Say what an erasure did, what stays and why, and what was searched; or write it with its proof to FILE.
+
+    The file holds the receipt as the text whose SHA-256 stands in the audit log, and the proof that it does.
+    To check it without Aegis: compare the SHA-256, and check the proof with any tool for C2SP tlog-proofs.
+    """
+    found = erasure_receipt(request_id)
+    if path is not None:
+        _write(path, json.dumps(asdict(found), indent=2))
+        output.say(f"Written to {path}.  To check it:  jq -j .receipt {path} | sha256sum")
+        output.say(f"                       jq -j .proof {path} | aegis audit check-proof -")
+    elif as_json:
+        output.print_json({**asdict(found), "body": found.body})
+    else:
+        _show_receipt(found)
+
+
+def _show_receipt(found: Receipt) -> None:
+    body = found.body
+    people = output.counted(body["persons"], "person", "people")
+    output.say(f"Receipt of request {body['request']}: {people} erased from {body['datasource']}.\n")
+    output.columns(["action", "table", "rows"], _rows(body["changed"]), right=["rows"])
+    output.say()
+    output.facts(_receipt_facts(body))
+    output.say(f"\nIts SHA-256 stands in the audit log, in event {found.event}:\n  {found.sha256}")
+
+
+def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "received", output.moment(body["received_at"])
+    yield "ended", output.moment(body["ended_at"])
+    yield "result", body["outcome"]
+    for kept in body["retained"]:
+        rows = output.counted(kept["rows"], "row")
+        yield "stays", output.printable(f"{rows} of {kept['table']}: {kept['reason']}, until {kept['until']}")
+    for shared in body["shared"]:
+        yield "shared", f"{output.counted(shared['rows'], 'row')} of {shared['table']}: {shared['what']}"
+    searched = body["searched"]
+    yield "searched for", ", ".join(searched["identifiers"]) or "nothing: the data map names no identifiers"
+    for hit in searched["to_look_at"]:
+        rows = output.counted(hit["rows"], "row")
+        yield "to look at", f"{rows} of {hit['table']}.{hit['column']}: a like {hit['identifier']}"
+    for hit in searched["left"]:
+        yield "in rows that stay", f"{hit['rows']} of {hit['table']}.{hit['column']} ({hit['identifier']})"
+    yield "not searched", ", ".join(searched["not_searched"])
+    yield (
+        "in backups",
+        f"until {body['gone_from_backups']}" if body["gone_from_backups"] else "nobody has said",
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        message = f"{path} exists; it is not overwritten: name another file"
+        raise UsageError(message) from None
+
+
+COMMANDS: Final = (run, status, approve, resume, cancel, receipt, replay)
 
 
 def _show(found: Erasure, *, as_json: bool) -> int:

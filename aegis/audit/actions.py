@@ -131,9 +131,7 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.ERASURE_REQUEST: frozenset({"datasource", "run", "digest", "due_at", "rows", "kept", "persons"}),
     Action.ERASURE_APPROVE: frozenset({"run", "digest", "claimed", "scheme"}),
     Action.ERASURE_BATCH: frozenset((_RUN - {"cutoff"}) | {"shard", "number"}),
-    Action.ERASURE_RUN: frozenset(
-        (_RUN - {"cutoff"}) | {"state", "origin", "persons", "passes", "outcome", "residual", "searched"}
-    ),
+    Action.ERASURE_RUN: frozenset((_RUN - {"cutoff"}) | {"state", "origin", "persons", "passes", "receipt"}),
     Action.ERASURE_RESUME: frozenset({"run"}),
     Action.ERASURE_CANCEL: frozenset({"run"}),
 }

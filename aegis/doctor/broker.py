@@ -3,11 +3,10 @@
 from typing import Any, Final
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from aegis.doctor.findings import Finding, Found, fault, note, ok, unknown
 from aegis.errors import SettingsError
+from aegis.operations.brokers import client_of
 from aegis.settings import Settings, masked
 
 #: How long the broker may take to answer.
@@ -18,7 +17,7 @@ def check_broker(settings: Settings) -> Found:
     """Check that the broker answers, and what it says about itself."""
     shown = masked(settings.broker_url)
     try:
-        client = _client(settings)
+        client = client_of(settings, decoded=True)
     except (ValueError, OSError) as error:
         yield fault("broker", f"{shown}: {error}", "correct broker_url or broker_password_file")
         return
@@ -41,7 +40,7 @@ def refuse_wrong_login(settings: Settings) -> None:
     """
     shown = masked(settings.broker_url)
     try:
-        client = _client(settings)
+        client = client_of(settings, decoded=True)
     except (ValueError, OSError) as error:
         message = f"broker {shown}: {error}; correct broker_url or broker_password_file"
         raise SettingsError(message) from None
@@ -56,23 +55,6 @@ def refuse_wrong_login(settings: Settings) -> None:
         return
     finally:
         client.close()
-
-
-def _client(settings: Settings) -> redis.Redis:
-    """Return a client that asks once and gives up soon."""
-    url = settings.broker_url.replace("redis+socket://", "unix://", 1)
-    client = redis.Redis.from_url(
-        url,
-        protocol=2,
-        socket_timeout=BROKER_SECONDS,
-        socket_connect_timeout=BROKER_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-    )
-    if settings.broker_password_file:
-        password = settings.broker_password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        client.connection_pool.connection_kwargs["password"] = password
-    return client
 
 
 def _refused(shown: str, error: redis.RedisError) -> Finding:

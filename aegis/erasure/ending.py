@@ -10,10 +10,13 @@ from aegis.audit.actions import Action, Outcome
 from aegis.audit.events import Event
 from aegis.audit.recorder import Note
 from aegis.db import dialects
+from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import burying, persons
-from aegis.erasure.persons import Kept
+from aegis.erasure import burying, persons, receipts
+from aegis.erasure.persons import Kept, KeptPerson
 from aegis.erasure.slices import Slice
+from aegis.erasure.tracing import Trace
+from aegis.erasure.verifying import Searched
 from aegis.errors import AegisError
 from aegis.operations import claims, requests, runs, tombstones
 from aegis.operations.claims import Claim
@@ -24,23 +27,57 @@ from aegis.operations.system import System
 _TOLD: Final = frozenset({State.DONE, State.BLOCKED, State.FAILED, State.CANCELLED})
 
 
-def finish(system: System, claimed: Claim, request: Mapping[str, Any], kept: Kept, piece: Slice) -> None:
-    """End an erasure of which nothing is left: its tombstones come first, outside of every database."""
-    stones = burying.tombstones_of(system, claimed.run, request, kept)
+def finish(
+    system: System,
+    claimed: Claim,
+    request: Mapping[str, Any],
+    *,
+    kept: Kept,
+    trace: Trace,
+    searched: Searched,
+    piece: Slice,
+) -> None:
+    """End an erasure of which nothing is left: its tombstones come first, outside of every database.
+
+    The keys under which the log knows the people are destroyed: from then on it names none of them.
+    """
+    done = done_by(system, claimed.run)
+    changed = total(claimed.run, done)
+    with reading(system.databases.control, "control database") as connection:
+        moment = dialects.now(connection)
+    stones = burying.tombstones_of(system, claimed.run, kept, trace, moment)
+    receipt = receipts.write(
+        system,
+        request,
+        claimed.run,
+        kept=kept,
+        trace=trace,
+        changed=changed,
+        searched=searched,
+        moment=moment,
+    )
     tombstones.publish(system, stones)
-    report = {**done_by(system, claimed.run), "persons": len(kept.people)}
-    event = ended(system, claimed.run, State.DONE, report, request["plan_digest"])
+    told = {"persons": len(kept.people), "receipt": receipts.digest(receipt)}
+    event = ended(system, claimed.run, State.DONE, done | told, request["plan_digest"])
+    report = done | told | {"text": receipt, "event": event.id, "residual": []}
 
     def write(connection: sa.Connection) -> None:
-        moment = dialects.now(connection)
         mine = sa.update(Request).where(Request.request_id == request["request_id"])
         times = {"executed_at": request["executed_at"] or moment, "verified_at": moment}
         connection.execute(mine.values(state=State.DONE, reason=None, finished_at=moment, **times))
         persons.wipe(connection, claimed.id)
         tombstones.keep(connection, stones)
 
-    claims.settle(system, claimed, State.DONE, event=event, also=[write], rows=report["rows"], report=report)
-    piece.outcome, piece.total = "done", total(claimed.run, report)
+    for person in kept.people:
+        _forget(system, trace.who.subject.name, person)
+    claims.settle(system, claimed, State.DONE, event=event, also=[write], rows=done["rows"], report=report)
+    piece.outcome, piece.total = "done", changed
+
+
+def _forget(system: System, subject: str, person: KeptPerson) -> None:
+    """Destroy the keys under which the log knows a person, with a tenant and without."""
+    for tenant in {person.tenant or "", ""}:
+        system.keystore.destroy("subject", tenant, subject, person.reference)
 
 
 def settle(
@@ -56,7 +93,7 @@ def settle(
     event: Event | None = None
     values: dict[str, Any] = {}
     if state in _TOLD:
-        report = {**done_or_nothing(system, claimed.run), "reason": piece.reason}
+        report = {**done_or_nothing(system, claimed.run), "reason": piece.reason, "residual": piece.residual}
         values = {"rows": report["rows"], "report": report}
         digest = requests.plan_digest(system, claimed.run["request_id"])
         event = ended(system, claimed.run, state, report, digest)

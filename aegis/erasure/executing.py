@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -19,7 +20,7 @@ from aegis.erasure.persons import Kept
 from aegis.erasure.plan import digest_of
 from aegis.erasure.rows import Group
 from aegis.erasure.steps import steps_of
-from aegis.erasure.tracing import Trace, again, patient_snapshot, trace
+from aegis.erasure.tracing import Trace, again, looking, patient_snapshot, trace
 from aegis.errors import Refused
 from aegis.masking.keys import lasting_key
 from aegis.operations.batches import Change, Shard
@@ -178,6 +179,27 @@ class Execution:
 
     def _repeats(self, found: Trace, act: Act) -> bool:
         return self._read(lambda connection: Changes(connection, found, self._means).repeats(act))
+
+    def begin_again(self) -> bool:
+        """Begin another pass if the map reaches rows that are not as they should be; return whether."""
+        found = self._look()
+        if not self._read(partial(self._still, found)):
+            return False
+        mark = {name: value for name, value in self._shard.mark.items() if name not in {"executed", "passes"}}
+        self._shard.batch(self._marked({**mark, "passes": 0}), self._event)
+        return True
+
+    @contextmanager
+    def looking(self) -> Iterator[Trace]:
+        """Open a snapshot in which the people's rows are found."""
+        with looking(
+            self._system,
+            self._kept.keys,
+            subject=self._subject,
+            datasource=self._run["datasource"],
+            gone=self._kept.gone,
+        ) as trace:
+            yield trace
 
     def worked(self, seconds: float) -> None:
         """Learn how long a batch took."""

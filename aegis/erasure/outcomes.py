@@ -118,7 +118,7 @@ def recent(system: System, limit: int) -> list[Erasure]:
 def _told(system: System, request: Mapping[str, Any]) -> Erasure:
     run = runs.fetch(system, request["result"])
     # One that is at work has its rows in the journal alone.
-    report = run["report"] or ending.done_or_nothing(system, run)
+    report = run["report"] if run["rows"] is not None else ending.done_or_nothing(system, run)
     return Erasure(
         status=run["state"],
         subject=request["arguments"]["subject"],

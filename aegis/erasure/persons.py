@@ -20,6 +20,7 @@ from aegis.erasure.people import reference_of
 from aegis.erasure.tracing import Trace
 from aegis.errors import Refused
 from aegis.masking.keys import MaskKey
+from aegis.masking.strategies import strategy_of
 from aegis.operations.marks import Box
 from aegis.operations.system import System
 from aegis.operations.tombstones import Digests
@@ -85,12 +86,16 @@ def found(system: System, trace: Trace) -> list[KeptPerson]:
         ]
     )
     of_key, named = digests_of(system, trace)
+    masked = _masked(trace)
     rows = {}
     for where in who.wheres():
-        query = sa.select(of_key, *named.values(), *[root.c[name] for name in columns])
+        query = sa.select(of_key, *named.values(), *masked.values(), *[root.c[name] for name in columns])
         for digest, *row in trace.connection.execute(query.where(where)):
-            values = dict(zip(columns, row[len(named) :], strict=True))
-            digests = {kind: value for kind, value in zip(named, row, strict=False) if value is not None}
+            values = dict(zip(columns, row[2 * len(named) :], strict=True))
+            over = dict(zip(named, row[len(named) : 2 * len(named)], strict=True))
+            digests = {
+                kind: value for kind, value in zip(named, row, strict=False) if value and not over[kind]
+            }
             rows[tuple(str(values[name]) for name in subject.key)] = (values, digest, digests)
     return [_person(trace, key, *rows[tuple(map(str, key))]) for key in who.keys]
 
@@ -105,10 +110,23 @@ def _person(
         key=key,
         tenant=None if tenant is None else str(tenant),
         referred={name: values[name] for name in trace.rows.side(trace.who.table.label).names},
-        identifiers={kind: str(value) for kind, value in named.items() if value not in {None, ""}},
+        # What an earlier erasure wrote names nobody.
+        identifiers={kind: str(named[kind]) for kind in digests if named[kind] != ""},
         key_digest=digest,
         digests=digests,
     )
+
+
+def _masked(trace: Trace) -> dict[str, sa.ColumnElement[Any]]:
+    """Return of each identifier whether a mask stands in its place already, in the person's own row."""
+    who, entry = trace.who, trace.coverage.tables[trace.who.table.label].entry
+    specs = entry.masks if entry else {}
+    found: dict[str, sa.ColumnElement[Any]] = {}
+    for kind, name in who.subject.identifiers.items():
+        column = who.table.table.c[name]
+        over = strategy_of(specs[name]).recognises(column) if name in specs else None
+        found[kind] = sa.case((over, sa.true()), else_=sa.false()) if over is not None else sa.false()
+    return found
 
 
 def digests_of(

@@ -8,11 +8,13 @@ finds what is left.
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from aegis.erasure import approving, asking, ending, persons
-from aegis.erasure.executing import Execution, TooLarge
+from aegis.erasure.executing import PASSES, Execution, TooLarge
+from aegis.erasure.persons import Kept
 from aegis.erasure.slices import OnProgress, Slice
+from aegis.erasure.verifying import Ground, Searched, search
 from aegis.errors import AegisError, Busy, Fenced, Interrupted, Passing, Refused, UnsafeTable, UsageError
 from aegis.operations import claims, holds, runs
 from aegis.operations.batches import Change, Shard
@@ -22,6 +24,8 @@ from aegis.operations.system import System
 
 #: How often all of a small erasure is tried again when the application wrote in between.
 TRIES: Final = 3
+#: Places that a reason names; the report has them all.
+MOST_NAMED: Final = 5
 
 
 def advance(system: System, run_id: str, seconds: float, on_progress: OnProgress | None = None) -> Slice:
@@ -101,11 +105,61 @@ class _Work:
         shard = Shard(system, datasource=run["datasource"], run=self._claim.id, epoch=self._claim.epoch)
         shard.take_over()
         execution = Execution(system, run, self._request, kept, shard)
-        if not execution.done and not self._execute(execution, shard, deadline):
-            claims.settle(system, self._claim, State.RUNNING)
-            return
-        claims.note(system, self._claim, state=State.VERIFYING)
-        ending.finish(system, self._claim, self._request, kept, self._piece)
+        for _ in range(PASSES):
+            if not execution.done and not self._execute(execution, shard, deadline):
+                break
+            searched = self._search(execution, kept, deadline)
+            if searched is None:
+                break
+            if not searched.blocking:
+                return self._finish(execution, kept, searched)
+            if not execution.begin_again():
+                self._refuse(searched)
+            # The application wrote rows of theirs since: they go too, and are looked for again.
+            claims.note(system, self._claim, report=None)
+        claims.settle(system, self._claim, State.RUNNING)
+        return None
+
+    def _search(self, execution: Execution, kept: Kept, deadline: float) -> Searched | None:
+        """Look for what is left; none when the time is up before all is searched."""
+        claims.note(self._system, self._claim, state=State.VERIFYING)
+        so_far = Searched.read((runs.fetch(self._system, self._claim.id)["report"] or {}).get("search"))
+        with execution.looking() as trace:
+            ground = Ground(trace)
+        searched = search(
+            self._system,
+            self._claim.run["datasource"],
+            kept.people,
+            ground,
+            so_far=so_far,
+            deadline=deadline,
+        )
+        claims.note(self._system, self._claim, report={"search": searched.plain()})
+        return searched if searched.whole else None
+
+    def _finish(self, execution: Execution, kept: Kept, searched: Searched) -> None:
+        with execution.looking() as trace:
+            ending.finish(
+                self._system,
+                self._claim,
+                self._request,
+                kept=kept,
+                trace=trace,
+                searched=searched,
+                piece=self._piece,
+            )
+
+    def _refuse(self, searched: Searched) -> NoReturn:
+        self._piece.residual = [hit.plain() for hit in searched.blocking]
+        found = ", ".join(
+            f"{hit.rows} row{'s' * (hit.rows != 1)} of {hit.table}.{hit.column} ({hit.identifier})"
+            for hit in searched.blocking[:MOST_NAMED]
+        )
+        message = (
+            f"something of them is left: {found}; decide in the data map what happens to it, or remove it, "
+            "then `aegis erasure resume`"
+        )
+        raise Refused(message)
 
     def _execute(self, execution: Execution, shard: Shard, deadline: float) -> bool:
         """Return whether all rows are changed."""

@@ -55,6 +55,10 @@ class Side:
                 values[self._place[name]] = value
         return tuple(values)
 
+    def named(self, values: Link) -> dict[str, Any]:
+        """Return what a group has in its columns, by name."""
+        return {name: values[place] for name, place in self._place.items() if isinstance(name, str)}
+
     @property
     def names(self) -> list[str]:
         """The columns that `values_of` needs."""

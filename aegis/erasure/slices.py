@@ -17,6 +17,8 @@ class Slice:
     changed: dict[str, int] = field(default_factory=dict)
     #: The same for the whole erasure; known when it ends or waits for a person.
     total: dict[str, int] | None = None
+    #: Where something of the people is left, when that is why it is blocked: never a value.
+    residual: list[dict[str, Any]] = field(default_factory=list)
     batch_seconds: list[float] = field(default_factory=list)
 
     @property

@@ -452,6 +452,9 @@ def erased(site: Site) -> None:
     assert site.door(erasure.advance_erasure, run)["outcome"] == "done"
     assert site.door(erasure.erasure_status, "asked")
     site.door(erasure.recent_erasures)
+    site.door(audit.relay_journals)
+    wait_until(lambda: site.ask("SELECT count(*) FROM audit_pending") == 0, "all is sealed")
+    site.door(erasure.erasure_receipt, "asked")
     site.refused(erasure.resume_erasure, "asked", ACTOR)
     site.refused(erasure.cancel_erasure, "asked", ACTOR)
     site.door(erasure.replay_erasures, LONG_AGO, actor=ACTOR, execute=True)
@@ -479,6 +482,10 @@ def commanded_erasures(site: Site) -> None:
     site.command("erasure status", "typed")
     for verb in ("approve", "resume", "cancel"):
         site.command(f"erasure {verb}", "typed", *TYPED, code=4)
+    site.door(audit.relay_journals)
+    site.door(audit.seal_audit_log)
+    site.command("erasure receipt", "typed")
+    site.command("erasure receipt", "typed", "--json")
     site.command("erasure replay", "--since", "2020-01-01", *TYPED)
     site.command("erasure export", "-", "--output", str(folder / "more.json"), *TYPED, stdin=person)
 

@@ -1,0 +1,145 @@
+"""The receipt of an erasure: what was done, what stays and until when, what was searched and what was not.
+
+Its SHA-256 stands in the event that ends the erasure, and that event in the log: whoever has the log's public
+key can check a receipt years later, with Aegis or without.
+"""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aegis.audit import events, proving
+from aegis.audit.events import canonical
+from aegis.erasure.acts import acts
+from aegis.erasure.objections import flat
+from aegis.erasure.persons import Kept
+from aegis.erasure.residual.hits import Hit, Verdict
+from aegis.erasure.steps import steps_of
+from aegis.erasure.tracing import Trace
+from aegis.erasure.verifying import Searched
+from aegis.errors import Refused
+from aegis.masking.masks import masks_of
+from aegis.operations.system import System
+
+FORMAT: Final = 1
+
+
+def write(
+    system: System,
+    request: Mapping[str, Any],
+    run: Mapping[str, Any],
+    *,
+    kept: Kept,
+    trace: Trace,
+    changed: Mapping[str, int],
+    searched: Searched,
+    moment: dt.datetime,
+) -> str:
+    """Return a receipt as canonical JSON; it names no person.
+
+    Args:
+        system: this process's Aegis.
+        request: its row.
+        run: its run's row.
+        kept: who it was about.
+        trace: what is left of their rows.
+        changed: `action:table` → rows.
+        searched: what the search for their identifiers found.
+        moment: when the erasure ends.
+
+    """
+    days = system.settings.source(run["datasource"]).backup_horizon_days
+    body = {
+        "format": FORMAT,
+        "request": request["request_id"],
+        "run": run["id"],
+        "subject": request["arguments"]["subject"],
+        "persons": len(kept.people),
+        "datasource": run["datasource"],
+        "received_at": events.stamp(request["received_at"]),
+        "due_at": request["due_at"] and events.stamp(request["due_at"]),
+        "ended_at": events.stamp(moment),
+        "plan": request["plan_digest"],
+        "changed": dict(changed),
+        "outcome": _outcome(trace),
+        "retained": _retained(trace),
+        "shared": _shared(trace),
+        "searched": {
+            "identifiers": sorted({kind for person in kept.people for kind in person.identifiers}),
+            "left": _told(searched.hits, Verdict.RETAINED),
+            "to_look_at": _told(searched.hits, Verdict.POSSIBLE),
+            "not_searched": list(searched.not_searched),
+        },
+        "gone_from_backups": None if days is None else (moment + dt.timedelta(days=days)).date().isoformat(),
+    }
+    return canonical(body).decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """A receipt with what proves it."""
+
+    #: Canonical JSON: the exact text whose SHA-256 the event has.
+    receipt: str
+    sha256: str
+    #: The event that ends the erasure.
+    event: str
+    #: C2SP tlog-proof: that the event stands in the log.
+    proof: str
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What the receipt says."""
+        found: dict[str, Any] = json.loads(self.receipt)
+        return found
+
+
+def of_run(system: System, run: Mapping[str, Any]) -> Receipt:
+    """Return the receipt of an erasure that is complete.
+
+    Raises:
+        Refused: it is not.
+        Busy: its event has no place in the log yet.
+
+    """
+    report = run["report"] or {}
+    if "text" not in report:
+        message = f"the erasure is {run['state']}; there is a receipt when it is done"
+        raise Refused(message)
+    proof = str(proving.prove(system.databases, report["event"]))
+    return Receipt(receipt=report["text"], sha256=digest(report["text"]), event=report["event"], proof=proof)
+
+
+def digest(receipt: str) -> str:
+    """Return what the event says of a receipt."""
+    return hashlib.sha256(receipt.encode()).hexdigest()
+
+
+def _outcome(trace: Trace) -> str:
+    """Return whether somebody could still link what was written, with a key or with other knowledge."""
+    kinds = {masks_of(act.masks).outcome for act in flat(acts(trace.coverage, trace.rows)) if act.masks}
+    return "pseudonymous" if "pseudonymous" in kinds else "anonymous"
+
+
+def _retained(trace: Trace) -> list[dict[str, Any]]:
+    return [
+        {"table": step.table, "rows": step.rows, "reason": step.reason, "until": step.until}
+        for step in steps_of(trace.coverage, trace.rows)
+        if step.action == "retain" and step.rows
+    ]
+
+
+def _shared(trace: Trace) -> list[dict[str, Any]]:
+    return [
+        {"table": step.table, "rows": rows, "what": what}
+        for step in steps_of(trace.coverage, trace.rows)
+        for what, rows in sorted(step.shared.items())
+    ]
+
+
+def _told(hits: Iterable[Hit], verdict: Verdict) -> list[dict[str, Any]]:
+    names = ("table", "column", "identifier", "rows")
+    return [{name: getattr(hit, name) for name in names} for hit in hits if hit.verdict is verdict]

@@ -1,0 +1,169 @@
+"""Whether anything of the people is left, after their rows were changed: every table, and Aegis's own stores.
+
+What the map reaches is followed once more by the executing side. Here the people's identifiers are looked for
+everywhere, as texts: nothing is verified while one of them stands where it should not.
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aegis.erasure.decisions import decisions
+from aegis.erasure.persons import KeptPerson
+from aegis.erasure.residual.hits import Hit, Hits, Standing, Verdict
+from aegis.erasure.residual.needles import Needle, needles_of
+from aegis.erasure.residual.scanning import Mark, Scan
+from aegis.erasure.residual.stores import own_scans, search_redis
+from aegis.erasure.tracing import Trace
+from aegis.errors import AegisError
+from aegis.operations.brokers import client_of
+from aegis.operations.system import System
+
+#: What no scan sees, in words; more is found in each database.
+NEVER_SEARCHED: Final = (
+    "backups and exports",
+    "what deleted rows leave in the files of a database until it reuses the space",
+    "compressed or encrypted values",
+)
+
+
+@dataclass(kw_only=True)
+class Searched:
+    """What a search found, and how far it came."""
+
+    hits: Hits = field(default_factory=Hits)
+    #: Where it goes on; none: at the beginning.
+    mark: Mark | None = None
+    #: Whether nothing is left to search.
+    whole: bool = False
+    #: In words.
+    not_searched: tuple[str, ...] = ()
+
+    @property
+    def blocking(self) -> list[Hit]:
+        """What keeps the erasure from its end."""
+        return [hit for hit in self.hits if hit.verdict is Verdict.BLOCKING]
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain data; no value is in it."""
+        return {
+            "hits": [hit.plain() for hit in self.hits],
+            "mark": self.mark and self.mark.plain(),
+            "whole": self.whole,
+            "not_searched": list(self.not_searched),
+        }
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any] | None) -> "Searched":
+        """Return it from plain data; a new one from none."""
+        made = cls()
+        if plain:
+            made.hits.add(Hit.read(hit) for hit in plain["hits"])
+            made.mark = Mark.read(plain["mark"]) if plain["mark"] else None
+            made.whole, made.not_searched = plain["whole"], tuple(plain["not_searched"])
+        return made
+
+
+#: Columns of a table, and whose a row with such values in them is.
+_Known = tuple[tuple[str, ...], dict[tuple[str, ...], Standing]]
+
+
+class Ground:
+    """Tells whose a row is, by what was found over the map's edges."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._found: dict[str, _Known] = {}
+        for label, reached in trace.coverage.tables.items():
+            names = tuple(trace.rows.side(label).names)
+            known: dict[tuple[str, ...], Standing] = {}
+            for group in trace.rows.groups(label):
+                made = {decision.action for decision in decisions(trace.coverage, reached, trace.rows, group)}
+                standing = Standing.RETAINED if "retain" in made else Standing.OWN
+                if group.followed or "retain" in made:
+                    values = trace.rows.side(label).named(group.values)
+                    known[tuple(str(values[name]) for name in names)] = standing
+            self._found[label] = (names, known)
+
+    def judge(self, _person: int, label: str, row: Mapping[str, str]) -> Standing:
+        """Return whose a row is."""
+        names, known = self._found.get(label, ((), {}))
+        return known.get(tuple(row.get(name, "None") for name in names), Standing.OTHER)
+
+
+def search(
+    system: System,
+    datasource: str,
+    people: Sequence[KeptPerson],
+    ground: Ground,
+    *,
+    so_far: Searched,
+    deadline: float,
+) -> Searched:
+    """Look for people's identifiers until all is searched, or the time is up.
+
+    Args:
+        system: this process's Aegis.
+        datasource: the source's own name.
+        people: as they were before.
+        ground: tells whose a row is.
+        so_far: what an earlier slice found.
+        deadline: of `time.monotonic`; at least one stretch is read.
+
+    Raises:
+        AegisError: something cannot be read; that is no zero.
+
+    """
+    needles = [n for number, person in enumerate(people) for n in needles_of(number, person.identifiers)]
+    if not needles:
+        so_far.whole = True
+        return so_far
+    limits = system.settings.retention
+    scan = Scan(
+        system.databases.source(datasource),
+        f"data source {datasource}",
+        needles,
+        judge=ground.judge,
+        digest=_digest(system),
+        lock_ms=limits.lock_timeout_milliseconds,
+        statement_ms=limits.statement_timeout_milliseconds,
+    )
+    for part in scan.run(so_far.mark):
+        so_far.hits.add(part.hits)
+        so_far.mark = part.mark
+        if time.monotonic() >= deadline:
+            return so_far
+    so_far.hits.add(_own(system, datasource, needles))
+    found, unread = _in_redis(system, needles)
+    so_far.hits.add(found)
+    so_far.not_searched = (*scan.ground().left_out, *unread, *NEVER_SEARCHED)
+    so_far.whole = True
+    return so_far
+
+
+def _own(system: System, datasource: str, needles: Sequence[Needle]) -> Iterator[Hit]:
+    """Search Aegis's own databases; where one is the data source it was searched already."""
+    here = system.databases.source(datasource).url
+    for label, scan in own_scans(system.databases, needles, _digest(system)).items():
+        engine = system.databases.control if label == "control database" else system.databases.keys
+        if engine.url != here:
+            yield from (hit for part in scan.run() for hit in part.hits)
+
+
+def _in_redis(system: System, needles: Sequence[Needle]) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
+    try:
+        client = client_of(system.settings, decoded=False)
+        try:
+            found = search_redis(client, needles, _digest(system))
+        finally:
+            client.close()
+    except (AegisError, ValueError, OSError):
+        return (), ("Redis, which does not answer here",)
+    return found.hits, found.left_out
+
+
+def _digest(system: System) -> Any:
+    key = system.worker_key.subkey("erasure-subject")
+    return lambda text: hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:16]
