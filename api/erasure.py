@@ -2,12 +2,12 @@
 
 import datetime as dt
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aegis.audit.events import uuid7
-from aegis.erasure import approving, control, exporting, outcomes, plan, receipts, replaying
+from aegis.erasure import approving, control, exporting, outcomes, plan, receipts, rechecking, replaying
 from aegis.erasure.asking import Wish, ask
 from aegis.erasure.exporting import Exported
 from aegis.erasure.outcomes import Erasure, OnProgress
@@ -254,6 +254,34 @@ def erasure_receipt(request: str) -> receipts.Receipt:
     """
     system = current()
     return receipts.of_run(system, control.run_of(system, request))
+
+
+@door
+def verify_erasure(
+    key: Sequence[Any],
+    *,
+    subject: str = USER,
+    datasource: str = "default",
+    identifiers: Mapping[str, Any] | None = None,
+) -> rechecking.Rechecked:
+    """Look whether anything of one person is there, at any time; nothing is changed.
+
+    Args:
+        key: one value for each column of the subject's key; nobody need have it any more.
+        subject: the kind of person, as the data map names it.
+        datasource: as aegis.toml names it.
+        identifiers: name → value, to be searched for everywhere; none: those of the person's row, if it is
+            there, and after an erasure only what the data map reaches.
+
+    Raises:
+        ValueError: a name is unknown, or the source has no data map.
+        aegis.errors.Refused: the data map leaves something open, or rows are hidden.
+
+    """
+    system = current()
+    name = system.settings.source_name(datasource)
+    known = None if identifiers is None else {kind: str(value) for kind, value in identifiers.items()}
+    return rechecking.recheck(system, key, subject=subject, datasource=name, identifiers=known)
 
 
 @door

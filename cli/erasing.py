@@ -28,6 +28,7 @@ from api.erasure import (
     replay_erasures,
     request_erasure,
     resume_erasure,
+    verify_erasure,
 )
 from cli import output, person, progress, signing
 
@@ -179,6 +180,54 @@ def _instant(text: str) -> dt.datetime:
 
 
 @click.command()
+@person.of_person
+@click.option(
+    "--identifiers",
+    "file",
+    type=click.File("r", encoding="utf-8"),
+    metavar="FILE",
+    help="Lines such as email=anna@example.com, to be searched for everywhere; - reads stdin.",
+)
+@output.json_option
+def verify(
+    *, user: tuple[str, ...], subject: str, datasource: str, tenant: str | None, file: Any, as_json: bool
+) -> int:
+    """Look whether anything of a person is there, at any time; nothing is changed.
+
+    Who it was is not kept after an erasure: what the data map reaches by the key is looked at, and texts are
+    searched only for the --identifiers that you give. Exit code 1: something is there.
+    """
+    if tenant is not None:
+        message = "--tenant says nothing of a person who may be gone; leave it out"
+        raise UsageError(message)
+    known = _identifiers(file.read()) if file else None
+    found = verify_erasure(person.key_of(user), subject=subject, datasource=datasource, identifiers=known)
+    if as_json:
+        hits = [hit.plain() for hit in found.hits]
+        output.print_json({**asdict(found), "hits": hits, "clean": found.clean})
+        return 0 if found.clean else 1
+    if found.rows:
+        output.say(f"In {found.datasource} an erasure of this {found.subject} would change:\n")
+        output.columns(["action", "table", "rows"], _rows(found.rows), right=["rows"])
+    else:
+        output.say(f"The data map reaches nothing of this {found.subject} in {found.datasource} to change.")
+    if not found.identifiers:
+        output.say("Texts were not searched: give --identifiers for that.")
+    for hit in found.hits:
+        where = f"{hit.table}.{hit.column} ({hit.identifier}), {', '.join(hit.samples)}"
+        output.say(f"{hit.verdict}: {output.counted(hit.rows, 'row')} of {output.printable(where)}")
+    return 0 if found.clean else 1
+
+
+def _identifiers(text: str) -> dict[str, str]:
+    lines = [line.partition("=") for line in text.splitlines() if line.strip()]
+    if not lines or not all(name.strip() and value for name, _, value in lines):
+        message = "identifiers are lines such as email=anna@example.com"
+        raise UsageError(message)
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+@click.command()
 @click.argument("request_id", metavar="REQUEST")
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), metavar="FILE", help="A new file.")
 @output.json_option
@@ -226,10 +275,8 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for hit in searched["left"]:
         yield "in rows that stay", f"{hit['rows']} of {hit['table']}.{hit['column']} ({hit['identifier']})"
     yield "not searched", ", ".join(searched["not_searched"])
-    yield (
-        "in backups",
-        f"until {body['gone_from_backups']}" if body["gone_from_backups"] else "nobody has said",
-    )
+    until = body["gone_from_backups"]
+    yield "in backups", f"until {until}" if until else "nobody has said how long (backup_horizon_days)"
 
 
 def _write(path: Path, text: str) -> None:
@@ -241,7 +288,7 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(message) from None
 
 
-COMMANDS: Final = (run, status, approve, resume, cancel, receipt, replay)
+COMMANDS: Final = (run, status, approve, resume, cancel, receipt, verify, replay)
 
 
 def _show(found: Erasure, *, as_json: bool) -> int:

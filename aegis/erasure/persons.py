@@ -72,8 +72,24 @@ class Kept:
         return [value for person in self.people for value in person.identifiers.values()]
 
 
+def identifiers_of(system: System, trace: Trace) -> dict[str, str]:
+    """Return the identifiers of the one person of a trace, from their own row; none if it is gone."""
+    rows = _rows(system, trace)
+    if not rows:
+        return {}
+    ((values, _, digests),) = rows.values()
+    columns = trace.who.subject.identifiers
+    return {kind: str(values[columns[kind]]) for kind in digests if values[columns[kind]] != ""}
+
+
 def found(system: System, trace: Trace) -> list[KeptPerson]:
     """Read people's own rows, in the order of their keys."""
+    rows = _rows(system, trace)
+    return [_person(trace, key, *rows[tuple(map(str, key))]) for key in trace.who.keys]
+
+
+def _rows(system: System, trace: Trace) -> dict[tuple[str, ...], tuple[dict[str, Any], str, dict[str, str]]]:
+    """Return the people's own rows by key: values by column, digest of the key, digests by identifier."""
     who, subject = trace.who, trace.who.subject
     root = who.table.table
     side = trace.rows.side(who.table.label)
@@ -97,7 +113,7 @@ def found(system: System, trace: Trace) -> list[KeptPerson]:
                 kind: value for kind, value in zip(named, row, strict=False) if value and not over[kind]
             }
             rows[tuple(str(values[name]) for name in subject.key)] = (values, digest, digests)
-    return [_person(trace, key, *rows[tuple(map(str, key))]) for key in who.keys]
+    return rows
 
 
 def _person(

@@ -7,12 +7,11 @@ everywhere, as texts: nothing is verified while one of them stands where it shou
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aegis.erasure.decisions import decisions
-from aegis.erasure.persons import KeptPerson
 from aegis.erasure.residual.hits import Hit, Hits, Standing, Verdict
 from aegis.erasure.residual.needles import Needle, needles_of
 from aegis.erasure.residual.scanning import Mark, Scan
@@ -41,6 +40,13 @@ class Searched:
     whole: bool = False
     #: In words.
     not_searched: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, hits: Iterable[Hit]) -> "Searched":
+        """Return what these hits mean."""
+        made = cls()
+        made.hits.add(hits)
+        return made
 
     @property
     def blocking(self) -> list[Hit]:
@@ -71,6 +77,20 @@ class Searched:
 _Known = tuple[tuple[str, ...], dict[tuple[str, ...], Standing]]
 
 
+class Identified(Protocol):
+    """Somebody who is looked for."""
+
+    @property
+    def identifiers(self) -> Mapping[str, str]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """Somebody of whom nothing but identifiers is known."""
+
+    identifiers: Mapping[str, str] = field(repr=False)
+
+
 class Ground:
     """Tells whose a row is, by what was found over the map's edges."""
 
@@ -96,7 +116,7 @@ class Ground:
 def search(
     system: System,
     datasource: str,
-    people: Sequence[KeptPerson],
+    people: Sequence[Identified],
     ground: Ground,
     *,
     so_far: Searched,
