@@ -48,8 +48,8 @@ bench: $(STAMP) ## Measure retention, the audit log and erasure beside their alt
 	@$(BIN)/python -m benchmarks.audit
 	@$(BIN)/python -m benchmarks.erasure
 
-clean: ## Remove .venv, the caches and what was run here
-	@rm -rf $(VENV) $(CACHES) $(PLACE) .aegis .aegis-demo
+clean: ## Remove .venv, real applications, the caches and what was run here
+	@rm -rf $(VENV) .schemas $(CACHES) $(PLACE) .aegis .aegis-demo
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements/dev.txt pyproject.toml

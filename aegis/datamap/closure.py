@@ -15,6 +15,8 @@ from aegis.datamap.findings import Undecided
 from aegis.datamap.model import TODO, Row, Rule
 from aegis.datamap.names import spelled
 
+#: Rows of other people, whose reference to the person ends.
+CUT: Final[frozenset[Row]] = frozenset({"nullify", "reassign", "decorrelate"})
 #: Rows that stay, or go, as the person's own.
 FOLLOWED: Final[frozenset[Row]] = frozenset({"delete", "anonymize", "retain"})
 CHOICES: Final = "delete, anonymize, nullify, reassign, decorrelate, retain or fail"
@@ -51,6 +53,7 @@ def close(roots: Iterable[str], edges: Edges, rules: Rules) -> Closure:
                 found.depths[edge.child] = found.depths[parent] + 1
                 waiting.append(edge.child)
     _take_back(found)
+    _lend(found, rules, starts)
     return found
 
 
@@ -73,6 +76,26 @@ def _take_back(found: Closure) -> None:
         else edge
         for edge in found.edges
     ]
+
+
+def _lend(found: Closure, rules: Rules, starts: frozenset[str]) -> None:
+    """Have the table's columns written over by ways whose own entry names none.
+
+    Only where no row stays as the person's own: the table's columns would be meant for those, and other
+    people's rows would lose what is theirs.
+    """
+    own = {edge.child for edge in found.edges if edge.row in {"anonymize", "retain"}} | starts
+    found.edges[:] = [
+        replace(edge, masks=rules.tables[edge.child].masks)
+        if edge.row in CUT and not names_columns(edge) and edge.child in rules.tables.keys() - own
+        else edge
+        for edge in found.edges
+    ]
+
+
+def names_columns(edge: Edge) -> bool:
+    """Whether the entry that decides an edge speaks of columns."""
+    return edge.entry is not None and bool(edge.entry.columns)
 
 
 def open_edge(edge: Edge, edges: Edges, rules: Rules, *, alone: bool) -> Undecided:

@@ -40,8 +40,8 @@ class Edge:
     row: Row | None = None
     #: The entry of the map that decides it: of the edge (`table.column`) or of its table.
     entry: Rule | None = None
-    #: column → strategy in the rows that it reaches: the entry's own, and where an edge is to be
-    #: anonymized without columns of its own, the table's.
+    #: column → strategy in the rows that it reaches: the entry's own, and where it names no columns the
+    #: table's, if they are to be anonymized, or if no rows of the table are (`aegis.datamap.closure`).
     masks: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from aegis.datamap.closure import open_edge
+from aegis.datamap.closure import CUT, names_columns, open_edge
 from aegis.datamap.edges import Edge
 from aegis.datamap.findings import Undecided
 from aegis.datamap.model import TODO, DataMap, Row, Rule
@@ -64,6 +64,8 @@ def _open_way(view: View, coverage: Coverage, edge: Edge) -> Iterator[Undecided]
         yield _of_edge(edge, why, cure)
     if _left_dangling(coverage, edge):
         yield _of_edge(edge, _dangling(edge), cure)
+    if edge.child != coverage.root:
+        yield from _unsaid(view, edge)
     if table is None:
         why = "the table cannot be described (no right to it, or a kind that is not read)"
         yield _of_edge(edge, why, "give Aegis's role the right to read it")
@@ -82,6 +84,21 @@ def _dangling(edge: Edge) -> str:
         f"(ON DELETE {edge.on_delete}) {then}; nullify, reassign or delete these rows, or anonymize "
         f"{edge.parent}"
     )
+
+
+def _unsaid(view: View, edge: Edge) -> Iterator[Undecided]:
+    """Ask which columns of other people's rows name the person, where the table's are meant for its own."""
+    rule = view.rules.tables.get(edge.child)
+    if edge.row not in CUT or edge.entry is None or edge.masks or names_columns(edge):
+        return
+    if rule is None or rule is edge.entry or not rule.masks:
+        return
+    columns = ", ".join(f"{spelled(name)}: {TODO}" for name in rule.masks)
+    why = (
+        f"these rows are other people's, and nothing is said of columns that {rule.name} masks in the "
+        "person's own; give each a strategy, or `preserve`"
+    )
+    yield _of_edge(edge, why, f"{spelled(edge.entry.name)}: {{columns: {{{columns}}}}}")
 
 
 def _left_dangling(coverage: Coverage, edge: Edge) -> bool:
@@ -118,10 +135,11 @@ def _open_columns(view: View, table: CatalogTable) -> Iterator[Undecided]:
     # A value that refers to another table is decided by its edge, or is that table's own.
     decided |= {name for e in view.edges.of(table.label) if not e.path for name in e.columns}
     todo = {name: line for entry in entries for name, line in entry.todo.items()}
-    for name in table.free_columns:
-        if name not in decided:
-            line = todo.get(f"columns.{name}")
-            kind = table.table.c[name].type.__visit_name__
+    free = set(table.free_columns) - decided
+    for column in table.table.columns:
+        name, line = column.name, todo.get(f"columns.{column.name}")
+        if line or name in free:
+            kind = column.type.__visit_name__
             why = "it has neither a strategy nor `preserve`"
             if line:
                 why = f"it says {TODO}; give it a strategy, or `preserve`"

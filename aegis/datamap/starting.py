@@ -46,6 +46,10 @@ def guess_subject(catalog: Catalog) -> str | None:
     counts = {label: sum(r.parent == label for r in catalog.references) for label in catalog.tables}
     known = {label: label.rpartition(".")[2].lower() for label in catalog.tables}
     likely = [label for label, name in known.items() if name in _PEOPLE]
+    if not likely:
+        # Named for its application: `galaxy_user`. A table between two others is called so too.
+        known = {label: name.rpartition("_")[2] for label, name in known.items()}
+        likely = [label for label, name in known.items() if name in _PEOPLE and counts[label]]
     return max(likely, key=lambda label: (counts[label], -_PEOPLE.index(known[label])), default=None)
 
 

@@ -7,16 +7,15 @@ left by following the map again.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from aegis.datamap.closure import CUT
 from aegis.datamap.model import Row
 from aegis.datamap.reached import Coverage
 from aegis.erasure.decisions import decisions
 from aegis.erasure.order import Place, knots, levels
 from aegis.erasure.rows import Group, Rows
 
-#: Rows of other people, whose reference to the person ends.
-_CUT: Final[tuple[Row, ...]] = ("nullify", "reassign", "decorrelate")
 _Sort = tuple[Row, frozenset[int], bool]
 
 
@@ -74,7 +73,7 @@ def masks_of_ways(coverage: Coverage, label: str, ways: Iterable[int], *, own: b
 
 def _cuts(coverage: Coverage, label: str, found: Mapping[_Sort, list[Group]]) -> Iterator[Act]:
     for (action, ways, own), groups in found.items():
-        if action in _CUT:
+        if action in CUT:
             masks = masks_of_ways(coverage, label, ways, own=False)
             yield Act(table=label, action=action, groups=groups, ways=ways, own=own, masks=masks)
 

@@ -1,14 +1,16 @@
 """What happens to a row that is reached in several ways, and to one that is another person's too.
 
 Of several decisions `fail` stops the erasure, `retain` keeps the row as it is, `delete` takes it; otherwise
-each does its own part. A row that also refers to somebody else, by a way that takes rows, is shared: the
-data map's word on that stands above the others.
+each does its own part. What a kept row refers to can go all the same: that reference ends first. A row that
+also refers to somebody else, by a way that takes rows, is shared: the data map's word on that stands above
+the others.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from aegis.datamap.closure import CUT
 from aegis.datamap.edges import Edge
 from aegis.datamap.model import Row, Shared
 from aegis.datamap.reached import Coverage, Reached
@@ -44,10 +46,15 @@ def decisions(coverage: Coverage, reached: Reached, rows: Rows, group: Group) ->
     """Return what happens to a group of rows."""
     shared = _shared(coverage, reached, rows, group)
     made = []
-    for action in _actions(coverage, reached, group):
+    wanted = _actions(coverage, reached, group)
+    for action in wanted:
         ways = frozenset(way for way in group.ways if coverage.edges[way].row == action)
+        if action in CUT and "retain" in wanted:
+            ways = frozenset(way for way in ways if _ends(coverage, way))
         final = _INSTEAD[shared] if shared and action in _TAKES else action
         stuck = action == "delete" != final and _held_back(coverage, ways)
+        if action == "retain":
+            stuck = any(coverage.edges[way].row == "delete" and _ends(coverage, way) for way in group.ways)
         made.append(
             Decision(action=final, ways=ways, shared=shared if action in _TAKES else None, stuck=stuck)
         )
@@ -69,7 +76,11 @@ def _actions(coverage: Coverage, reached: Reached, group: Group) -> list[Row]:
     if group.own and reached.entry is not None:
         wanted.add(reached.entry.action)
     decided = [action for action in wanted if action is not None]
-    return next(([action] for action in _ALONE if action in decided), sorted(decided))
+    alone = next((action for action in _ALONE if action in decided), None)
+    if alone == "retain":
+        ended = {coverage.edges[way].row for way in group.ways if _ends(coverage, way)}
+        return [alone, *sorted(action for action in decided if action in ended & CUT)]
+    return [alone] if alone else sorted(decided)
 
 
 def another_persons(coverage: Coverage, reached: Reached, rows: Rows, group: Group) -> bool:
@@ -92,6 +103,12 @@ def _told(edges: Iterable[Edge], reached: Reached) -> Shared | None:
 
 def _takes(edge: Edge, table: str) -> bool:
     return edge.child == table and edge.row in _TAKES
+
+
+def _ends(coverage: Coverage, way: int) -> bool:
+    """Whether rows that a foreign key names go, and the database does not empty the reference by itself."""
+    edge = coverage.edges[way]
+    return edge.on_delete not in {None, "SET NULL"} and "delete" in coverage.tables[edge.parent].rows
 
 
 def _held_back(coverage: Coverage, ways: Iterable[int]) -> bool:

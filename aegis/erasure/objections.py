@@ -1,6 +1,7 @@
 """What speaks against carrying an erasure out, found before its first write."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from aegis.datamap.reached import Reached
 from aegis.erasure.acts import Act, acts
@@ -9,6 +10,9 @@ from aegis.erasure.tracing import Trace
 from aegis.errors import AegisError
 from aegis.masking.masks import masks_of
 from aegis.masking.preflight import Masked, refuse_once
+
+_SHARED: Final = "because of `shared`, while what they refer to goes: say `shared: delete`"
+_RETAINED: Final = "retained, while what they refer to goes: nullify that reference, or retain it too"
 
 
 def objections(trace: Trace, steps: Sequence[Step]) -> list[str]:
@@ -27,8 +31,8 @@ def _stuck(steps: Sequence[Step]) -> Iterator[str]:
     for step in steps:
         if step.stuck:
             yield (
-                f"{step.stuck} row{'s' * (step.stuck != 1)} of {step.table} would stay, because of `shared`, "
-                "while what they refer to goes: say `shared: delete`"
+                f"{step.stuck} row{'s' * (step.stuck != 1)} of {step.table} would stay, "
+                f"{_RETAINED if step.action == 'retain' else _SHARED}"
             )
 
 

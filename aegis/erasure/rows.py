@@ -6,7 +6,6 @@ one group with a count. So a circle of references, a table with several ways in 
 key are all the same: a group is met again, and counted once.
 """
 
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -107,12 +106,14 @@ class Rows:
             values = self._sides[root].values_of(named)
             if values not in self._found[root]:
                 found.append(Group(values=values, rows=0, own=True, followed=True))
-        waiting = deque([(root, found)])
+        # By table: what several ways found of one is followed by one statement.
+        waiting = {root: found}
         while waiting:
-            parent, found = waiting.popleft()
+            parent = next(iter(waiting))
+            found = waiting.pop(parent)
             for way, edge in enumerate(self._edges):
-                if found and edge.parent == parent:
-                    waiting.append((edge.child, self._step(way, found)))
+                if edge.parent == parent and (fresh := self._step(way, found)):
+                    waiting.setdefault(edge.child, []).extend(fresh)
 
     def others(self, label: str, group: Group, ways: Iterable[int]) -> bool:
         """Whether rows also refer, by one of these edges, to somebody who is not the person."""

@@ -104,13 +104,18 @@ class Ground:
                 standing = Standing.RETAINED if "retain" in made else Standing.OWN
                 if group.followed or "retain" in made:
                     values = trace.rows.side(label).named(group.values)
-                    known[tuple(str(values[name]) for name in names)] = standing
+                    known[tuple(_as_read(values[name]) for name in names)] = standing
             self._found[label] = (names, known)
 
     def judge(self, _person: int, label: str, row: Mapping[str, str]) -> Standing:
         """Return whose a row is."""
         names, known = self._found.get(label, ((), {}))
-        return known.get(tuple(row.get(name, "None") for name in names), Standing.OTHER)
+        return known.get(tuple(row.get(name, "") for name in names), Standing.OTHER)
+
+
+def _as_read(value: Any) -> str:
+    """Return a value as the scan reads it: of NULL nothing is there."""
+    return "" if value is None else str(value)
 
 
 def search(

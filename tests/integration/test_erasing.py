@@ -109,6 +109,73 @@ def test_everything_of_one_person(world: World, most: int) -> None:
 
 
 @on(*EACH)
+def test_a_kept_row_and_what_it_refers_to(world: World, write: Write) -> None:
+    """A reference of it is emptied before what it names goes and takes it along; no residual is in it."""
+    world.execute("CREATE TABLE carts (id INT PRIMARY KEY, owner INT REFERENCES users (id))")
+    world.execute(
+        "CREATE TABLE sales (id INT PRIMARY KEY, buyer INT, cart INT, what VARCHAR(90), "
+        "FOREIGN KEY (buyer) REFERENCES users (id), "
+        "FOREIGN KEY (cart) REFERENCES carts (id) ON DELETE CASCADE)"
+    )
+    world.execute("INSERT INTO carts VALUES (1, 7), (2, 8)")
+    world.execute(
+        "INSERT INTO sales VALUES (1, 7, 1, 'to a@example.com'), (2, 8, 1, 'y'), (3, 8, 2, 'y'), "
+        "(4, 7, NULL, 'to a@example.com')"
+    )
+    world.born("carts", 2)
+    world.born("sales", 4)
+    sales = "  sales: {row: retain, via: buyer, reason: tax law, until: 2040-01-01}\n"
+    carts = "  carts: {row: delete, via: owner}\n"
+    write(MAP + carts + sales + "  sales.cart: {row: delete, shared: delete}\n")
+    (objection,) = erasure.plan_erasure(["7"]).objections
+    assert objection.startswith("1 row of sales would stay, retained, while what they refer to goes")
+    write(MAP + carts + sales + "  sales.cart: {row: nullify, columns: {what: preserve}}\n")
+    made = erasure.plan_erasure(["7"])
+    assert {step.action: step.rows for step in made.steps if step.table == "sales"} == {
+        "nullify": 2,
+        "retain": 2,
+    }
+    done = anonymize_user("7", ACTOR)
+    assert (done.status, done.rows["nullify:sales"]) == ("done", 2)
+    expect(world, done.rows)
+    assert content(world, "carts") == [(2, 8)]
+    assert content(world, "sales") == [
+        (1, 7, None, "to a@example.com"),
+        (2, 8, None, "y"),
+        (3, 8, 2, "y"),
+        (4, 7, None, "to a@example.com"),
+    ]
+
+
+@on(*EACH)
+def test_what_a_table_says_of_its_columns_holds_for_each_way_into_it(world: World, write: Write) -> None:
+    """Where two ways have entries of their own that name no columns, the table's are written over."""
+    world.execute(
+        "CREATE TABLE notes (id INT PRIMARY KEY, maker INT REFERENCES users (id), "
+        "editor INT REFERENCES users (id), about VARCHAR(90), kind VARCHAR(90))"
+    )
+    world.execute(
+        "INSERT INTO notes VALUES (1, 7, 8, 'seven', 'a'), (2, 8, 7, 'seven', 'b'), (3, 8, 8, 'eight', 'c')"
+    )
+    write(
+        MAP
+        + "  notes: {columns: {about: null, kind: preserve}}\n"
+        + "  notes.maker: {row: nullify}\n"
+        + "  notes.editor: {row: nullify}\n"
+    )
+    (step,) = [step for step in erasure.plan_erasure(["7"]).steps if step.table == "notes"]
+    assert (step.action, step.rows) == ("nullify", 2)
+    assert dict(step.columns) == {"maker": "", "editor": "", "about": "null"}
+    done = anonymize_user("7", ACTOR)
+    expect(world, done.rows)
+    assert content(world, "notes") == [
+        (1, None, 8, None, "a"),
+        (2, 8, None, None, "b"),
+        (3, 8, 8, "eight", "c"),
+    ]
+
+
+@on(*EACH)
 @pytest.mark.usefixtures("write")
 def test_nobody_and_wrong_words(world: World) -> None:
     """An unknown person is no error and no success; what is wrong is refused, and nothing is changed."""

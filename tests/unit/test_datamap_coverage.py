@@ -122,6 +122,48 @@ class TestDecided:
         )
 
     @pytest.mark.parametrize(
+        ("name", "entry", "column"),
+        [
+            ("users", "{row: anonymize, columns: {email: surrogate, born: TODO}}", "born"),
+            ("users.boss_id", "{row: nullify, columns: {email: TODO}}", "email"),
+        ],
+    )
+    def test_a_todo_counts_wherever_it_stands(
+        self, catalog: Catalog, name: str, entry: str, column: str
+    ) -> None:
+        """Also where no decision would be asked for, or another entry has one."""
+        assert found(laid(catalog, {name: entry})) == [("column", "users", f"column {column}")]
+
+    def test_masks_of_other_peoples_rows(self, catalog: Catalog) -> None:
+        """The table's, where the way says nothing of columns; where those are somebody's own, it must say."""
+        both = {
+            "messages": "{columns: {body: 'null'}}",
+            "messages.sender_id": "{row: nullify}",
+            "messages.receiver_id": "{row: nullify}",
+        }
+        assert found(laid(catalog, both)) == []
+        ways = laid(catalog, both).coverages["user"].tables["messages"].ways
+        assert [(way.row, way.masks) for way in ways] == [("nullify", {"body": "null"})] * 2
+
+        both["messages.sender_id"] = "{row: anonymize}"
+        told = laid(catalog, both)
+        assert found(told) == [("edge", "messages", "messages.receiver_id → users.id")]
+        assert told.undecided[0].cure == "messages.receiver_id: {columns: {body: TODO}}"
+        for answer, masks in (("preserve", {}), ("surrogate", {"body": "surrogate"})):
+            both["messages.receiver_id"] = f"{{row: nullify, columns: {{body: {answer}}}}}"
+            told = laid(catalog, both)
+            assert found(told) == []
+            assert told.coverages["user"].tables["messages"].ways[0].masks == masks
+
+        deleted = {
+            "messages": "{row: delete, via: sender_id, columns: {body: 'null'}}",
+            "messages.receiver_id": "{row: nullify}",
+        }
+        told = laid(catalog, deleted)
+        assert found(told) == []
+        assert told.coverages["user"].tables["messages"].ways[0].masks == {"body": "null"}
+
+    @pytest.mark.parametrize(
         ("row", "further"),
         [
             ("delete", True),
@@ -397,6 +439,16 @@ class TestFirstMap:
             first_map(catalog, "app", subject_table="orgz")
         rest = {name: table for name, table in catalog.tables.items() if name == "apart"}
         assert "table: TODO" in first_map(Catalog(tables=rest, references=()), "app")
+
+    def test_a_subject_table_that_is_named_for_its_application(self) -> None:
+        """The one to which most refer; a table between two others is none."""
+        ways = [
+            ("job", "user_id", "shop_user"),
+            ("tag_user", "user_id", "shop_user"),
+            ("tag_user", "tag_id", "tag"),
+        ]
+        assert guess_subject(linked(*ways)) == "shop_user"
+        assert guess_subject(linked(*ways[2:])) is None
 
 
 def linked(*links: tuple[str, str, str], tables: Sequence[str] = ()) -> Catalog:
