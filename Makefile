@@ -64,7 +64,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 		exit 1; \
 	fi; \
 	echo "Building $(VENV) with $$("$$python" --version)"; \
-	"$$python" -m venv $(VENV)
+	"$$python" -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
