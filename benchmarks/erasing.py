@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -58,7 +59,7 @@ def application(place: Place, *, tables: int, people: int) -> Iterator[Applicati
                 "user_id INT REFERENCES users (id), body VARCHAR(90))"
             )
             columns = "id, user_id, body"
-            values = f"n, 1 + n % {people}, 'lorem ipsum dolor sit amet ' || n"
+            values = f"n, 1 + mod(n, {people}), 'lorem ipsum dolor sit amet ' || n"
             _fill(connection, f"t{number} ({columns})", values, EACH * people)
             connection.exec_driver_sql(f"CREATE INDEX t{number}_by_user ON t{number} (user_id)")
             row = "anonymize, columns: {body: redact}" if masked else "delete"
@@ -90,9 +91,9 @@ def one_person(person: int) -> dict[str, float]:
     report: dict[str, Any] = {"more": True}
     executed: float | None = None
     while report["more"]:
-        report = advance_erasure(run, 0.0)
+        # The first slice ends with the changes and one stretch of the search.
+        report = advance_erasure(run, 0.0 if executed is None else None)
         if executed is None and report["changed"]:
-            # The first slice has the changes, and the first stretch of the search.
             executed = time.monotonic() - began
     _refuse_other(report["outcome"], report["reason"])
     whole = time.monotonic() - began
@@ -150,7 +151,7 @@ def masked(place: Place, rows: int) -> dict[str, float]:
             else:
                 masks = masks_of({"email": strategy})
                 change = sa.update(table).where(masks.due(table)).values(masks.values(table, key))
-            found[strategy] = _timed(lambda change=change: _run(app, change))
+            found[strategy] = _timed(partial(_run, app, change))
     finally:
         app.dispose()
         if place.server:

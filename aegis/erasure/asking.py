@@ -1,7 +1,7 @@
 """Asking for an erasure: what would be done is looked at, and who is meant is kept, before anything else."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ from aegis.operations.runs import ERASURE, Order
 from aegis.operations.system import System
 
 OPERATION = "erasure"
+#: People whose keys are made together.
+_TOGETHER = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +139,7 @@ def _accept(system: System, wish: Wish, request_id: str, looked: _Looked) -> str
         "persons": len(looked.people),
         "due_at": events.stamp(due),
     }
-    told = [_event(system, wish, person, details) for person in looked.people]
+    told = list(_events(system, wish, looked.people, details))
     order = Order(
         policy_id=None,
         policy=ERASURE,
@@ -173,6 +175,16 @@ def _accept(system: System, wish: Wish, request_id: str, looked: _Looked) -> str
             kept={"subject": wish.subject},
         )
     )
+
+
+def _events(
+    system: System, wish: Wish, people: Sequence[KeptPerson], details: Mapping[str, Any]
+) -> Iterator[Event]:
+    for start in range(0, len(people), _TOGETHER):
+        some = people[start : start + _TOGETHER]
+        owners = [(person.tenant or "", wish.subject, person.reference) for person in some]
+        system.keystore.make_missing("subject", owners)
+        yield from (_event(system, wish, person, details) for person in some)
 
 
 def _event(system: System, wish: Wish, person: KeptPerson, details: Mapping[str, Any]) -> Event:

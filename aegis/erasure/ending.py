@@ -13,7 +13,7 @@ from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.tables import Request
 from aegis.erasure import burying, persons, receipts
-from aegis.erasure.persons import Kept, KeptPerson
+from aegis.erasure.persons import Kept
 from aegis.erasure.slices import Slice
 from aegis.erasure.tracing import Trace
 from aegis.erasure.verifying import Searched
@@ -68,16 +68,13 @@ def finish(
         persons.wipe(connection, claimed.id)
         tombstones.keep(connection, stones)
 
-    for person in kept.people:
-        _forget(system, trace.who.subject.name, person)
+    subject = trace.who.subject.name
+    # With a tenant and without: as others may have recorded something of them.
+    tenants = {(person.tenant or "", person.reference) for person in kept.people}
+    tenants |= {("", person.reference) for person in kept.people}
+    system.keystore.destroy_all("subject", [(tenant, subject, reference) for tenant, reference in tenants])
     claims.settle(system, claimed, State.DONE, event=event, also=[write], rows=done["rows"], report=report)
     piece.outcome, piece.total = "done", changed
-
-
-def _forget(system: System, subject: str, person: KeptPerson) -> None:
-    """Destroy the keys under which the log knows a person, with a tenant and without."""
-    for tenant in {person.tenant or "", ""}:
-        system.keystore.destroy("subject", tenant, subject, person.reference)
 
 
 def settle(

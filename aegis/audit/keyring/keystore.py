@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -29,6 +29,8 @@ from aegis.keys import KEY_BYTES, KeyFiles
 Kind = Literal["subject", "actor", "log", "archive"]
 
 LABEL: Final = "key store"
+#: Keys in one statement.
+_TOGETHER: Final = 500
 REFERENCES: Final[dict[Kind, str]] = {"subject": "s1_", "actor": "a1_", "log": "l1_", "archive": "f1_"}
 
 # Made once: making them takes longer than asking them.
@@ -128,12 +130,34 @@ class KeyStore:
 
     def destroy(self, kind: Kind, *owner: str) -> None:
         """Remove the key of an owner: what it sealed cannot be opened by anybody again."""
-        lookup = self._lookup(kind, owner)
-        self._remembered.drop((kind, lookup))
+        self.destroy_all(kind, [owner])
+
+    def destroy_all(self, kind: Kind, owners: Iterable[tuple[str, ...]]) -> None:
+        """Remove the keys of several owners, of all or of none."""
+        lookups = [self._lookup(kind, owner) for owner in owners]
         with writing(self._databases.keys, LABEL) as connection:
-            which = (WrappedKey.kind == kind) & (WrappedKey.lookup == lookup)
-            connection.execute(sa.delete(WrappedKey).where(which))
+            for start in range(0, len(lookups), _TOGETHER):
+                some = lookups[start : start + _TOGETHER]
+                which = (WrappedKey.kind == kind) & WrappedKey.lookup.in_(some)
+                connection.execute(sa.delete(WrappedKey).where(which))
+        for lookup in lookups:
+            self._remembered.drop((kind, lookup))
         keystore.wipe(self._databases.keys)
+
+    def make_missing(self, kind: Kind, owners: Iterable[tuple[str, ...]]) -> None:
+        """Make the keys of those owners that have none, in one transaction."""
+        wanted = {self._lookup(kind, owner): owner for owner in owners}
+        fresh = {lookup: HeldKey(kind=kind, material=secrets.token_bytes(KEY_BYTES)) for lookup in wanted}
+        with writing(self._databases.keys, LABEL) as connection:
+            query = sa.select(WrappedKey.lookup).where(WrappedKey.kind == kind, WrappedKey.lookup.in_(wanted))
+            there = set(connection.scalars(query))
+            made = [
+                lookup
+                for lookup, owner in wanted.items()
+                if lookup not in there and self._insert(connection, fresh[lookup], lookup, owner)
+            ]
+        for lookup in made:
+            self._remembered.put((kind, lookup), fresh[lookup])
 
     def forget(self) -> None:
         """Forget every key in memory."""
@@ -194,26 +218,30 @@ class KeyStore:
     def _make(self, kind: Kind, lookup: str, owner: tuple[str, ...]) -> HeldKey:
         fresh = HeldKey(kind=kind, material=secrets.token_bytes(KEY_BYTES))
         with writing(self._databases.keys, LABEL) as connection:
-            row = keystore.newest(connection)
-            if row is None:
-                message = "the key store has no epoch; run `aegis migrate`"
-                raise NotPrepared(message)
-            wrapping, reference = self.wrappings.load(row.number, row.key_id), fresh.reference(*owner)
-            values = {
-                "kind": kind,
-                "lookup": lookup,
-                "reference": wrapping.blind(reference),
-                "epoch": row.number,
-                "wrapped": wrapping.wrap(fresh.material, reference, framed((kind, lookup))),
-                "created_at": dialects.now(connection),
-            }
-            made = dialects.insert_missing(connection, table_of(WrappedKey), values)
+            made = self._insert(connection, fresh, lookup, owner)
         # Another process may have made it between our look and our insert: its key counts.
         found = fresh if made else self._read(kind, lookup)
         if found is None:
             message = "a key disappeared from the key store while it was made"
             raise Tampered(message)
         return found
+
+    def _insert(self, connection: sa.Connection, fresh: HeldKey, lookup: str, owner: tuple[str, ...]) -> bool:
+        """Insert a key, wrapped under the newest epoch's; return whether none was there."""
+        row = keystore.newest(connection)
+        if row is None:
+            message = "the key store has no epoch; run `aegis migrate`"
+            raise NotPrepared(message)
+        wrapping, reference = self.wrappings.load(row.number, row.key_id), fresh.reference(*owner)
+        values = {
+            "kind": fresh.kind,
+            "lookup": lookup,
+            "reference": wrapping.blind(reference),
+            "epoch": row.number,
+            "wrapped": wrapping.wrap(fresh.material, reference, framed((fresh.kind, lookup))),
+            "created_at": dialects.now(connection),
+        }
+        return dialects.insert_missing(connection, table_of(WrappedKey), values)
 
 
 def framed(parts: tuple[str, ...]) -> bytes:
