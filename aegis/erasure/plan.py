@@ -56,8 +56,10 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """Rows that would be changed."""
-        return sum(step.rows for step in self.steps if step.action not in {"retain", "fail"})
+        """Rows that would be changed; one of which no column is written over is not."""
+        idle = {"retain", "fail"}
+        changing = (step for step in self.steps if step.columns or step.action == "delete")
+        return sum(step.rows for step in changing if step.action not in idle)
 
     @property
     def kept(self) -> int:

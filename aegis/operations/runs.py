@@ -207,8 +207,9 @@ def newest(system: System, policy: str, limit: int = 20) -> Sequence[Mapping[str
 
 
 def recent(system: System, limit: int) -> list[Mapping[str, Any]]:
-    """Return the newest runs, newest first, without the rows that an unfinished one has changed."""
-    query = sa.select(table_of(Run)).order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
+    """Return the newest runs of policies, newest first; the rows of unfinished ones are not in them."""
+    query = sa.select(table_of(Run)).where(Run.policy_id.is_not(None))
+    query = query.order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
     with reading(system.databases.control, _CONTROL) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 

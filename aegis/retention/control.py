@@ -31,6 +31,7 @@ def pause(system: System, run_id: str, *, actor: str) -> None:
         Unreachable: the source was not told; a worker that is cut off stops within its lease.
 
     """
+    _refuse_erasure(system, run_id)
     note = _note(Action.RETENTION_PAUSE, run_id, actor)
     reason = f"a person paused it; `aegis retention resume {run_id}` lets it go on"
     event = system.recorder.prepare(note)
@@ -48,6 +49,7 @@ def cancel(system: System, run_id: str, *, actor: str) -> int:
         Unreachable: the run is paused, and cancelled when this is repeated with its source reachable.
 
     """
+    _refuse_erasure(system, run_id)
     note = _note(Action.RETENTION_CANCEL, run_id, actor)
     reason = f"a person cancels it; repeat `aegis retention cancel {run_id}` if this stays"
     claimed = claims.seize(system, run_id, _ANYHOW, reason=reason, event=system.recorder.prepare(note))
@@ -86,6 +88,7 @@ def resume(system: System, run_id: str, *, actor: str) -> None:
         Refused: there is nothing to resume.
 
     """
+    _refuse_erasure(system, run_id)
     event = system.recorder.prepare(_note(Action.RETENTION_RESUME, run_id, actor))
     if not claims.reopen(system, run_id, event):
         run = runs.fetch(system, run_id)
@@ -97,6 +100,14 @@ def resume(system: System, run_id: str, *, actor: str) -> None:
 def paused(state: str, waits_for: str | None) -> bool:
     """Whether a person paused a run."""
     return state == State.WAITING and waits_for == Wait.PAUSED
+
+
+def _refuse_erasure(system: System, run_id: str) -> None:
+    """Refuse the run of an erasure: it has a plan and a person of its own."""
+    run = runs.fetch(system, run_id)
+    if run["policy_id"] is None:
+        message = f"run {run_id} is an erasure; it is resumed or cancelled by its request {run['request_id']}"
+        raise Refused(message)
 
 
 def _fence(system: System, claimed: Claim, word: str) -> None:

@@ -79,6 +79,21 @@ def test_the_residual_scan_is_measured(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8").count("## Residual scan of 300 rows") == len(sections)
 
 
+@pytest.mark.parametrize(
+    ("scenario", "parts"),
+    [
+        ("person", ["plan", "changes", "search"]),
+        ("people", ["one after the other", "Aegis, searched and accounted for"]),
+        ("mask", ["raw", "redact", "surrogate", "hmac"]),
+    ],
+)
+def test_erasures_are_measured(scenario: str, parts: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part has a line, and what was measured was done."""
+    monkeypatch.setattr(system, "_CURRENT", [])
+    ((_, lines),) = erasure.main(["--only", scenario, "--rows", "1000", "--repeats", "1"])
+    assert [line[0] for line in lines[1:]] == parts
+
+
 if LONG:  # it starts eight processes for each way
 
     @pytest.mark.timeout(600)

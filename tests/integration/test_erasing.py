@@ -337,6 +337,10 @@ def test_another_plan_than_the_one_asked_for(world: World, write: Write) -> None
 def test_it_is_cancelled(world: World) -> None:
     """For good, with who it was about wiped, and nothing of it changed."""
     erasure.request_erasure([7], "one", actor=ACTOR)
+    (run,) = [one.run for one in erasure.recent_erasures()]
+    for by_run in (privacy.pause_run, privacy.resume_run, privacy.cancel_run):
+        with pytest.raises(Refused, match="by its request one"):
+            by_run(str(run), ACTOR)
     ended = erasure.cancel_erasure("one", ACTOR)
     assert (ended.status, ended.rows) == ("cancelled", {})
     with pytest.raises(Refused):
