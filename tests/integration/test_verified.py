@@ -83,7 +83,7 @@ def test_a_name_that_two_people_have(world: World, write: Write) -> None:
     expect(world, done.rows)
 
 
-@on(*EACH)
+@on("sqlite+sqlite", "sqlite+postgresql")
 @pytest.mark.usefixtures("write")
 def test_looking_again(world: World) -> None:
     """Before, it says what is there; afterwards the map reaches nothing, and given texts are searched for."""
@@ -100,7 +100,7 @@ def test_looking_again(world: World) -> None:
     assert (found.clean, hit.table, hit.column, hit.rows) == (False, "posts", "body", 1)
 
 
-@on(*EACH)
+@on("sqlite+sqlite", "sqlite+postgresql")
 @pytest.mark.usefixtures("write")
 def test_a_receipt(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was done, what stays, what was searched; its digest stands in the log."""
