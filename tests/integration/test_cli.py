@@ -509,7 +509,7 @@ def test_a_check_that_crashes_is_told(shell: Shell) -> None:
         "from aegis.home import activate; activate(); import aegis.doctor, cli.main, sys\n"
         "def broken(*a, **k): raise RuntimeError('a row of somebody')\n"
         "aegis.db.facts.read_server = broken\n"
-        "aegis.doctor.broker._client = broken\n"
+        "aegis.doctor.broker.client_of = broken\n"
         "cli.main.main(sys.argv[1:])"
     )
     done = subprocess.run(
