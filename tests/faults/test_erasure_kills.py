@@ -28,7 +28,7 @@ CASES: Final = [
 #: Only a failing test waits so long.
 PATIENCE: Final = 60.0
 #: So many statements from one death to the next.
-STEP: Final = 1 if LONG else 31
+STEP: Final = 1 if LONG else 61
 FIRST: Final = 100
 #: What an erasure of each person changes.
 DONE: Final = {

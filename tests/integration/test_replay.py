@@ -11,7 +11,13 @@ from aegis.errors import Refused, Tampered, UsageError
 from aegis.settings import ErasureSettings
 from api import archives, privacy
 from api.audit import get_audit_events
-from api.erasure import anonymize_user, replay_erasures
+from api.erasure import (
+    advance_erasure,
+    anonymize_user,
+    erasure_status,
+    replay_erasures,
+    request_erasure,
+)
 from tests.oneperson import MAP, Write, begin, content, expect, put_back
 from tests.sourcecopies import copy_source, database_of
 from tests.worlds import ACTOR, World, on
@@ -127,15 +133,15 @@ def test_a_tombstone_that_somebody_wrote(world: World, tmp_path: Path) -> None:
     """A file that Aegis did not write is refused; without one the erasure does not end."""
     (tmp_path / "file").write_text("")
     world.configure(erasure=ErasureSettings(tombstones=str(tmp_path / "file")))
-    done = anonymize_user(7, ACTOR, idempotency_key="one")
-    assert not done
-    assert done.status in {"blocked", "retry"}
+    report = advance_erasure(request_erasure([7], "one", actor=ACTOR))
+    assert report["outcome"] == "retry"
+    assert erasure_status("one").rows == report["changed"]
     world.configure(erasure=ErasureSettings(tombstones=str(tmp_path / "stones")))
     with world.control.begin() as connection:
         connection.execute(sa.text("UPDATE aegis_runs SET not_before = NULL"))
     again = anonymize_user(7, ACTOR, idempotency_key="one")
     assert again
-    assert again.rows == done.rows
+    assert again.rows == report["changed"]
     expect(world, again.rows)
     (file,) = (tmp_path / "stones").rglob("*.json")
     assert b"example.com" not in file.read_bytes()
