@@ -59,7 +59,9 @@ class Changes:
     def apply(self, act: Act, groups: Sequence[Group]) -> Counter[str]:
         """Do an act to some of its groups; return `action:table` → rows."""
         done: Counter[str] = Counter()
-        for some in in_portions(groups, GROUPS):
+        # Two people may have what the ghost can have once: the second one's row is to find the first one's.
+        size = 1 if act.action == "reassign" else GROUPS
+        for some in in_portions(groups, size):
             where = self._among(act.table, some)
             if act.action == "delete":
                 done[f"delete:{act.table}"] += self._delete(act.table, where)

@@ -410,6 +410,9 @@ def test_rows_are_moved_to_a_ghost(world: World, write: Write) -> None:
         world.execute("INSERT INTO likes VALUES (:who, :what)", who=who, what=what)
     world.born("likes", 4)
     moved = MAP.replace("key: id,", "key: id, ghost: 1,") + "  likes: {row: reassign, via: who}\n"
+    write(MAP + "  likes: {row: reassign, via: who}\n")
+    with pytest.raises(Refused, match="ghost"):
+        anonymize_user(8, ACTOR)
     write(moved)
     done = anonymize_user(7, ACTOR)
     assert done.rows == {**DONE, "reassign:likes": 1, "delete:likes": 1}
@@ -419,9 +422,18 @@ def test_rows_are_moved_to_a_ghost(world: World, write: Write) -> None:
     done = anonymize_user(8, ACTOR)
     assert done.status == "blocked"
     assert "the ghost of subject user is not in users" in str(done.reason)
-    write(MAP + "  likes: {row: reassign, via: who}\n")
-    with pytest.raises(Refused, match="ghost"):
-        anonymize_user(8, ACTOR)
+    # Of two people at once who have the same, one row is moved and the other goes.
+    world.execute("INSERT INTO likes VALUES (8, 5)")
+    world.execute("INSERT INTO likes VALUES (9, 5)")
+    world.born("likes", 2)
+    write(moved)
+    erasure.cancel_erasure(str(done.request), ACTOR)
+    done = anonymize_users([8, 9], ACTOR)
+    assert (done.status, done.rows["reassign:likes"], done.rows["delete:likes"]) == ("done", 1, 2), (
+        done.reason
+    )
+    expect(world, done.rows)
+    assert sorted(content(world, "likes")) == [(1, 1), (1, 2), (1, 5)]
 
 
 CIRCLE: Final = """
