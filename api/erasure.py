@@ -7,7 +7,7 @@ from typing import Any
 
 from aegis.audit.events import uuid7
 from aegis.erasure import approving, control, exporting, outcomes, plan, receipts, rechecking, replaying
-from aegis.erasure.asking import Wish, ask
+from aegis.erasure.asking import Wish, ask, fetch
 from aegis.erasure.exporting import Exported
 from aegis.erasure.outcomes import Erasure, OnProgress
 from aegis.erasure.people import USER
@@ -221,7 +221,7 @@ def approve_erasure(
 def erasure_message(request: str) -> bytes:
     """Return the bytes to sign for a request."""
     system = current()
-    return approving.subject_of(control.run_of(system, request), control.fetch(system, request)).message
+    return approving.subject_of(control.run_of(system, request), fetch(system, request)).message
 
 
 @door

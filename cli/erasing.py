@@ -30,6 +30,7 @@ from api.erasure import (
     resume_erasure,
     verify_erasure,
 )
+from api.files import new_file
 from cli import output, person, progress, signing
 
 #: Statuses that a later call changes by itself.
@@ -239,7 +240,8 @@ def receipt(*, request_id: str, path: Path | None, as_json: bool) -> None:
     """
     found = erasure_receipt(request_id)
     if path is not None:
-        _write(path, json.dumps(asdict(found), indent=2))
+        with new_file(path) as file:
+            file.write(json.dumps(asdict(found), indent=2))
         output.say(f"Written to {path}.  To check it:  jq -j .receipt {path} | sha256sum")
         output.say(f"                       jq -j .proof {path} | aegis audit check-proof -")
     elif as_json:
@@ -277,15 +279,6 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "not searched", ", ".join(searched["not_searched"])
     until = body["gone_from_backups"]
     yield "in backups", f"until {until}" if until else "nobody has said how long (backup_horizon_days)"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        message = f"{path} exists; it is not overwritten: name another file"
-        raise UsageError(message) from None
 
 
 COMMANDS: Final = (run, status, approve, resume, cancel, receipt, verify, replay)

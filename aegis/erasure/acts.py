@@ -50,6 +50,12 @@ def acts(coverage: Coverage, rows: Rows) -> Iterator[Act | list[Act]]:
         yield from (act for act in masked if act.own)
 
 
+def flat(found: Iterable[Act | list[Act]]) -> Iterator[Act]:
+    """Yield acts, also those of circles."""
+    for item in found:
+        yield from item if isinstance(item, list) else [item]
+
+
 def _sorted(coverage: Coverage, rows: Rows) -> Mapping[str, Mapping[_Sort, list[Group]]]:
     """Return the groups of each table by what happens to them."""
     found: dict[str, dict[_Sort, list[Group]]] = {label: defaultdict(list) for label in coverage.tables}

@@ -7,25 +7,23 @@ application moved to somebody else meanwhile stays.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
+from aegis.datamap.closure import CUT
 from aegis.datamap.edges import Edge
 from aegis.db import dialects
 from aegis.db.reflection import renews_itself
 from aegis.erasure.acts import Act
-from aegis.erasure.order import in_portions
 from aegis.erasure.people import key_values
-from aegis.erasure.rows import Group
+from aegis.erasure.portions import in_portions
+from aegis.erasure.rows import GROUPS, Group
 from aegis.erasure.tracing import Trace
 from aegis.errors import UnsafeTable
 from aegis.masking.keys import MaskKey
 from aegis.masking.masks import Masks, masks_of
 from aegis.masking.strategies import strategy_of
-
-#: Groups in one statement.
-GROUPS: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +216,7 @@ class Changes:
 
     def _cut(self, act: Act) -> Iterator[Edge]:
         """Yield the edges whose reference to the person ends."""
-        if act.action in {"nullify", "reassign", "decorrelate"}:
+        if act.action in CUT:
             yield from (self._edges[way] for way in sorted(act.ways))
 
     def _emptied(self, act: Act, edge: Edge) -> dict[str, Any]:

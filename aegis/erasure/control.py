@@ -21,11 +21,6 @@ from aegis.operations.system import System
 _CONTROL: Final = "control database"
 
 
-def fetch(system: System, request_id: str) -> Mapping[str, Any]:
-    """Return a request's row."""
-    return asking.fetch(system, request_id)
-
-
 def run_of(system: System, request_id: str) -> Mapping[str, Any]:
     """Return the row of a request's run.
 

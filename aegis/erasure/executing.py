@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.audit.actions import Action, Outcome
 from aegis.audit.events import Event
-from aegis.erasure.acts import Act, acts
+from aegis.erasure.acts import Act, acts, flat
 from aegis.erasure.changes import Changes, Means
 from aegis.erasure.holding import refuse_held
-from aegis.erasure.objections import flat, objections
+from aegis.erasure.objections import objections
 from aegis.erasure.persons import Kept
 from aegis.erasure.plan import digest_of
 from aegis.erasure.rows import Group

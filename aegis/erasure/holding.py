@@ -5,17 +5,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.erasure.acts import Act, acts
-from aegis.erasure.objections import flat
-from aegis.erasure.order import in_portions
+from aegis.erasure.acts import Act, acts, flat
 from aegis.erasure.persons import KeptPerson
+from aegis.erasure.portions import in_portions
+from aegis.erasure.rows import GROUPS
 from aegis.erasure.tracing import Trace
 from aegis.errors import Refused
 from aegis.operations.rowkeys import held_rows
 from aegis.operations.runs import ERASURE
 from aegis.operations.scopes import Scope
-
-_GROUPS = 100
 
 
 def refuse_held(
@@ -62,5 +60,5 @@ def _has(connection: sa.Connection, trace: Trace, act: Act, scope: Scope) -> boo
 
 
 def _values(act: Act) -> Iterator[list[tuple[Any, ...]]]:
-    for some in in_portions(act.groups, _GROUPS):
+    for some in in_portions(act.groups, GROUPS):
         yield [group.values for group in some]

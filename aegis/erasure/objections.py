@@ -1,10 +1,10 @@
 """What speaks against carrying an erasure out, found before its first write."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aegis.datamap.reached import Reached
-from aegis.erasure.acts import Act, acts
+from aegis.erasure.acts import acts, flat
 from aegis.erasure.steps import Step
 from aegis.erasure.tracing import Trace
 from aegis.errors import AegisError
@@ -48,12 +48,6 @@ def _unfit(trace: Trace) -> Iterator[str]:
             refuse_once(trace.connection, what, masks_of(act.masks))
         except AegisError as error:
             yield str(error)
-
-
-def flat(found: Iterable[Act | list[Act]]) -> Iterator[Act]:
-    """Yield acts, also those of circles."""
-    for item in found:
-        yield from item if isinstance(item, list) else [item]
 
 
 def _masked(trace: Trace, reached: Reached) -> Masked:

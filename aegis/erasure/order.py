@@ -5,7 +5,7 @@ to which no other row refers come first.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from aegis.datamap.edges import Edge
@@ -88,15 +88,3 @@ def _parents(
             if target is not None and (target is not group or rows.own_reference_binds):
                 found[edge.child, group.values].add((edge.parent, target.values))
     return found
-
-
-def in_portions(groups: Iterable[Group], size: int) -> Iterator[list[Group]]:
-    """Yield some groups at a time."""
-    some: list[Group] = []
-    for group in groups:
-        some.append(group)
-        if len(some) == size:
-            yield some
-            some = []
-    if some:
-        yield some

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from aegis.audit import events, proving
 from aegis.audit.events import canonical
-from aegis.erasure.acts import acts
-from aegis.erasure.objections import flat
+from aegis.erasure.acts import acts, flat
 from aegis.erasure.persons import Kept
 from aegis.erasure.residual.hits import Hit, Verdict
 from aegis.erasure.steps import steps_of

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aegis.erasure import persons
-from aegis.erasure.acts import acts
+from aegis.erasure.acts import acts, flat
 from aegis.erasure.changes import Changes, Means
-from aegis.erasure.objections import flat
 from aegis.erasure.people import Key
 from aegis.erasure.residual.hits import Hit
 from aegis.erasure.tracing import Trace, looking

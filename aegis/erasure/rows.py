@@ -8,7 +8,6 @@ key are all the same: a group is met again, and counted once.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,12 +16,13 @@ from aegis.datamap.closure import FOLLOWED
 from aegis.datamap.reached import Coverage
 from aegis.db import dialects
 from aegis.db.catalog import Catalog
+from aegis.erasure.portions import in_portions
 from aegis.erasure.sides import Link, Side
 
 #: Values of the rows before in one statement.
 _VALUES: Final = 500
 #: Groups whose rows one statement reads.
-_GROUPS: Final = 100
+GROUPS: Final = 100
 
 
 @dataclass(kw_only=True)
@@ -75,7 +75,7 @@ class Rows:
     ) -> Iterator[sa.Select[Any]]:
         """Yield queries that together read the rows of these groups, each row once."""
         side = self._sides[label]
-        for some in _chunks((group.values for group in groups), _GROUPS):
+        for some in in_portions((group.values for group in groups), GROUPS):
             yield side.rows(some, leaving_out)
 
     @property
@@ -131,7 +131,7 @@ class Rows:
         child = self._sides[edge.child]
         return [
             group
-            for some in _chunks(new, _VALUES)
+            for some in in_portions(new, _VALUES)
             for group in self._keep(edge.child, child.refers_to(way, some), way=way)
         ]
 
@@ -153,9 +153,3 @@ class Rows:
 
 def _text(link: Link) -> tuple[str, ...]:
     return tuple(map(str, link))
-
-
-def _chunks(links: Iterable[Link], size: int) -> Iterator[list[Link]]:
-    source = iter(links)
-    while some := list(islice(source, size)):
-        yield some

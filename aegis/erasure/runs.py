@@ -7,19 +7,18 @@ finds what is left.
 
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from aegis.erasure import approving, asking, ending, persons
 from aegis.erasure.executing import PASSES, Execution, TooLarge
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import OnProgress, Slice
 from aegis.erasure.verifying import Ground, Searched, search
-from aegis.errors import AegisError, Busy, Fenced, Interrupted, Passing, Refused, UnsafeTable, UsageError
-from aegis.operations import claims, holds, runs
+from aegis.errors import AegisError, Fenced, Interrupted, Refused, UnsafeTable, UsageError
+from aegis.operations import claims, holds, runs, slices
 from aegis.operations.batches import Change, Shard
 from aegis.operations.claims import Claim
-from aegis.operations.states import FINAL, STUCK, State, Waits
+from aegis.operations.states import State, Waits
 from aegis.operations.system import System
 
 #: How often all of a small erasure is tried again when the application wrote in between.
@@ -37,25 +36,9 @@ def advance(system: System, run_id: str, seconds: float, on_progress: OnProgress
     """
     run = runs.fetch(system, run_id)
     piece = Slice(run=run_id, request=run["request_id"])
-    try:
-        claimed = claims.claim(system, run_id)
-    except Busy as busy:
-        piece.outcome, piece.reason = _where(run, "busy"), str(busy)
-        return piece
-    except Passing as passing:
-        piece.outcome, piece.reason = "retry", str(passing)
-        return piece
-    try:
-        _carry(system, claimed, piece, seconds, on_progress)
-    except Fenced as fenced:
-        if fenced.epoch is not None and claims.catch_up(system, claimed, fenced.epoch):
-            piece.outcome, piece.reason = "more", "the control database was restored; counting on from there"
-            return piece
-        taken = runs.fetch(system, run_id)
-        piece.outcome, piece.reason = _where(taken, "fenced"), taken["reason"] or str(fenced)
-    except AegisError as error:
-        error.report = piece.report()
-        raise
+    with slices.claimed(system, run_id, piece) as claim:
+        if claim is not None:
+            _carry(system, claim, piece, seconds, on_progress)
     return piece
 
 
@@ -203,9 +186,3 @@ class _Work:
         if time.monotonic() >= self._renew_at:
             claims.renew(self._system, self._claim, progress=True)
             self._renew_at = time.monotonic() + self._system.settings.operations.lease_seconds / 4
-
-
-def _where(run: Mapping[str, Any], otherwise: str) -> str:
-    """Return the outcome of a run that somebody else ended, or that waits for a person."""
-    state = run["state"]
-    return str(state) if state in FINAL | STUCK else otherwise

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from aegis.datamap.closure import CUT
 from aegis.datamap.edges import Edge
 from aegis.datamap.model import Row, Rule
 from aegis.datamap.periods import parse_period
@@ -112,7 +113,7 @@ def _step(coverage: Coverage, reached: Reached, action: Row, count: _Count, hook
 
 
 def _references(action: Row, edges: Iterable[Edge]) -> dict[str, str]:
-    cut = action in {"nullify", "reassign", "decorrelate"}
+    cut = action in CUT
     return {edge.source: "" for edge in edges} if cut else {}
 
 

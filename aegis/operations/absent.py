@@ -7,6 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from aegis.datamap.closure import CUT
 from aegis.datamap.coverage import examine
 from aegis.datamap.hooks import load_anonymizers
 from aegis.datamap.model import Row, Subject
@@ -20,8 +21,6 @@ from aegis.operations.tombstones import Digests
 
 #: Digests in one statement.
 _DIGESTS: Final = 500
-#: What leaves a row to its other owners, without the reference to the person.
-_CUT: Final[frozenset[Row]] = frozenset({"nullify", "reassign", "decorrelate"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class Absent:
             keys = sorted(self._keys.get(way.subject.name, ()))
             for start in range(0, len(keys), _DIGESTS):
                 theirs = digest.in_(keys[start : start + _DIGESTS])
-                if way.row in _CUT:
+                if way.row in CUT:
                     emptied = dict.fromkeys(way.columns, sa.null())
                     self._connection.execute(sa.update(table).where(theirs).values(emptied))
                 else:

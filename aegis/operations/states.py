@@ -83,3 +83,8 @@ def may_follow(state: State, following: State) -> bool:
 def sources_of(following: State) -> frozenset[State]:
     """Return every state from which `following` may be entered."""
     return frozenset(state for state in State if may_follow(state, following))
+
+
+def paused(state: str, waits_for: str | None) -> bool:
+    """Whether a person paused a run."""
+    return state == State.WAITING and waits_for == Wait.PAUSED

@@ -14,7 +14,7 @@ from aegis.db.journal import Journal
 from aegis.errors import Refused
 from aegis.operations import claims, runs
 from aegis.operations.claims import Claim
-from aegis.operations.states import CLAIMABLE, STUCK, State, Wait
+from aegis.operations.states import CLAIMABLE, STUCK, State
 from aegis.operations.system import System
 from aegis.retention import archiving, outcomes, policies
 from aegis.retention.attaching import attach_again
@@ -95,11 +95,6 @@ def resume(system: System, run_id: str, *, actor: str) -> None:
         goes_on = "; it goes on by itself" if run["state"] in CLAIMABLE else ""
         message = f"run {run_id} is {run['state']}, there is nothing to resume{goes_on}"
         raise Refused(message)
-
-
-def paused(state: str, waits_for: str | None) -> bool:
-    """Whether a person paused a run."""
-    return state == State.WAITING and waits_for == Wait.PAUSED
 
 
 def _refuse_erasure(system: System, run_id: str) -> None:

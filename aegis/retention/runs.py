@@ -6,24 +6,23 @@ Progress stands nowhere but in the journal. Whoever advances a run next goes on 
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from aegis.db.engines import reading
-from aegis.errors import AegisError, Busy, Fenced, GuardStopped, Interrupted, Passing, Refused, UsageError
+from aegis.errors import AegisError, Fenced, GuardStopped, Interrupted, Passing, Refused, UsageError
 from aegis.masking.keys import lasting_key
-from aegis.operations import claims, ranges, runs, tallies
+from aegis.operations import claims, ranges, runs, slices, tallies
 from aegis.operations.batches import Change, Shard
 from aegis.operations.claims import Claim
 from aegis.operations.pace import Pace
 from aegis.operations.ranges import Range
-from aegis.operations.states import FINAL, STUCK, State
+from aegis.operations.states import State
 from aegis.operations.system import System
 from aegis.operations.tallies import Tally
 from aegis.operations.throttle import Throttle, naps, throttle_for
-from aegis.retention import archiving, control, ending, policies
+from aegis.retention import archiving, ending, policies
 from aegis.retention.allowance import allowed
 from aegis.retention.attaching import attach_again, put_back
 from aegis.retention.gates import Cancelled, Waits, before_slice, under_holds
@@ -62,28 +61,9 @@ def advance(
     """
     run = runs.fetch(system, run_id)
     piece = Slice(run=run_id, policy=run["policy"], table=run["table_name"], action=run["action"])
-    try:
-        claimed = claims.claim(system, run_id)
-    except Busy as busy:
-        piece.outcome, piece.reason = _where(run, "busy"), str(busy)
-        return piece
-    except Passing as passing:
-        # Nothing is claimed: others were quicker, and whoever asks again gets what is left.
-        piece.outcome, piece.reason = "retry", str(passing)
-        return piece
-    try:
-        _carry(system, claimed, piece, seconds, on_progress, full_speed=full_speed)
-    except Fenced as fenced:
-        if fenced.epoch is not None and claims.catch_up(system, claimed, fenced.epoch):
-            piece.outcome, piece.reason = "more", "the control database was restored; counting on from there"
-            return piece
-        # Taken over by another worker, or by a person; nothing was changed since.
-        taken = runs.fetch(system, run_id)
-        piece.outcome, piece.reason = _where(taken, "fenced"), taken["reason"] or str(fenced)
-    except AegisError as error:
-        # The rows before it are gone all the same.
-        error.report = piece.report()
-        raise
+    with slices.claimed(system, run_id, piece) as claim:
+        if claim is not None:
+            _carry(system, claim, piece, seconds, on_progress, full_speed=full_speed)
     return piece
 
 
@@ -434,9 +414,3 @@ class _Work:
             f"that session, then `aegis retention resume {self._claim.id}`"
         )
         raise Refused(message)
-
-
-def _where(run: Mapping[str, Any], otherwise: str) -> str:
-    """Return the outcome for who does not have the run: where it stands, if that is for a person."""
-    state = str(run["state"])
-    return state if state in FINAL | STUCK or control.paused(state, run["waits_for"]) else otherwise
