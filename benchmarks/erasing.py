@@ -72,7 +72,8 @@ def application(place: Place, *, tables: int, people: int) -> Iterator[Applicati
     try:
         yield Application(app=app, tables=tables, people=people)
     finally:
-        system.close()
+        for it in {system, current()}:  # a way may have used other settings
+            it.close()
         app.dispose()
         if place.server:
             place.server.drop_database(name)

@@ -143,6 +143,8 @@ def of_redis(name: str, url: str) -> Iterator[Place]:
     client: Any = redis.Redis.from_url(url, protocol=2)
     for key in client.keys("*"):
         kind = client.type(key).decode()
+        if kind == "none":  # it was consumed, or expired, since it was listed
+            continue
         read: dict[str, Any] = {
             "string": client.get,
             "list": lambda key: client.lrange(key, 0, -1),
