@@ -103,6 +103,8 @@ class ErasureSettings:
     approval: bool = False
     #: Up to so many rows all of an erasure is one transaction; what is larger goes in batches.
     single_transaction_rows: int = 5_000
+    #: A plan that would change more is approved first, whatever `approval` says.
+    max_rows: int = 100_000
     #: Days from the receipt of a request until it is due.
     due_days: int = 30
     #: Where tombstones are written besides the control database: a folder, or a store that fsspec knows.

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from aegis.audit.events import uuid7
-from aegis.erasure import approving, control, exporting, outcomes, plan, receipts, rechecking, replaying
+from aegis.erasure import approving, control, exporting, outcomes, parts, receipts, rechecking, replaying
 from aegis.erasure.asking import Wish, ask, fetch
 from aegis.erasure.exporting import Exported
 from aegis.erasure.outcomes import Erasure, OnProgress
 from aegis.erasure.people import USER
 from aegis.erasure.plan import Plan
 from aegis.erasure.runs import advance
+from aegis.erasure.surveying import survey
 from aegis.errors import NobodyThere, UsageError
 from aegis.operations import runs
 from aegis.operations.system import current
@@ -31,6 +32,8 @@ def plan_erasure(
 ) -> Plan:
     """Plan the erasure of one person: exact counts of one snapshot; nothing is changed.
 
+    Other data sources whose maps say that their people are these (`same_as`) have a plan of their own in it.
+
     Args:
         key: one value for each column of the subject's key; text where it was typed.
         subject: the kind of person, as the data map names it.
@@ -45,7 +48,7 @@ def plan_erasure(
     """
     system = current()
     name = system.settings.source_name(datasource)
-    return plan.make(system, [key], subject=subject, datasource=name, tenant=tenant)
+    return survey(system, [key], subject=subject, datasource=name, tenant=tenant).joint
 
 
 @door
@@ -178,6 +181,16 @@ def carry_out_erasure(request: str, *, on_progress: OnProgress | None = None) ->
     """
     system = current()
     return outcomes.carry_out(system, control.run_of(system, request)["id"], on_progress)
+
+
+def erasure_runs(request: str) -> list[str]:
+    """Return the runs of a request: one for each data source in which its people are.
+
+    Raises:
+        ValueError: there is no such request.
+
+    """
+    return [one.run["id"] for one in parts.whole(current(), request)]
 
 
 def due_erasures() -> list[str]:

@@ -14,7 +14,7 @@ from aegis.erasure.outcomes import Erasure
 from aegis.erasure.receipts import Receipt
 from aegis.erasure.replaying import Replayed
 from aegis.errors import AegisError, Interrupted, UsageError
-from aegis.operations.states import State, Wait
+from aegis.operations.states import STUCK, State, Wait
 from aegis.settings import DEFAULT_SOURCE
 from api.erasure import (
     anonymize_user,
@@ -269,6 +269,10 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "stays", output.printable(f"{rows} of {kept['table']}: {kept['reason']}, until {kept['until']}")
     for shared in body["shared"]:
         yield "shared", f"{output.counted(shared['rows'], 'row')} of {shared['table']}: {shared['what']}"
+    for name, count in body["members"].items():
+        yield "went along", f"{output.number(count)} of subject {name}"
+    for other in body["elsewhere"]:
+        yield "elsewhere", f"{other['datasource']}: receipt of request {other['request']}"
     searched = body["searched"]
     yield "searched for", ", ".join(searched["identifiers"]) or "nothing: the data map names no identifiers"
     for hit in searched["to_look_at"]:
@@ -290,6 +294,8 @@ def _show(found: Erasure, *, as_json: bool) -> int:
         return 1 if found.reason else 0
     if found.status == "not_found":
         return 2
+    if any(part.status in STUCK for part in found.elsewhere):
+        return AegisError.exit_code
     needs_person = found.status not in _LATER or str(found.reason).startswith(Wait.APPROVAL)
     return AegisError.exit_code if needs_person else Interrupted.exit_code
 
@@ -302,6 +308,11 @@ def _print(found: Erasure, *, as_json: bool) -> None:
     if found.rows:
         output.say()
         output.columns(["action", "table", "rows"], _rows(found.rows), right=["rows"])
+    for part in found.elsewhere:
+        output.say(f"\n{_sentence(part)}")
+        if part.rows:
+            output.say()
+            output.columns(["action", "table", "rows"], _rows(part.rows), right=["rows"])
     facts = [(name, getattr(found, name)) for name in ("request", "digest")]
     facts += [("received", found.received_at and output.moment(found.received_at))]
     facts += [("due", found.due_at and output.moment(found.due_at))]

@@ -61,7 +61,8 @@ def plan(
         show(made)
         if html:
             output.say(f"The page is {html}, which only you can read.")
-    return _FINDING if made.objections else 0
+    against = [text for each in (made, *made.elsewhere) for text in each.objections]
+    return _FINDING if against else 0
 
 
 @erasure.command()
@@ -119,8 +120,8 @@ def document(made: Plan) -> dict[str, Any]:
     return {**asdict(made), "rows": made.rows, "kept": made.kept}
 
 
-def show(made: Plan) -> None:
-    """Print a plan."""
+def show(made: Plan, *, last: bool = True) -> None:
+    """Print a plan, and those for other data sources after it."""
     rows = output.counted(made.rows, "row")
     output.say(
         f"To erase this {made.subject} from {made.datasource}: {rows} would change, {made.kept} stay.\n"
@@ -131,7 +132,11 @@ def show(made: Plan) -> None:
     output.facts(_facts(made))
     for objection in made.objections:
         output.say(f"\nIt cannot be carried out: {output.printable(objection)}.")
-    output.say("\nNothing was changed.")
+    for other in made.elsewhere:
+        output.say()
+        show(other, last=False)
+    if last:
+        output.say("\nNothing was changed.")
 
 
 def _line(step: Step) -> tuple[str, ...]:

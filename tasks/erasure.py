@@ -72,5 +72,5 @@ def replay(
 
 def _accept(operation: str, user_ids: list[UserId], request: str, words: dict[str, Any]) -> dict[str, Any]:
     run_id = erasure.request_erasure(user_ids, request, **words)
-    wake([run_id], ERASE)
+    wake(erasure.erasure_runs(request), ERASE)
     return {"operation": operation, "outcome": "accepted", "request": request, "run": run_id}

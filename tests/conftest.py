@@ -143,7 +143,7 @@ def balance(world: World) -> None:
     relay_journals()
     account.check(
         control=world.control,
-        sources={world.datasource: world.app},
+        sources={world.datasource: world.app, **world.others},
         home=world.settings.home,
         gone=world.gone(),
         masked=world.masked,

@@ -127,6 +127,9 @@ class World:
     nullified: Counter[str] = field(default_factory=Counter)
     #: Rows that the test saw come back from an archive, by table.
     restored: Counter[str] = field(default_factory=Counter)
+    #: Further data sources by name, and the tables that are in one of them.
+    others: dict[str, sa.Engine] = field(default_factory=dict)
+    _places: dict[str, sa.Engine] = field(default_factory=dict)
     _born: Counter[str] = field(default_factory=Counter)
     _removed: Counter[str] = field(default_factory=Counter)
     _open: list[System] = field(default_factory=list)
@@ -157,6 +160,18 @@ class World:
         """Account for the rows of a table that was created otherwise."""
         self._born[name] += 0
 
+    def add_source(self, name: str, source: SourceSettings, tables: Mapping[str, str]) -> sa.Engine:
+        """Add a data source with some tables, by name and columns; their rows are accounted for too."""
+        made = self.others[name] = engine(source.url, keep=True)
+        with made.begin() as connection:
+            for table, columns in tables.items():
+                connection.execute(sa.text(f"CREATE TABLE {table} ({columns})"))
+                self._places[table] = made
+                self.watch(table)
+        self.configure(datasources={**self.settings.sources, name: source})
+        self.system.migrate_source(name)
+        return made
+
     def execute(self, statement: str, **values: Any) -> int:
         """Do one statement as the application, committed; return the rows it touched."""
         with self.app.begin() as connection:
@@ -169,7 +184,7 @@ class World:
         names = list(rows[0])
         values = ", ".join(f":{name}" for name in names)
         statement = sa.text(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})")  # noqa: S608
-        with self.app.begin() as connection:
+        with self._places.get(table, self.app).begin() as connection:
             connection.execute(statement, [{k: self.value(v) for k, v in row.items()} for row in rows])
         self._born[table] += len(rows)
 
@@ -179,7 +194,8 @@ class World:
 
     def remove(self, table: str, where: str = "1 = 1", **values: Any) -> int:
         """Delete rows as the application, so that they are not Aegis's to account for."""
-        gone = self.execute(f"DELETE FROM {table} WHERE {where}", **values)  # noqa: S608
+        with self._places.get(table, self.app).begin() as connection:
+            gone = connection.execute(sa.text(f"DELETE FROM {table} WHERE {where}"), values).rowcount  # noqa: S608
         self._removed[table] += gone
         return gone
 
@@ -210,8 +226,10 @@ class World:
             return list(connection.execute(sa.text(query), values).scalars())
 
     def count(self, table: str, where: str = "1 = 1", **values: Any) -> int:
-        """Count rows."""
-        return int(self.all(f"SELECT count(*) FROM {table} WHERE {where}", **values)[0])  # noqa: S608
+        """Count rows, in whichever source the table is."""
+        query = sa.text(f"SELECT count(*) FROM {table} WHERE {where}")  # noqa: S608
+        with self._places.get(table, self.app).connect() as connection:
+            return int(connection.scalar(query, values) or 0)
 
     def lock_waits(self) -> int:
         """Count the sessions that wait for a row's lock."""
@@ -355,8 +373,8 @@ class World:
         """Close every connection."""
         for system in (*self._open, self.system):
             system.close()
-        self.app.dispose()
-        self.control.dispose()
+        for each in (self.app, self.control, *self.others.values()):
+            each.dispose()
 
 
 def names(database: sa.Engine) -> list[str]:

@@ -10,9 +10,10 @@ from aegis.audit.recorder import Note, store
 from aegis.db import dialects
 from aegis.db.engines import writing
 from aegis.db.tables import Approval, Request, Run
-from aegis.erasure import asking, plan
+from aegis.erasure import asking, parts, plan
+from aegis.erasure.parts import Part
 from aegis.errors import Refused
-from aegis.operations import approvals, runs
+from aegis.operations import approvals
 from aegis.operations.approvals import Subject
 from aegis.operations.states import FINAL, State, Wait, Waits
 from aegis.operations.system import System
@@ -36,15 +37,23 @@ def subject_of(run: Mapping[str, Any], request: Mapping[str, Any]) -> Subject:
 def wait_for_approval(system: System, run: Mapping[str, Any], request: Mapping[str, Any]) -> None:
     """Let an erasure go on only when it is approved, where the settings ask for that; a replay was before.
 
+    They ask for it always, or for one that would change more rows than a person is likely to have.
+
     Raises:
         Waits: somebody has to approve it first.
 
     """
-    if not system.settings.erasure.approval or run["origin"] == REPLAY:
+    if run["origin"] == REPLAY:
         return
-    subject = subject_of(run, request)
+    home = parts.home_of(request)
+    first = parts.part(system, home) if home else Part(request=request, run=run)
+    rows, most = parts.rows(system, first), system.settings.erasure.max_rows
+    if not system.settings.erasure.approval and rows <= most:
+        return
+    subject = subject_of(first.run, first.request)
     if lacking := approvals.stands(system, subject).lacking(subject):
-        raise Waits(Wait.APPROVAL, lacking)
+        many = f"{rows:,} rows would change, more than erasure.max_rows ({most:,}); " if rows > most else ""
+        raise Waits(Wait.APPROVAL, f"{many}{lacking}")
 
 
 def approve(
@@ -67,8 +76,8 @@ def approve(
         Refused: it has ended, has another digest, or the signature is missing or wrong.
 
     """
-    request = asking.fetch(system, request_id)
-    run = runs.fetch(system, request["result"])
+    whole = parts.whole(system, request_id)
+    request, run = whole[0].request, whole[0].run
     if run["state"] in FINAL:
         message = f"erasure request {request_id} is {run['state']}; there is nothing to approve"
         raise Refused(message)
@@ -90,7 +99,7 @@ def approve(
         # Under the run's lock, so that of two people the second sees the first.
         connection.execute(sa.select(Run.id).where(Run.id == run["id"]).with_for_update())
         if approvals.keep(system, connection, subject, given).enough:
-            waiting = (Run.id == run["id"]) & (Run.state == State.WAITING)
+            waiting = Run.id.in_([one.run["id"] for one in whole]) & (Run.state == State.WAITING)
             now = dialects.now(connection)
             connection.execute(sa.update(Run).where(waiting).values(not_before=now))
         store(connection, event)
@@ -106,6 +115,6 @@ def revoke(connection: sa.Connection, run_id: str) -> None:
 
 
 def new_plan(connection: sa.Connection, request_id: str, digest: str) -> None:
-    """Write the digest of a new plan to its request, in the caller's transaction."""
+    """Write what is to be approved now to its request, in the caller's transaction."""
     values = {"plan_digest": digest, "planned_at": dialects.now(connection)}
     connection.execute(sa.update(Request).where(Request.request_id == request_id).values(**values))

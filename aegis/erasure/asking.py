@@ -15,11 +15,12 @@ from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import persons, plan
+from aegis.erasure import persons
 from aegis.erasure.people import Key
 from aegis.erasure.persons import KeptPerson
-from aegis.erasure.plan import Plan, reference
-from aegis.erasure.tracing import traced
+from aegis.erasure.plan import reference
+from aegis.erasure.portions import in_portions
+from aegis.erasure.surveying import Survey, survey
 from aegis.errors import UnknownName, UsageError
 from aegis.operations import requests, runs
 from aegis.operations.runs import ERASURE, Order
@@ -49,17 +50,6 @@ class Wish:
         return {"keys": keys, "subject": self.subject, "datasource": self.datasource, "tenant": self.tenant}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Looked:
-    """What is there of the people who are asked about."""
-
-    plan: Plan
-    people: Sequence[KeptPerson]
-    root: str
-    #: What happens to their own rows.
-    action: str
-
-
 def ask(system: System, wish: Wish, request_id: str | None = None) -> str:
     """Accept a request for an erasure, once for its id; return the id of its run.
 
@@ -81,23 +71,10 @@ def ask(system: System, wish: Wish, request_id: str | None = None) -> str:
         raise UsageError(message)
     if known := _known(system, wish, request_id):
         return known
-    looked = _look(system, wish)
-    system.relay.register(wish.datasource)
-    return _accept(system, wish, request_id, looked)
-
-
-def _look(system: System, wish: Wish) -> _Looked:
-    with traced(
-        system, wish.keys, subject=wish.subject, datasource=wish.datasource, tenant=wish.tenant
-    ) as trace:
-        root = trace.who.table.label
-        entry = trace.coverage.tables[root].entry
-        return _Looked(
-            plan=plan.of(system, trace, wish.datasource),
-            people=persons.found(system, trace),
-            root=root,
-            action="delete" if entry is not None and entry.action == "delete" else "anonymize",
-        )
+    home = survey(system, wish.keys, subject=wish.subject, datasource=wish.datasource, tenant=wish.tenant)
+    for each in (home, *home.elsewhere):
+        system.relay.register(each.datasource)
+    return _accept(system, wish, request_id, home)
 
 
 def fetch(system: System, request_id: str) -> Mapping[str, Any]:
@@ -125,38 +102,42 @@ def _known(system: System, wish: Wish, request_id: str) -> str:
     return str(known or "")
 
 
-def _accept(system: System, wish: Wish, request_id: str, looked: _Looked) -> str:
-    run, moment = events.uuid7(), _now(system)
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What is asked of one data source: a request with its run."""
+
+    survey: Survey
+    request: str
+    run: str
+    events: Sequence[Event]
+
+
+def _accept(system: System, wish: Wish, request_id: str, home: Survey) -> str:
+    moment = _now(system)
     due = moment + dt.timedelta(days=system.settings.erasure.due_days)
     actor_ref = system.recorder.actor_ref(wish.actor)
-    references = [reference(system, wish.subject, person.key) for person in looked.people]
-    details = {
-        "datasource": wish.datasource,
-        "run": run,
-        "digest": looked.plan.digest,
-        "rows": looked.plan.rows,
-        "kept": looked.plan.kept,
-        "persons": len(looked.people),
-        "due_at": events.stamp(due),
-    }
-    told = list(_events(system, wish, looked.people, details))
-    order = Order(
-        policy_id=None,
-        policy=ERASURE,
-        datasource=wish.datasource,
-        table=looked.root,
-        action=looked.action,
-        tenant=wish.tenant,
-        origin=wish.origin,
-        actor=wish.actor,
-        request_id=request_id,
-    )
+    first = _part(system, wish, home, request_id, due)
+    others = [_part(system, wish, each, events.uuid7(), due) for each in home.elsewhere]
 
     def work(connection: sa.Connection) -> str:
-        runs.create(connection, order, actor_ref, run)
-        persons.keep(system, connection, run, looked.people, references)
-        store(connection, *told)
-        return run
+        for part in others:
+            requests.also(
+                system,
+                connection,
+                request_id=part.request,
+                operation=OPERATION,
+                arguments={**wish.told, "part_of": request_id},
+                actor_ref=actor_ref,
+                datasource=part.survey.datasource,
+                due_at=due,
+                plan_digest=part.survey.plan.digest,
+                planned_at=moment,
+                kept=_kept(part.survey) | {"part_of": request_id},
+                result=part.run,
+            )
+            _begin(system, connection, wish, part, actor_ref)
+        _begin(system, connection, wish, first, actor_ref)
+        return first.run
 
     return str(
         requests.once(
@@ -169,29 +150,68 @@ def _accept(system: System, wish: Wish, request_id: str, looked: _Looked) -> str
             open_end=True,
             datasource=wish.datasource,
             due_at=due,
-            plan_digest=looked.plan.digest,
+            plan_digest=home.joint.digest,
             planned_at=moment,
-            # What a later slice needs; the people themselves are kept sealed.
-            kept={"subject": wish.subject},
+            kept=_kept(home) | {"parts": {part.survey.plan.place: part.request for part in others}},
         )
     )
 
 
-def _events(
-    system: System, wish: Wish, people: Sequence[KeptPerson], details: Mapping[str, Any]
-) -> Iterator[Event]:
-    for start in range(0, len(people), _TOGETHER):
-        some = people[start : start + _TOGETHER]
-        owners = [(person.tenant or "", wish.subject, person.reference) for person in some]
+def _kept(survey: Survey) -> dict[str, Any]:
+    """Return what a later slice needs; the people themselves are kept sealed."""
+    plan = survey.plan
+    return {"subject": survey.subject, "plan": plan.digest, "rows": plan.rows, "persons": len(survey.people)}
+
+
+def _part(system: System, wish: Wish, survey: Survey, request: str, due: dt.datetime) -> _Part:
+    run = events.uuid7()
+    details = {
+        "datasource": survey.datasource,
+        "run": run,
+        "digest": survey.joint.digest,
+        "rows": survey.plan.rows,
+        "kept": survey.plan.kept,
+        "persons": len(survey.people),
+        "due_at": events.stamp(due),
+    }
+    told = tuple(_events(system, wish, survey, details))
+    return _Part(survey=survey, request=request, run=run, events=told)
+
+
+def _begin(system: System, connection: sa.Connection, wish: Wish, part: _Part, actor_ref: str) -> None:
+    """Create the run of one data source, in the transaction that accepts the request."""
+    survey = part.survey
+    order = Order(
+        policy_id=None,
+        policy=ERASURE,
+        datasource=survey.datasource,
+        table=survey.root,
+        action=survey.action,
+        tenant=wish.tenant,
+        origin=wish.origin,
+        actor=wish.actor,
+        request_id=part.request,
+    )
+    runs.create(connection, order, actor_ref, part.run)
+    everybody = [*survey.people, *survey.members]
+    names = [person.subject or survey.subject for person in everybody]
+    references = [reference(system, name, one.key) for name, one in zip(names, everybody, strict=True)]
+    persons.keep(system, connection, part.run, everybody, references)
+    store(connection, *part.events)
+
+
+def _events(system: System, wish: Wish, survey: Survey, details: Mapping[str, Any]) -> Iterator[Event]:
+    for some in in_portions(survey.people, _TOGETHER):
+        owners = [(person.tenant or "", survey.subject, person.reference) for person in some]
         system.keystore.make_missing("subject", owners)
-        yield from (_event(system, wish, person, details) for person in some)
+        yield from (_event(system, wish, survey.subject, person, details) for person in some)
 
 
-def _event(system: System, wish: Wish, person: KeptPerson, details: Mapping[str, Any]) -> Event:
+def _event(system: System, wish: Wish, subject: str, person: KeptPerson, details: Mapping[str, Any]) -> Event:
     note = Note(
         action=Action.ERASURE_REQUEST,
         actor=wish.actor,
-        target_type=wish.subject,
+        target_type=subject,
         target_id=person.reference,
         tenant=person.tenant,
         details=details,

@@ -1,12 +1,14 @@
 """The tombstones of an erasure: what stood in the people's own rows, and what stands there since."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.erasure.persons import Kept, digests_of
+from aegis.erasure.ownrows import digests_of
+from aegis.erasure.people import People, people
+from aegis.erasure.persons import Kept
 from aegis.erasure.tracing import Trace
 from aegis.operations.system import System
 from aegis.operations.tombstones import Tombstone
@@ -16,29 +18,40 @@ def tombstones_of(
     system: System, run: Mapping[str, Any], kept: Kept, trace: Trace, moment: dt.datetime
 ) -> list[Tombstone]:
     """Return the tombstones of an erasure that is complete but for them, in the trace's own snapshot."""
-    masked = _masked(system, trace)
+    masked = _masked(system, trace, kept)
     return [
         Tombstone(
             run=run["id"],
             number=number,
             datasource=run["datasource"],
-            subject=trace.who.subject.name,
+            subject=person.subject or trace.who.subject.name,
             key_digest=person.key_digest,
             identifiers=dict(person.digests),
             masked=masked.get(person.key_digest, {}),
             erased_at=moment,
         )
-        for number, person in enumerate(kept.people)
+        for number, person in enumerate(kept.everybody)
     ]
 
 
-def _masked(system: System, trace: Trace) -> dict[str, dict[str, str]]:
-    """Return what stands in the people's own rows now: digest of the key → identifier → digest."""
-    found = {}
-    of_key, named = digests_of(system, trace)
-    for where in trace.who.wheres():
-        query = sa.select(of_key, *named.values()).select_from(trace.who.table.table).where(where)
-        for digest, *row in trace.connection.execute(query):
-            values = zip(named, row, strict=True)
-            found[digest] = {kind: value for kind, value in values if value is not None}
+def _masked(system: System, trace: Trace, kept: Kept) -> dict[str, dict[str, str]]:
+    """Return what stands in everybody's own rows now: digest of the key → identifier → digest."""
+    found: dict[str, dict[str, str]] = {}
+    for who in _everybody(trace, kept):
+        of_key, named = digests_of(system, who.subject, who.table)
+        for where in who.wheres():
+            query = sa.select(of_key, *named.values()).select_from(who.table.table).where(where)
+            for digest, *row in trace.connection.execute(query):
+                values = zip(named, row, strict=True)
+                found[digest] = {kind: value for kind, value in values if value is not None}
     return found
+
+
+def _everybody(trace: Trace, kept: Kept) -> Iterator[People]:
+    """Yield the people of the trace, and those who went along; whoever has a row of their own here."""
+    if trace.who.own is not None:
+        yield trace.who
+    for name in dict.fromkeys(str(member.subject) for member in kept.members):
+        # The map may have changed since: then nobody is called so any more.
+        if subject := trace.datamap.subjects.get(name):
+            yield people(trace.catalog, subject, [one.key for one in kept.members if one.subject == name])

@@ -10,11 +10,13 @@ from aegis.audit.recorder import Note
 from aegis.db.engines import writing
 from aegis.db.journal import Journal
 from aegis.db.tables import Request
-from aegis.erasure import approving, asking, ending, outcomes, persons, plan
+from aegis.erasure import approving, ending, outcomes, parts, persons, plan
 from aegis.erasure.outcomes import Erasure
+from aegis.erasure.parts import Part
+from aegis.erasure.plan import Plan
 from aegis.erasure.tracing import looking
 from aegis.errors import Refused
-from aegis.operations import claims, runs
+from aegis.operations import claims
 from aegis.operations.states import CLAIMABLE, STUCK, State
 from aegis.operations.system import System
 
@@ -28,7 +30,7 @@ def run_of(system: System, request_id: str) -> Mapping[str, Any]:
         UnknownName: there is no such request.
 
     """
-    return runs.fetch(system, asking.fetch(system, request_id)["result"])
+    return parts.part(system, request_id).run
 
 
 def resume(system: System, request_id: str, *, actor: str) -> Erasure:
@@ -40,20 +42,31 @@ def resume(system: System, request_id: str, *, actor: str) -> Erasure:
         AegisError: there can be no plan.
 
     """
-    request, run = asking.fetch(system, request_id), run_of(system, request_id)
-    if run["state"] not in STUCK:
-        goes_on = "; it goes on by itself" if run["state"] in CLAIMABLE else ""
-        message = f"erasure request {request_id} is {run['state']}, there is nothing to resume{goes_on}"
+    whole = parts.whole(system, request_id)
+    stuck = [one for one in whole if one.run["state"] in STUCK]
+    if not stuck:
+        state = whole[0].run["state"]
+        goes_on = "; it goes on by itself" if state in CLAIMABLE else ""
+        message = f"erasure request {request_id} is {state}, there is nothing to resume{goes_on}"
         raise Refused(message)
-    digest = _digest(system, request, run)
-    event = system.recorder.prepare(_note(Action.ERASURE_RESUME, run["id"], actor))
+    plans = {one.request["request_id"]: _plan(system, one) for one in stuck}
+    digest = parts.digest_of(whole, {name: made.digest for name, made in plans.items()})
     with writing(system.databases.control, _CONTROL) as connection:
-        approving.revoke(connection, run["id"])
+        approving.revoke(connection, whole[0].run["id"])
+        for one in stuck:
+            _accept_again(connection, one.request, plans[one.request["request_id"]])
         approving.new_plan(connection, request_id, digest)
-        accepted = {"state": State.ACCEPTED, "reason": None}
-        connection.execute(sa.update(Request).where(Request.request_id == request_id).values(**accepted))
-    claims.reopen(system, run["id"], event)
+    for one in stuck:
+        event = system.recorder.prepare(_note(Action.ERASURE_RESUME, one.run["id"], actor))
+        claims.reopen(system, one.run["id"], event)
     return outcomes.standing(system, request_id)
+
+
+def _accept_again(connection: sa.Connection, request: Mapping[str, Any], made: Plan) -> None:
+    approving.new_plan(connection, request["request_id"], made.digest)
+    arguments = request["arguments"] | {"plan": made.digest, "rows": made.rows}
+    mine = sa.update(Request).where(Request.request_id == request["request_id"])
+    connection.execute(mine.values(state=State.ACCEPTED, reason=None, arguments=arguments))
 
 
 def cancel(system: System, request_id: str, *, actor: str) -> Erasure:
@@ -65,7 +78,14 @@ def cancel(system: System, request_id: str, *, actor: str) -> Erasure:
         Unreachable: it is paused, and cancelled when this is repeated with its source reachable.
 
     """
-    request, run = asking.fetch(system, request_id), run_of(system, request_id)
+    whole = parts.whole(system, request_id)
+    for one in parts.unfinished(whole) or whole[:1]:
+        _cancel(system, one, request_id, actor)
+    return outcomes.standing(system, request_id)
+
+
+def _cancel(system: System, one: Part, request_id: str, actor: str) -> None:
+    request, run = one.request, one.run
     reason = f"a person cancels it; repeat `aegis erasure cancel {request_id}` if this stays"
     event = system.recorder.prepare(_note(Action.ERASURE_CANCEL, run["id"], actor))
     claimed = claims.seize(system, run["id"], CLAIMABLE | STUCK, reason=reason, event=event)
@@ -83,20 +103,21 @@ def cancel(system: System, request_id: str, *, actor: str) -> Erasure:
         reason=report["reason"],
         event=ended,
         also=[
-            ending.request_state(request_id, State.CANCELLED, report["reason"]),
+            ending.request_state(request["request_id"], State.CANCELLED, report["reason"]),
             lambda connection: persons.wipe(connection, run["id"]),
         ],
         rows=report["rows"],
         report=report,
     )
     system.relay.relay(run["datasource"])
-    return outcomes.standing(system, request_id)
 
 
-def _digest(system: System, request: Mapping[str, Any], run: Mapping[str, Any]) -> str:
-    kept, subject = persons.read(system, run["id"]), request["arguments"]["subject"]
-    with looking(system, kept.keys, subject=subject, datasource=run["datasource"], gone=kept.gone) as found:
-        return plan.digest_of(system, found, run["datasource"])
+def _plan(system: System, one: Part) -> Plan:
+    """Return the plan for what is left in one data source."""
+    kept, source = persons.read(system, one.run["id"]), one.run["datasource"]
+    subject = one.request["arguments"]["subject"]
+    with looking(system, kept.keys, subject=subject, datasource=source, known=kept.known) as found:
+        return plan.of(system, found, source)
 
 
 def _note(action: Action, run_id: str, actor: str) -> Note:

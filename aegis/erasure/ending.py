@@ -12,7 +12,8 @@ from aegis.audit.recorder import Note
 from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import burying, persons, receipts
+from aegis.erasure import burying, parts, persons, receipts
+from aegis.erasure.parts import Part
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import Slice
 from aegis.erasure.tracing import Trace
@@ -54,6 +55,7 @@ def finish(
         trace=trace,
         changed=changed,
         searched=searched,
+        elsewhere=[_receipt_of(other) for other in parts.others(system, request)],
         moment=moment,
     )
     tombstones.publish(system, stones)
@@ -67,14 +69,26 @@ def finish(
         connection.execute(mine.values(state=State.DONE, reason=None, finished_at=moment, **times))
         persons.wipe(connection, claimed.id)
         tombstones.keep(connection, stones)
+        parts.wake_home(connection, request)
 
-    subject = trace.who.subject.name
     # With a tenant and without: as others may have recorded something of them.
-    tenants = {(person.tenant or "", person.reference) for person in kept.people}
-    tenants |= {("", person.reference) for person in kept.people}
-    system.keystore.destroy_all("subject", [(tenant, subject, reference) for tenant, reference in tenants])
+    known = {
+        (tenant, person.subject or trace.who.subject.name, person.reference)
+        for person in kept.everybody
+        for tenant in (person.tenant or "", "")
+    }
+    system.keystore.destroy_all("subject", sorted(known))
     claims.settle(system, claimed, State.DONE, event=event, also=[write], rows=done["rows"], report=report)
     piece.outcome, piece.total = "done", changed
+
+
+def _receipt_of(other: Part) -> dict[str, Any]:
+    """Return what the home's receipt says of another data source."""
+    return {
+        "datasource": other.run["datasource"],
+        "request": other.request["request_id"],
+        "receipt": (other.run["report"] or {}).get("receipt"),
+    }
 
 
 def settle(

@@ -16,6 +16,7 @@ from aegis.erasure.acts import Act, acts, flat
 from aegis.erasure.changes import Changes, Means
 from aegis.erasure.holding import refuse_held
 from aegis.erasure.objections import objections
+from aegis.erasure.parts import own_digest
 from aegis.erasure.persons import Kept
 from aegis.erasure.plan import digest_of
 from aegis.erasure.rows import Group
@@ -111,7 +112,7 @@ class Execution:
             changes = Changes(connection, found, self._means)
             for item in acts(found.coverage, found.rows):
                 done += _do(changes, item, anew=number == 0)
-            found = again(found, self._kept.gone)
+            found = again(found, self._kept.known)
             left = _left(Changes(connection, found, self._means), found)
             if not left:
                 return self._change(done, {"executed": True, "passes": number + 1})
@@ -197,7 +198,7 @@ class Execution:
             self._kept.keys,
             subject=self._subject,
             datasource=self._run["datasource"],
-            gone=self._kept.gone,
+            known=self._kept.known,
         ) as trace:
             yield trace
 
@@ -214,7 +215,7 @@ class Execution:
             self._kept.keys,
             subject=self._subject,
             datasource=self._run["datasource"],
-            gone=self._kept.gone,
+            known=self._kept.known,
         )
 
     def _look(self) -> Trace:
@@ -238,7 +239,7 @@ class Execution:
             Refused: says why.
 
         """
-        if digest_of(self._system, found, self._run["datasource"]) != self._request["plan_digest"]:
+        if digest_of(self._system, found, self._run["datasource"]) != own_digest(self._request):
             message = (
                 "the data map or the schema changed since this erasure was asked for; nothing more is "
                 "changed. Look at `aegis erasure plan`; `aegis erasure resume` takes the new plan"

@@ -11,16 +11,20 @@ from aegis.audit.events import stamp
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import asking, ending, persons, plan
+from aegis.erasure import asking, ending, parts, persons
 from aegis.erasure.asking import OPERATION, Wish
+from aegis.erasure.plan import Plan
 from aegis.erasure.runs import advance
+from aegis.erasure.surveying import survey
 from aegis.errors import AegisError
 from aegis.operations import runs
-from aegis.operations.states import State
+from aegis.operations.states import CLAIMABLE, State, Wait
 from aegis.operations.system import System
 
 #: Faults that pass are waited out so often.
 PATIENCE: Final = 5
+#: Of so many requests one is likely to be whole, and no part of another one.
+_PARTS: Final = 5
 #: Is told after each batch: `action:table` → rows.
 OnProgress = Callable[[Mapping[str, int]], None]
 
@@ -45,6 +49,8 @@ class Erasure:
     received_at: str | None = None
     due_at: str | None = None
     finished_at: str | None = None
+    #: The same people in other data sources.
+    elsewhere: tuple["Erasure", ...] = ()
 
     def __bool__(self) -> bool:
         """Whether the erasure is complete."""
@@ -53,16 +59,21 @@ class Erasure:
 
 def planned(system: System, wish: Wish) -> Erasure:
     """Return what would be done, without doing it."""
-    made = plan.make(system, wish.keys, subject=wish.subject, datasource=wish.datasource, tenant=wish.tenant)
+    found = survey(system, wish.keys, subject=wish.subject, datasource=wish.datasource, tenant=wish.tenant)
+    return _would(found.joint, len(wish.keys))
+
+
+def _would(made: Plan, people: int) -> Erasure:
     rows = {f"{step.action}:{step.table}": step.rows for step in made.steps if step.rows}
     return Erasure(
         status="dry_run",
-        subject=wish.subject,
-        datasource=wish.datasource,
+        subject=made.subject,
+        datasource=made.datasource,
         reason="; ".join(made.objections) or None,
         rows=rows,
-        persons=len(wish.keys),
+        persons=people,
         digest=made.digest,
+        elsewhere=tuple(_would(other, people) for other in made.elsewhere),
     )
 
 
@@ -78,7 +89,18 @@ def not_found(wish: Wish, reason: str) -> Erasure:
 
 
 def carry_out(system: System, run_id: str, on_progress: OnProgress | None = None) -> Erasure:
-    """Work on an erasure until it ends or somebody else must act; a passing fault is waited out."""
+    """Work on an erasure until it ends or somebody else must act; a passing fault is waited out.
+
+    Other data sources come first: the people's home ends when all others have.
+    """
+    request = asking.fetch(system, runs.fetch(system, run_id)["request_id"])
+    for other in parts.others(system, request):
+        if other.run["state"] in CLAIMABLE:
+            _carry_out(system, other.run["id"], on_progress)
+    return _carry_out(system, run_id, on_progress)
+
+
+def _carry_out(system: System, run_id: str, on_progress: OnProgress | None) -> Erasure:
     patience = PATIENCE
     while True:
         piece = advance(system, run_id, system.settings.retention.slice_seconds, on_progress)
@@ -111,12 +133,14 @@ def recent(system: System, limit: int) -> list[Erasure]:
     """Return where the newest requests stand, newest first."""
     query = sa.select(table_of(Request)).where(Request.operation == OPERATION)
     with reading(system.databases.control, "control database") as connection:
-        rows = connection.execute(query.order_by(Request.received_at.desc()).limit(limit)).mappings().all()
-    return [_told(system, dict(row)) for row in rows]
+        rows = connection.execute(query.order_by(Request.received_at.desc()).limit(_PARTS * limit))
+        whole = [dict(row) for row in rows.mappings() if not parts.home_of(dict(row))]
+    return [_told(system, row) for row in whole[:limit]]
 
 
 def _told(system: System, request: Mapping[str, Any]) -> Erasure:
-    run = runs.fetch(system, request["result"])
+    run, others = runs.fetch(system, request["result"]), parts.others(system, request)
+    waits = run["state"] == State.WAITING and run["waits_for"] == Wait.PARTS
     # One that is at work has its rows in the journal alone.
     report = run["report"] if run["rows"] is not None else ending.done_or_nothing(system, run)
     return Erasure(
@@ -125,11 +149,12 @@ def _told(system: System, request: Mapping[str, Any]) -> Erasure:
         datasource=run["datasource"],
         request=request["request_id"],
         run=run["id"],
-        reason=run["reason"],
+        reason=f"{Wait.PARTS}: {'; '.join(map(parts.told, others))}" if waits else run["reason"],
         rows=ending.total(run, report),
-        persons=persons.count(system, run["id"]),
+        persons=request["arguments"].get("persons") or persons.count(system, run["id"]),
         digest=request["plan_digest"],
         received_at=stamp(request["received_at"]),
         due_at=request["due_at"] and stamp(request["due_at"]),
         finished_at=run["finished_at"] and stamp(run["finished_at"]),
+        elsewhere=tuple(_told(system, other.request) for other in others),
     )

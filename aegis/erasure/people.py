@@ -27,9 +27,22 @@ class People:
     """Who is meant: a kind of subject, and the key of each of them."""
 
     subject: Subject
-    table: CatalogTable
+    #: None: they have none here, only in the data source that is their home.
+    own: CatalogTable | None
     #: One value for each column of the key, as that column's own type; never shown.
     keys: tuple[tuple[Any, ...], ...]
+
+    @property
+    def table(self) -> CatalogTable:
+        """The subject's own table.
+
+        Raises:
+            UsageError: it has none in this data source.
+
+        """
+        if self.own is None:
+            raise _nowhere(self.subject)
+        return self.own
 
     @property
     def columns(self) -> list[sa.Column[Any]]:
@@ -38,6 +51,8 @@ class People:
 
     def wheres(self) -> Iterator[sa.ColumnElement[bool]]:
         """Yield conditions that together are true of the rows that stand for them."""
+        if self.own is None:
+            return
         for start in range(0, len(self.keys), _KEYS):
             some = self.keys[start : start + _KEYS]
             if len(self.columns) == 1:
@@ -63,13 +78,14 @@ def subject_named(datamap: DataMap, name: str) -> Subject:
     return datamap.subjects[name]
 
 
-def people(catalog: Catalog, subject: Subject, keys: Sequence[Key]) -> People:
+def people(catalog: Catalog, subject: Subject, keys: Sequence[Key], *, away: bool = False) -> People:
     """Return who is meant by some keys, each of them once.
 
     Args:
         catalog: the live schema.
         subject: the kind of person.
         keys: one value for each column of the subject's key; text where it was typed.
+        away: whether their home is another data source, so that here they need have no table.
 
     Raises:
         UsageError: the key has another number of columns, or a value does not fit its column. The
@@ -78,13 +94,19 @@ def people(catalog: Catalog, subject: Subject, keys: Sequence[Key]) -> People:
     """
     table = catalog.find(subject.table) if subject.table else None
     if table is None:
-        message = (
-            f"subject {subject.name} has no table in this data source; name the source in which it has one "
-            f"({subject.same_as or 'see its data map'})"
-        )
-        raise UsageError(message)
+        if not away:
+            raise _nowhere(subject)
+        return People(subject=subject, own=None, keys=tuple(dict.fromkeys(map(tuple, keys))))
     known = dict.fromkeys(key_values(table, subject, key) for key in keys)
-    return People(subject=subject, table=table, keys=tuple(known))
+    return People(subject=subject, own=table, keys=tuple(known))
+
+
+def _nowhere(subject: Subject) -> UsageError:
+    message = (
+        f"subject {subject.name} has no table in this data source; name the source in which it has one "
+        f"({subject.same_as or 'see its data map'})"
+    )
+    return UsageError(message)
 
 
 def key_values(table: CatalogTable, subject: Subject, key: Key) -> tuple[Any, ...]:

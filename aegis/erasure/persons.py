@@ -17,13 +17,11 @@ from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import ErasedPerson
 from aegis.erasure.people import reference_of
-from aegis.erasure.tracing import Trace
+from aegis.erasure.rows import HomeRow, Known
 from aegis.errors import Refused
 from aegis.masking.keys import MaskKey
-from aegis.masking.strategies import strategy_of
 from aegis.operations.marks import Box
 from aegis.operations.system import System
-from aegis.operations.tombstones import Digests
 
 _CONTROL: Final = "control database"
 _LETTERS: Final = string.ascii_lowercase + string.digits
@@ -42,6 +40,10 @@ class KeptPerson:
     #: What their tombstone will say: of the key, and identifier → digest.
     key_digest: str
     digests: Mapping[str, str]
+    #: Where their home is another data source: what stood in their rows there.
+    at_home: Sequence[HomeRow] = field(default=(), repr=False)
+    #: The kind of somebody who goes along with the people that an erasure is about; none: they are meant.
+    subject: str | None = None
 
     @property
     def reference(self) -> str:
@@ -55,6 +57,13 @@ class Kept:
 
     people: tuple[KeptPerson, ...]
     mask: MaskKey
+    #: People of other kinds who go along, such as the users of a tenant.
+    members: tuple[KeptPerson, ...] = ()
+
+    @property
+    def everybody(self) -> tuple[KeptPerson, ...]:
+        """Who is looked for."""
+        return self.people + self.members
 
     @property
     def keys(self) -> list[tuple[Any, ...]]:
@@ -62,98 +71,17 @@ class Kept:
         return [person.key for person in self.people]
 
     @property
-    def gone(self) -> list[Mapping[str, Any]]:
-        """What stood in their own rows."""
-        return [person.referred for person in self.people]
+    def known(self) -> Known:
+        """What stood in their own rows, here and at home."""
+        return Known(
+            gone=[person.referred for person in self.people if person.referred],
+            at_home=[row for person in self.people for row in person.at_home],
+        )
 
     @property
     def identifiers(self) -> list[str]:
         """Every value by which one of them is known."""
         return [value for person in self.people for value in person.identifiers.values()]
-
-
-def identifiers_of(system: System, trace: Trace) -> dict[str, str]:
-    """Return the identifiers of the one person of a trace, from their own row; none if it is gone."""
-    rows = _rows(system, trace)
-    if not rows:
-        return {}
-    ((values, _, digests),) = rows.values()
-    columns = trace.who.subject.identifiers
-    return {kind: str(values[columns[kind]]) for kind in digests if values[columns[kind]] != ""}
-
-
-def found(system: System, trace: Trace) -> list[KeptPerson]:
-    """Read people's own rows, in the order of their keys."""
-    rows = _rows(system, trace)
-    return [_person(trace, key, *rows[tuple(map(str, key))]) for key in trace.who.keys]
-
-
-def _rows(system: System, trace: Trace) -> dict[tuple[str, ...], tuple[dict[str, Any], str, dict[str, str]]]:
-    """Return the people's own rows by key: values by column, digest of the key, digests by identifier."""
-    who, subject = trace.who, trace.who.subject
-    root = who.table.table
-    side = trace.rows.side(who.table.label)
-    columns = dict.fromkeys(
-        [
-            *subject.key,
-            *side.names,
-            *([subject.tenant] if subject.tenant else []),
-            *subject.identifiers.values(),
-        ]
-    )
-    of_key, named = digests_of(system, trace)
-    masked = _masked(trace)
-    rows = {}
-    for where in who.wheres():
-        query = sa.select(of_key, *named.values(), *masked.values(), *[root.c[name] for name in columns])
-        for digest, *row in trace.connection.execute(query.where(where)):
-            values = dict(zip(columns, row[2 * len(named) :], strict=True))
-            over = dict(zip(named, row[len(named) : 2 * len(named)], strict=True))
-            digests = {
-                kind: value for kind, value in zip(named, row, strict=False) if value and not over[kind]
-            }
-            rows[tuple(str(values[name]) for name in subject.key)] = (values, digest, digests)
-    return rows
-
-
-def _person(
-    trace: Trace, key: tuple[Any, ...], values: Mapping[str, Any], digest: str, digests: Mapping[str, str]
-) -> KeptPerson:
-    subject = trace.who.subject
-    tenant = values[subject.tenant] if subject.tenant else None
-    named = {kind: values[column] for kind, column in subject.identifiers.items()}
-    return KeptPerson(
-        key=key,
-        tenant=None if tenant is None else str(tenant),
-        referred={name: values[name] for name in trace.rows.side(trace.who.table.label).names},
-        # What an earlier erasure wrote names nobody.
-        identifiers={kind: str(named[kind]) for kind in digests if named[kind] != ""},
-        key_digest=digest,
-        digests=digests,
-    )
-
-
-def _masked(trace: Trace) -> dict[str, sa.ColumnElement[Any]]:
-    """Return of each identifier whether a mask stands in its place already, in the person's own row."""
-    who, entry = trace.who, trace.coverage.tables[trace.who.table.label].entry
-    specs = entry.masks if entry else {}
-    found: dict[str, sa.ColumnElement[Any]] = {}
-    for kind, name in who.subject.identifiers.items():
-        column = who.table.table.c[name]
-        over = strategy_of(specs[name]).recognises(column) if name in specs else None
-        found[kind] = sa.case((over, sa.true()), else_=sa.false()) if over is not None else sa.false()
-    return found
-
-
-def digests_of(
-    system: System, trace: Trace
-) -> tuple[sa.ColumnElement[str], dict[str, sa.ColumnElement[str]]]:
-    """Return the digest of the key of a person's own row, and of each of its identifiers."""
-    subject, digests = trace.who.subject, Digests(system)
-    root = trace.who.table.table
-    of_key = digests.of_key(subject, [root.c[name] for name in subject.key])
-    named = subject.identifiers.items()
-    return of_key, {kind: digests.of_identifier(kind, root.c[column]) for kind, column in named}
 
 
 def new_mask() -> MaskKey:
@@ -183,6 +111,8 @@ def keep(
                     "referred": dict(person.referred),
                     "identifiers": dict(person.identifiers),
                     "digests": [person.key_digest, dict(person.digests)],
+                    "at_home": [dict(row) for row in person.at_home],
+                    "subject": person.subject,
                     "mask": [mask.id, mask.secret],
                 }
             ),
@@ -207,7 +137,12 @@ def read(system: System, run: str) -> Kept:
         raise Refused(message)
     opened = [_box(system, run, row.number).open(row.sealed) for row in rows]
     name, secret = opened[0]["mask"]
-    return Kept(people=tuple(_read(values) for values in opened), mask=MaskKey(id=name, secret=secret))
+    everybody = [_read(values) for values in opened]
+    return Kept(
+        people=tuple(person for person in everybody if person.subject is None),
+        members=tuple(person for person in everybody if person.subject is not None),
+        mask=MaskKey(id=name, secret=secret),
+    )
 
 
 def count(system: System, run: str) -> int:
@@ -232,6 +167,8 @@ def _read(values: Mapping[str, Any]) -> KeptPerson:
         identifiers=values["identifiers"],
         key_digest=values["digests"][0],
         digests=values["digests"][1],
+        at_home=values.get("at_home", ()),
+        subject=values.get("subject"),
     )
 
 

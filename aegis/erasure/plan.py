@@ -6,8 +6,8 @@ Everything is read in one snapshot; nothing is changed. A data map that leaves a
 import datetime as dt
 import hashlib
 import hmac
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ from aegis.db.reflection import read_triggers
 from aegis.erasure.objections import objections
 from aegis.erasure.people import Key
 from aegis.erasure.steps import Step, steps_of
-from aegis.erasure.tracing import Trace, traced
+from aegis.erasure.tracing import Trace
 from aegis.operations.system import System
 
 #: Of the digest's document; old ones are told apart by it.
@@ -53,6 +53,13 @@ class Plan:
     objections: tuple[str, ...]
     #: What an approval binds to: the map's decisions, the schema that they are about, and the person.
     digest: str
+    #: The same people in other data sources.
+    elsewhere: tuple["Plan", ...] = ()
+
+    @property
+    def place(self) -> str:
+        """What tells it from the plans for other data sources."""
+        return f"{self.datasource}/{self.subject}"
 
     @property
     def rows(self) -> int:
@@ -67,29 +74,20 @@ class Plan:
         return sum(step.rows for step in self.steps if step.action == "retain")
 
 
-def make(
-    system: System,
-    keys: Sequence[Key],
-    *,
-    subject: str,
-    datasource: str,
-    tenant: str | None = None,
-) -> Plan:
-    """Plan the erasure of some people, and change nothing.
+def joint(home: Plan, others: Sequence[Plan]) -> Plan:
+    """Return the plan for people in several data sources, with one digest for all."""
+    if not others:
+        return home
+    digest = joint_digest(home.digest, {other.place: other.digest for other in others})
+    return replace(home, elsewhere=tuple(others), digest=digest)
 
-    Args:
-        system: this process's Aegis.
-        keys: for each of them one value for each column of the subject's key.
-        subject: the kind of person, as the data map names it.
-        datasource: the source's own name.
-        tenant: refuse people of any other one.
 
-    Raises:
-        AegisError: as `traced`.
-
-    """
-    with traced(system, keys, subject=subject, datasource=datasource, tenant=tenant) as trace:
-        return of(system, trace, datasource)
+def joint_digest(home: str, others: Mapping[str, str]) -> str:
+    """Return the digest for several data sources: of the home's digest, and of each other's by its place."""
+    if not others:
+        return home
+    body = {"version": VERSION, "home": home, "elsewhere": dict(others)}
+    return hashlib.sha256(canonical(body)).hexdigest()
 
 
 def of(system: System, trace: Trace, datasource: str) -> Plan:

@@ -7,7 +7,8 @@ key can check a receipt years later, with Aegis or without.
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ def write(
     trace: Trace,
     changed: Mapping[str, int],
     searched: Searched,
+    elsewhere: Sequence[Mapping[str, Any]],
     moment: dt.datetime,
 ) -> str:
     """Return a receipt as canonical JSON; it names no person.
@@ -47,6 +49,7 @@ def write(
         trace: what is left of their rows.
         changed: `action:table` → rows.
         searched: what the search for their identifiers found.
+        elsewhere: the receipts of the same people in other data sources.
         moment: when the erasure ends.
 
     """
@@ -57,6 +60,7 @@ def write(
         "run": run["id"],
         "subject": request["arguments"]["subject"],
         "persons": len(kept.people),
+        "members": dict(Counter(person.subject for person in kept.members)),
         "datasource": run["datasource"],
         "received_at": events.stamp(request["received_at"]),
         "due_at": request["due_at"] and events.stamp(request["due_at"]),
@@ -67,11 +71,12 @@ def write(
         "retained": _retained(trace),
         "shared": _shared(trace),
         "searched": {
-            "identifiers": sorted({kind for person in kept.people for kind in person.identifiers}),
+            "identifiers": sorted({kind for person in kept.everybody for kind in person.identifiers}),
             "left": _told(searched.hits, Verdict.RETAINED),
             "to_look_at": _told(searched.hits, Verdict.POSSIBLE),
             "not_searched": list(searched.not_searched),
         },
+        "elsewhere": list(elsewhere),
         "gone_from_backups": None if days is None else (moment + dt.timedelta(days=days)).date().isoformat(),
     }
     return canonical(body).decode()

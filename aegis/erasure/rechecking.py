@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aegis.erasure import persons
+from aegis.erasure import ownrows, persons
 from aegis.erasure.acts import acts, flat
 from aegis.erasure.changes import Changes, Means
 from aegis.erasure.people import Key
@@ -54,7 +54,7 @@ def recheck(
     with looking(system, [key], subject=subject, datasource=datasource) as trace:
         rows = _left(system, trace)
         ground = Ground(trace)
-        known = dict(identifiers or {}) or persons.identifiers_of(system, trace)
+        known = dict(identifiers or {}) or ownrows.identifiers_of(system, trace)
     found = search(
         system, datasource, [Named(identifiers=known)], ground, so_far=Searched(), deadline=math.inf
     )

@@ -16,6 +16,7 @@ from aegis.datamap.closure import FOLLOWED
 from aegis.datamap.reached import Coverage
 from aegis.db import dialects
 from aegis.db.catalog import Catalog
+from aegis.erasure.people import People
 from aegis.erasure.portions import in_portions
 from aegis.erasure.sides import Link, Side
 
@@ -23,6 +24,23 @@ from aegis.erasure.sides import Link, Side
 _VALUES: Final = 500
 #: Groups whose rows one statement reads.
 GROUPS: Final = 100
+
+
+#: What stands in somebody's own row at home: column → value.
+HomeRow = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of people besides their keys."""
+
+    #: What stood in their own rows before these were deleted or masked: column → value.
+    gone: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    #: Where their home is another data source, what stands in their rows there.
+    at_home: Sequence[HomeRow] = field(default=(), repr=False)
+
+
+NOTHING: Final = Known()
 
 
 @dataclass(kw_only=True)
@@ -87,27 +105,28 @@ class Rows:
         """Return how rows of a table are compared."""
         return self._sides[label]
 
-    def follow(
-        self,
-        root: str,
-        wheres: Iterable[sa.ColumnElement[bool]],
-        gone: Iterable[Mapping[str, Any]] = (),
-    ) -> None:
-        """Find everything that some rows of the subject's table reach.
+    def follow(self, who: People, known: Known = NOTHING) -> None:
+        """Find everything that people reach: their own rows, and what stands in them at home.
 
         Args:
-            root: the subject's table.
-            wheres: conditions that together are true of those rows.
-            gone: what their columns had before they were deleted or masked, by name.
+            who: the people.
+            known: what is known of them besides.
 
         """
-        found = [group for where in wheres for group in self._keep(root, where, way=None)]
-        for named in gone:
-            values = self._sides[root].values_of(named)
-            if values not in self._found[root]:
-                found.append(Group(values=values, rows=0, own=True, followed=True))
         # By table: what several ways found of one is followed by one statement.
-        waiting = {root: found}
+        waiting: dict[str, list[Group]] = {}
+        if who.own is not None:
+            root = who.own.label
+            waiting[root] = [g for where in who.wheres() for g in self._keep(root, where, way=None)]
+            for named in known.gone:
+                values = self._sides[root].values_of(named)
+                if values not in self._found[root]:
+                    waiting[root].append(Group(values=values, rows=0, own=True, followed=True))
+        for way, edge in enumerate(self._edges):
+            if edge.parent == who.subject.home:
+                links = [tuple(row[name] for name in edge.parent_columns) for row in known.at_home]
+                if fresh := self._refer(way, links):
+                    waiting.setdefault(edge.child, []).extend(fresh)
         while waiting:
             parent = next(iter(waiting))
             found = waiting.pop(parent)
@@ -124,7 +143,11 @@ class Rows:
     def _step(self, way: int, parents: Sequence[Group]) -> list[Group]:
         """Follow one edge from new groups of its parent; return the child's groups to go on from."""
         edge = self._edges[way]
-        links = (self._sides[edge.parent].referred(group.values, edge) for group in parents)
+        return self._refer(way, [self._sides[edge.parent].referred(group.values, edge) for group in parents])
+
+    def _refer(self, way: int, links: Iterable[Link]) -> list[Group]:
+        """Find what refers by an edge to some values; return the groups to go on from."""
+        edge = self._edges[way]
         wanted = {_text(link): link for link in links if None not in link}
         new = [link for text, link in wanted.items() if text not in self._asked[way]]
         self._asked[way].update(wanted)

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from typing import Final, NoReturn
 
-from aegis.erasure import approving, asking, ending, persons
+from aegis.erasure import approving, asking, ending, parts, persons
 from aegis.erasure.executing import PASSES, Execution, TooLarge
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import OnProgress, Slice
@@ -112,7 +112,7 @@ class _Work:
         searched = search(
             self._system,
             self._claim.run["datasource"],
-            kept.people,
+            kept.everybody,
             ground,
             so_far=so_far,
             deadline=deadline,
@@ -121,6 +121,7 @@ class _Work:
         return searched if searched.whole else None
 
     def _finish(self, execution: Execution, kept: Kept, searched: Searched) -> None:
+        parts.wait_for_others(self._system, self._request)
         with execution.looking() as trace:
             ending.finish(
                 self._system,

@@ -21,7 +21,11 @@ class Side:
     def __init__(self, catalog: Catalog, label: str, coverage: Coverage) -> None:
         self._table = catalog.tables[label].table
         self._ways = {way: edge for way, edge in enumerate(coverage.edges) if edge.child == label}
-        self._parents = {way: catalog.tables[edge.parent].table for way, edge in self._ways.items()}
+        # One that lives in another data source has its values given, and no columns here.
+        self._parents = {
+            way: catalog.tables[edge.parent].table if edge.parent in catalog.tables else None
+            for way, edge in self._ways.items()
+        }
         plain = [edge.columns for edge in self._ways.values() if not edge.path]
         referred = [edge.parent_columns for edge in coverage.edges if edge.parent == label]
         key = [coverage.subject.key] if label == coverage.root else []
@@ -75,9 +79,9 @@ class Side:
 
     def refers_to(self, way: int, links: Sequence[Link]) -> sa.ColumnElement[bool]:
         """Return the rows that refer, by an edge, to parents with one of these values."""
-        edge, parent = self._ways[way], self._parents[way]
+        edge = self._ways[way]
         own = [self._columns[place] for place in self._places(way)]
-        as_text = [_differ(mine, parent.c[name]) for mine, name in zip(own, edge.parent_columns, strict=True)]
+        as_text = self._as_text(way, own, links)
         compared = [sa.cast(c, sa.String) if text else c for c, text in zip(own, as_text, strict=True)]
         wanted = [tuple(str(v) if t else v for v, t in zip(link, as_text, strict=True)) for link in links]
         if len(compared) == 1:
@@ -91,6 +95,15 @@ class Side:
         when = self._ways[way].when
         link = tuple(values[place] for place in self._places(way))
         return None if None in link or (when and not values[self._place[way, when]]) else link
+
+    def _as_text(self, way: int, own: Sequence[sa.ColumnElement[Any]], links: Sequence[Link]) -> list[bool]:
+        """Say of each column that refers whether it is compared as text: its values are of another type."""
+        parent = self._parents[way]
+        if parent is None:
+            kinds = [{type(link[place]) for link in links} for place in range(len(own))]
+            return [kind != {_python(mine.type)} for mine, kind in zip(own, kinds, strict=True)]
+        names = self._ways[way].parent_columns
+        return [_differ(mine, parent.c[name]) for mine, name in zip(own, names, strict=True)]
 
     def referred(self, values: Link, edge: Edge) -> Link:
         """Return the values of the columns that an edge refers to."""

@@ -1,6 +1,6 @@
 """The rows of some people, found in one snapshot by a data map that leaves nothing open."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from aegis.datamap.coverage import Examination, examine
 from aegis.datamap.hooks import Anonymizer, load_anonymizers
+from aegis.datamap.model import DataMap
 from aegis.datamap.reached import Coverage
 from aegis.datamap.reading import read_map
 from aegis.datamap.sources import map_path
@@ -17,7 +18,7 @@ from aegis.db.catalog import Catalog, read_catalog
 from aegis.db.engines import snapshot
 from aegis.erasure.decisions import kept
 from aegis.erasure.people import Key, People, people, refuse_absent, subject_named
-from aegis.erasure.rows import Rows
+from aegis.erasure.rows import NOTHING, Known, Rows
 from aegis.errors import Refused
 from aegis.operations.system import System
 
@@ -28,6 +29,7 @@ class Trace:
 
     connection: sa.Connection
     catalog: Catalog
+    datamap: DataMap
     coverage: Coverage
     anonymizers: Sequence[Anonymizer]
     who: People
@@ -68,7 +70,7 @@ def looking(
     *,
     subject: str,
     datasource: str,
-    gone: Sequence[Mapping[str, Any]] = (),
+    known: Known = NOTHING,
 ) -> Iterator[Trace]:
     """Find the rows of some people, who may be gone themselves; the snapshot is open until the end.
 
@@ -77,7 +79,7 @@ def looking(
 
     """
     with patient_snapshot(system, datasource) as connection:
-        yield trace(system, connection, keys, subject=subject, datasource=datasource, gone=gone)
+        yield trace(system, connection, keys, subject=subject, datasource=datasource, known=known)
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def trace(
     *,
     subject: str,
     datasource: str,
-    gone: Sequence[Mapping[str, Any]] = (),
+    known: Known = NOTHING,
 ) -> Trace:
     """Find the rows of some people in the caller's transaction.
 
@@ -110,8 +112,8 @@ def trace(
         keys: for each of them one value for each column of the subject's key.
         subject: the kind of person, as the data map names it.
         datasource: the source's own name.
-        gone: what stood in their own rows when the erasure was asked for, by column: what refers to that is
-            theirs, though the rows may be gone or masked by now.
+        known: what is known of them besides: what refers to that is theirs, though their own rows may be
+            gone or masked by now, or stand in another data source.
 
     Raises:
         AegisError: as `traced`, but for people who are not there.
@@ -123,21 +125,22 @@ def trace(
     catalog = read_catalog(connection)
     found = examine(datamap, catalog, anonymizers)
     _refuse_open(found, datasource)
-    who = people(catalog, kind, keys)
+    who = people(catalog, kind, keys, away=bool(known.at_home))
     coverage = found.coverages[subject]
     return Trace(
         connection=connection,
         catalog=catalog,
+        datamap=datamap,
         coverage=coverage,
         anonymizers=anonymizers,
         who=who,
-        rows=_follow(connection, catalog, coverage, who, gone),
+        rows=_follow(connection, catalog, coverage, who, known),
     )
 
 
-def again(found: Trace, gone: Sequence[Mapping[str, Any]]) -> Trace:
+def again(found: Trace, known: Known) -> Trace:
     """Find the rows of the same people once more, later in the same transaction."""
-    rows = _follow(found.connection, found.catalog, found.coverage, found.who, gone)
+    rows = _follow(found.connection, found.catalog, found.coverage, found.who, known)
     return replace(found, rows=rows)
 
 
@@ -146,13 +149,13 @@ def _follow(
     catalog: Catalog,
     coverage: Coverage,
     who: People,
-    gone: Sequence[Mapping[str, Any]],
+    known: Known,
 ) -> Rows:
     """Find the people's rows; what hangs on a row that stays another person's is not among them."""
     closed: set[tuple[str, tuple[Any, ...]]] = set()
     while True:
         rows = Rows(connection, catalog, coverage, closed)
-        rows.follow(who.table.label, who.wheres(), gone)
+        rows.follow(who, known)
         stays = kept(coverage, rows)
         if not stays:
             return rows

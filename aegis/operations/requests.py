@@ -70,6 +70,33 @@ def once(
     return result
 
 
+def also(
+    system: System,
+    connection: sa.Connection,
+    *,
+    request_id: str,
+    operation: str,
+    arguments: Mapping[str, Any],
+    result: Any,
+    kept: Mapping[str, Any],
+    **columns: Any,
+) -> None:
+    """Accept a further request in the transaction in which another one is accepted, under a new id."""
+    values = {
+        "request_id": request_id,
+        "operation": operation,
+        "payload_digest": payload_digest(system, operation, arguments),
+        "state": State.ACCEPTED,
+        "received_at": dialects.now(connection),
+        "epoch": 0,
+        "attempts": 0,
+        "arguments": kept,
+        "result": result,
+        **columns,
+    }
+    connection.execute(sa.insert(table_of(Request)).values(**values))
+
+
 def plan_digest(system: System, request_id: str) -> str:
     """Return the digest of what a request's plan would do."""
     with reading(system.databases.control, "control database") as connection:

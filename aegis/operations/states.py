@@ -29,6 +29,8 @@ class Wait(enum.StrEnum):
     LANDING = "soft landing"
     #: Another policy that comes first.
     AFTER = "after"
+    #: The same erasure in other data sources.
+    PARTS = "other data sources"
 
 
 class Waits(Exception):

@@ -109,7 +109,8 @@ def needles_of(person: int, identifiers: Mapping[str, Any]) -> list[Needle]:
 
 def is_unique(identifier: str) -> bool:
     """Whether nobody else has the same value of an identifier of this name."""
-    lower = identifier.lower()
+    # Of another data source it is `app:email`.
+    lower = identifier.lower().rpartition(":")[2]
     return lower in _UNIQUE_NAMES or not lower.endswith("name")
 
 

@@ -1,0 +1,129 @@
+"""A survey: what an erasure would find and do, in each data source in which the people are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from aegis.erasure import elsewhere, ownrows, plan
+from aegis.erasure.elsewhere import Away
+from aegis.erasure.ownrows import joined
+from aegis.erasure.people import Key
+from aegis.erasure.persons import KeptPerson
+from aegis.erasure.plan import Plan
+from aegis.erasure.rows import HomeRow, Known
+from aegis.erasure.tracing import Trace, looking, traced
+from aegis.operations.system import System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What is there of some people in one data source."""
+
+    datasource: str
+    #: As its data map calls them.
+    subject: str
+    plan: Plan
+    people: Sequence[KeptPerson]
+    #: People of other kinds who go along.
+    members: Sequence[KeptPerson]
+    #: Their own table, here or at home.
+    root: str
+    #: What happens to their own rows.
+    action: str
+    #: The same people elsewhere.
+    elsewhere: Sequence["Survey"] = field(default=())
+
+    @property
+    def joint(self) -> Plan:
+        """The plan for all data sources together: what an approval binds to."""
+        return plan.joint(self.plan, [other.plan for other in self.elsewhere])
+
+
+def survey(
+    system: System, keys: Sequence[Key], *, subject: str, datasource: str, tenant: str | None
+) -> Survey:
+    """Look at everything that an erasure of some people would do, and change nothing.
+
+    Args:
+        system: this process's Aegis.
+        keys: for each of them one value for each column of the subject's key.
+        subject: the kind of person, as the data map of their home names it.
+        datasource: their home.
+        tenant: refuse people of any other one.
+
+    Raises:
+        AegisError: as `traced`, in any of the sources.
+
+    """
+    with traced(system, keys, subject=subject, datasource=datasource, tenant=tenant) as trace:
+        aways = elsewhere.others(system, trace, datasource)
+        people = ownrows.found(system, trace)
+        rows = elsewhere.rows_at_home(trace, aways, people)
+        home = _of(system, trace, datasource, people)
+    there, keys_there = [], []
+    for away in aways:
+        own = [row[away.column] for row in rows]
+        if any(key is not None for key in own):
+            there.append(_there(system, away, home.people, own, rows))
+            keys_there.append(own)
+    return _acquainted(home, there, keys_there)
+
+
+def _of(system: System, trace: Trace, datasource: str, people: Sequence[KeptPerson]) -> Survey:
+    own = trace.who.own
+    entry = trace.coverage.tables[own.label].entry if own else None
+    return Survey(
+        datasource=datasource,
+        subject=trace.who.subject.name,
+        plan=plan.of(system, trace, datasource),
+        people=people,
+        members=list(ownrows.members(system, trace)),
+        root=own.label if own else str(trace.who.subject.home),
+        action="delete" if entry is not None and entry.action == "delete" else "anonymize",
+    )
+
+
+def _there(
+    system: System, away: Away, people: Sequence[KeptPerson], keys: Sequence[Any], rows: Sequence[HomeRow]
+) -> Survey:
+    """Look at people in another data source than their home; None is the key of nobody."""
+    same = [item for item in zip(people, keys, rows, strict=True) if item[1] is not None]
+    known = Known(at_home=[row for *_, row in same])
+    with looking(
+        system,
+        [(key,) for _, key, _ in same],
+        subject=away.subject.name,
+        datasource=away.datasource,
+        known=known,
+    ) as trace:
+        return _of(system, trace, away.datasource, ownrows.found_away(system, trace, same))
+
+
+def _acquainted(home: Survey, there: Sequence[Survey], keys: Sequence[Sequence[Any]]) -> Survey:
+    """Let each data source know what the same people are called in all others.
+
+    Args:
+        home: of their home.
+        there: of each other data source.
+        keys: the key that each of the home's people has there.
+
+    """
+    if not there:
+        return home
+    named = [dict(person.identifiers) for person in home.people]
+    for other, own in zip(there, keys, strict=True):
+        by_key = {str(person.key[0]): person for person in other.people}
+        for place, key in enumerate(own):
+            if same := by_key.get(str(key)):
+                named[place] = joined(named[place], other.datasource, same.identifiers)
+    people = [replace(one, identifiers=names) for one, names in zip(home.people, named, strict=True)]
+    told = [_told(other, own, home.datasource, named) for other, own in zip(there, keys, strict=True)]
+    return replace(home, people=people, elsewhere=told)
+
+
+def _told(survey: Survey, keys: Sequence[Any], home: str, named: Sequence[Mapping[str, str]]) -> Survey:
+    names = {str(person.key[0]): dict(person.identifiers) for person in survey.people}
+    for key, more in zip(keys, named, strict=True):
+        if key is not None:
+            names[str(key)] = joined(names[str(key)], home, more)
+    return replace(survey, people=[replace(one, identifiers=names[str(one.key[0])]) for one in survey.people])
