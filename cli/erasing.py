@@ -269,6 +269,10 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "stays", output.printable(f"{rows} of {kept['table']}: {kept['reason']}, until {kept['until']}")
     for shared in body["shared"]:
         yield "shared", f"{output.counted(shared['rows'], 'row')} of {shared['table']}: {shared['what']}"
+    # Receipts of earlier versions have none.
+    for eraser in body.get("erasers", ()):
+        what = f"{eraser['name']}: {eraser['erased']} erased, {eraser['retained']} retained"
+        yield "elsewhere", output.printable("; ".join([what, *eraser["messages"]]))
     searched = body["searched"]
     yield "searched for", ", ".join(searched["identifiers"]) or "nothing: the data map names no identifiers"
     for hit in searched["to_look_at"]:

@@ -11,6 +11,7 @@ from aegis.db.engines import writing
 from aegis.db.journal import Journal
 from aegis.db.tables import Request
 from aegis.erasure import approving, asking, ending, outcomes, persons, plan
+from aegis.erasure.erasers import Reported
 from aegis.erasure.outcomes import Erasure
 from aegis.erasure.tracing import looking
 from aegis.errors import Refused
@@ -52,7 +53,7 @@ def resume(system: System, request_id: str, *, actor: str) -> Erasure:
         approving.new_plan(connection, request_id, digest)
         accepted = {"state": State.ACCEPTED, "reason": None}
         connection.execute(sa.update(Request).where(Request.request_id == request_id).values(**accepted))
-    claims.reopen(system, run["id"], event)
+    claims.reopen(system, run["id"], event, Reported.read(run["report"]).anew().plain())
     return outcomes.standing(system, request_id)
 
 
@@ -74,8 +75,10 @@ def cancel(system: System, request_id: str, *, actor: str) -> Erasure:
     with writing(engine, label) as connection:
         journal = Journal(engine.dialect.name)
         journal.take_over(connection, run["id"], 0, claimed.epoch)
+    reported = Reported.read(run["report"])
     report = {**ending.done_by(system, run), "reason": "a person cancelled it"}
-    ended = ending.ended(system, run, State.CANCELLED, report, request["plan_digest"])
+    told = report | reported.counts()
+    ended = ending.ended(system, run, State.CANCELLED, told, request["plan_digest"])
     claims.settle(
         system,
         claimed,
@@ -87,7 +90,7 @@ def cancel(system: System, request_id: str, *, actor: str) -> Erasure:
             lambda connection: persons.wipe(connection, run["id"]),
         ],
         rows=report["rows"],
-        report=report,
+        report=report | reported.plain(),
     )
     system.relay.relay(run["datasource"])
     return outcomes.standing(system, request_id)

@@ -13,6 +13,7 @@ from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.tables import Request
 from aegis.erasure import burying, persons, receipts
+from aegis.erasure.erasers import Reported
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import Slice
 from aegis.erasure.tracing import Trace
@@ -35,6 +36,7 @@ def finish(
     kept: Kept,
     trace: Trace,
     searched: Searched,
+    reported: Reported,
     piece: Slice,
 ) -> None:
     """End an erasure of which nothing is left: its tombstones come first, outside of every database.
@@ -54,12 +56,14 @@ def finish(
         trace=trace,
         changed=changed,
         searched=searched,
+        erasers=reported.told(),
         moment=moment,
     )
     tombstones.publish(system, stones)
     told = {"persons": len(kept.people), "receipt": receipts.digest(receipt)}
-    event = ended(system, claimed.run, State.DONE, done | told, request["plan_digest"])
-    report = done | told | {"text": receipt, "event": event.id, "residual": []}
+    counted = done | told | reported.counts()
+    event = ended(system, claimed.run, State.DONE, counted, request["plan_digest"])
+    report = done | told | reported.plain() | {"text": receipt, "event": event.id, "residual": []}
 
     def write(connection: sa.Connection) -> None:
         mine = sa.update(Request).where(Request.request_id == request["request_id"])
@@ -91,9 +95,10 @@ def settle(
     values: dict[str, Any] = {}
     if state in _TOLD:
         report = {**done_or_nothing(system, claimed.run), "reason": piece.reason, "residual": piece.residual}
-        values = {"rows": report["rows"], "report": report}
+        reported = Reported.read(runs.fetch(system, claimed.id)["report"])
+        values = {"rows": report["rows"], "report": report | reported.plain()}
         digest = requests.plan_digest(system, claimed.run["request_id"])
-        event = ended(system, claimed.run, state, report, digest)
+        event = ended(system, claimed.run, state, report | reported.counts(), digest)
         piece.total = total(claimed.run, report)
     claims.settle(
         system,

@@ -7,7 +7,7 @@ key can check a receipt years later, with Aegis or without.
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ def write(
     trace: Trace,
     changed: Mapping[str, int],
     searched: Searched,
+    erasers: Sequence[Mapping[str, Any]],
     moment: dt.datetime,
 ) -> str:
     """Return a receipt as canonical JSON; it names no person.
@@ -47,6 +48,7 @@ def write(
         trace: what is left of their rows.
         changed: `action:table` → rows.
         searched: what the search for their identifiers found.
+        erasers: what code of the application reported of what is not in the database.
         moment: when the erasure ends.
 
     """
@@ -72,6 +74,7 @@ def write(
             "to_look_at": _told(searched.hits, Verdict.POSSIBLE),
             "not_searched": list(searched.not_searched),
         },
+        "erasers": list(erasers),
         "gone_from_backups": None if days is None else (moment + dt.timedelta(days=days)).date().isoformat(),
     }
     return canonical(body).decode()

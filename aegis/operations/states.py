@@ -29,6 +29,8 @@ class Wait(enum.StrEnum):
     LANDING = "soft landing"
     #: Another policy that comes first.
     AFTER = "after"
+    #: An eraser of the application that was asked and is not finished.
+    ERASER = "eraser"
 
 
 class Waits(Exception):
