@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,11 @@ from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import Request
 from aegis.erasure import persons, plan
+from aegis.erasure.groups import Members
 from aegis.erasure.people import Key
 from aegis.erasure.persons import KeptPerson
 from aegis.erasure.plan import Plan, reference
-from aegis.erasure.tracing import traced
+from aegis.erasure.tracing import Find, Trace, traced
 from aegis.errors import UnknownName, UsageError
 from aegis.operations import requests, runs
 from aegis.operations.runs import ERASURE, Order
@@ -41,12 +43,27 @@ class Wish:
     actor: str
     #: cli, call, task or replay
     origin: str
+    #: The group of the data map that is meant, where nobody is named; and how many people of it at most.
+    group: str | None = None
+    limit: int | None = None
 
     @property
     def told(self) -> Mapping[str, Any]:
-        """What tells it from another wish under the same id; only a keyed digest of it is stored."""
+        """What tells it from another wish under the same id; only a keyed digest of it is stored.
+
+        Of a group it is not who is in it: that changes every day.
+        """
         keys = [[str(value) for value in key] for key in self.keys]
-        return {"keys": keys, "subject": self.subject, "datasource": self.datasource, "tenant": self.tenant}
+        whom = {"group": self.group} if self.group is not None else {"keys": keys}
+        return {**whom, "subject": self.subject, "datasource": self.datasource, "tenant": self.tenant}
+
+    def whom(self, system: System) -> Sequence[Key] | Find:
+        """Return the keys of those who are meant, or what finds them."""
+        if self.group is None:
+            return self.keys
+        return Members(
+            system=system, datasource=self.datasource, group=self.group, tenant=self.tenant, limit=self.limit
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +86,14 @@ def ask(system: System, wish: Wish, request_id: str | None = None) -> str:
         request_id: the producer's id; none: a new one.
 
     Raises:
-        UnknownName: one of the people is not there; nothing was accepted.
+        UnknownName: one of the people is not there, or nobody is in the group; nothing was accepted.
         Denied: one is of another tenant.
         Refused: the data map leaves something open.
         Conflict: the id was used for something else.
 
     """
     request_id = request_id or events.uuid7()
-    if not wish.keys:
+    if not wish.keys and wish.group is None:
         message = "an erasure names at least one person"
         raise UsageError(message)
     if known := _known(system, wish, request_id):
@@ -86,10 +103,22 @@ def ask(system: System, wish: Wish, request_id: str | None = None) -> str:
     return _accept(system, wish, request_id, looked)
 
 
-def _look(system: System, wish: Wish) -> _Looked:
+@contextmanager
+def looked_up(system: System, wish: Wish) -> Iterator[Trace]:
+    """Find those who are meant, and their rows; the snapshot is open until the end.
+
+    Raises:
+        AegisError: as `traced`.
+
+    """
     with traced(
-        system, wish.keys, subject=wish.subject, datasource=wish.datasource, tenant=wish.tenant
+        system, wish.whom(system), subject=wish.subject, datasource=wish.datasource, tenant=wish.tenant
     ) as trace:
+        yield trace
+
+
+def _look(system: System, wish: Wish) -> _Looked:
+    with looked_up(system, wish) as trace:
         root = trace.who.table.label
         entry = trace.coverage.tables[root].entry
         return _Looked(
@@ -138,6 +167,7 @@ def _accept(system: System, wish: Wish, request_id: str, looked: _Looked) -> str
         "kept": looked.plan.kept,
         "persons": len(looked.people),
         "due_at": events.stamp(due),
+        **({} if wish.group is None else {"group": wish.group}),
     }
     told = list(_events(system, wish, looked.people, details))
     order = Order(

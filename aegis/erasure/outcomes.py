@@ -53,7 +53,8 @@ class Erasure:
 
 def planned(system: System, wish: Wish) -> Erasure:
     """Return what would be done, without doing it."""
-    made = plan.make(system, wish.keys, subject=wish.subject, datasource=wish.datasource, tenant=wish.tenant)
+    with asking.looked_up(system, wish) as trace:
+        made, meant = plan.of(system, trace, wish.datasource), len(trace.who.keys)
     rows = {f"{step.action}:{step.table}": step.rows for step in made.steps if step.rows}
     return Erasure(
         status="dry_run",
@@ -61,13 +62,13 @@ def planned(system: System, wish: Wish) -> Erasure:
         datasource=wish.datasource,
         reason="; ".join(made.objections) or None,
         rows=rows,
-        persons=len(wish.keys),
+        persons=meant,
         digest=made.digest,
     )
 
 
 def not_found(wish: Wish, reason: str) -> Erasure:
-    """Return that nobody has such a key."""
+    """Return that nobody has such a key, or that nobody is in a group."""
     return Erasure(
         status="not_found",
         subject=wish.subject,

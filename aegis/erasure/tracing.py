@@ -1,6 +1,6 @@
 """The rows of some people, found in one snapshot by a data map that leaves nothing open."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from aegis.datamap.coverage import Examination, examine
 from aegis.datamap.hooks import Anonymizer, load_anonymizers
+from aegis.datamap.model import Subject
 from aegis.datamap.reached import Coverage
 from aegis.datamap.reading import read_map
 from aegis.datamap.sources import map_path
@@ -34,15 +35,19 @@ class Trace:
     rows: Rows
 
 
+#: Finds whom an erasure is about in the snapshot in which their rows are found.
+Find = Callable[[sa.Connection, Catalog, Subject], Sequence[Key]]
+
+
 @contextmanager
 def traced(
-    system: System, keys: Sequence[Key], *, subject: str, datasource: str, tenant: str | None
+    system: System, keys: Sequence[Key] | Find, *, subject: str, datasource: str, tenant: str | None
 ) -> Iterator[Trace]:
     """Find the rows of some people; the snapshot is open until the end.
 
     Args:
         system: this process's Aegis.
-        keys: for each of them one value for each column of the subject's key.
+        keys: for each of them one value for each column of the subject's key; or what finds them.
         subject: the kind of person, as the data map names it.
         datasource: the source's own name.
         tenant: refuse people of any other one.
@@ -64,7 +69,7 @@ def traced(
 @contextmanager
 def looking(
     system: System,
-    keys: Sequence[Key],
+    keys: Sequence[Key] | Find,
     *,
     subject: str,
     datasource: str,
@@ -96,7 +101,7 @@ def patient_snapshot(system: System, datasource: str) -> Iterator[sa.Connection]
 def trace(
     system: System,
     connection: sa.Connection,
-    keys: Sequence[Key],
+    keys: Sequence[Key] | Find,
     *,
     subject: str,
     datasource: str,
@@ -107,7 +112,7 @@ def trace(
     Args:
         system: this process's Aegis.
         connection: the data source.
-        keys: for each of them one value for each column of the subject's key.
+        keys: for each of them one value for each column of the subject's key; or what finds them.
         subject: the kind of person, as the data map names it.
         datasource: the source's own name.
         gone: what stood in their own rows when the erasure was asked for, by column: what refers to that is
@@ -123,7 +128,7 @@ def trace(
     catalog = read_catalog(connection)
     found = examine(datamap, catalog, anonymizers)
     _refuse_open(found, datasource)
-    who = people(catalog, kind, keys)
+    who = people(catalog, kind, keys(connection, catalog, kind) if callable(keys) else keys)
     coverage = found.coverages[subject]
     return Trace(
         connection=connection,
