@@ -4,6 +4,7 @@
     ├── UsageError (ValueError)     exit 2   an argument or a name is wrong
     │   ├── UnknownName                      no such table, column, policy, data source
     │   │   └── NobodyThere                  no row stands for the person who was named
+    │   │       └── NobodyInGroup            no row is in the group that was named
     │   ├── InvalidPolicy                    a policy cannot mean what it says
     │   ├── InvalidDataMap                   a data map cannot be read, or cannot be meant
     │   ├── InvalidCondition                 a condition is outside the allow-list
@@ -52,6 +53,10 @@ class UnknownName(UsageError):
 
 class NobodyThere(UnknownName):
     """No row stands for the person who was named."""
+
+
+class NobodyInGroup(NobodyThere):
+    """Nobody is in the group that was named, who is not erased already; there is nothing to do."""
 
 
 class InvalidPolicy(UsageError):

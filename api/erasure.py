@@ -99,7 +99,7 @@ def anonymize_user(
 
 @door
 def anonymize_users(
-    user_ids: Any,
+    user_ids: Any = None,
     actor: str = "system",
     *,
     tenant_id: Any = None,
@@ -107,27 +107,35 @@ def anonymize_users(
     idempotency_key: RequestId | None = None,
     subject: str = USER,
     datasource: str = "default",
+    group: str | None = None,
+    limit: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Erasure:
     """Erase several people as one request: step by step for all of them, not one after the other.
 
     Takes, returns and raises what `anonymize_user` does, for a list of keys; one who is not there refuses
-    all of it.
+    all of it. Instead of the list `group` names one of the data map's: of those who are in it now and are
+    not erased yet at most `limit`, those first who have been in it for longest; with a tenant only its own.
+    Where there is nobody, `status` is not_found.
     """
     system = current()
-    wish = _wish(user_ids, subject, datasource, tenant_id, actor=actor, origin="call")
-    if dry_run:
-        return outcomes.planned(system, wish)
+    wish = _wish(
+        user_ids, subject, datasource, tenant_id, actor=actor, origin="call", group=group, limit=limit
+    )
     try:
+        if dry_run:
+            return outcomes.planned(system, wish)
         run = ask(system, wish, idempotency_key)
     except NobodyThere as error:
+        if dry_run and group is None:
+            raise
         return outcomes.not_found(wish, str(error))
     return outcomes.carry_out(system, run, on_progress)
 
 
 @door
 def request_erasure(
-    user_ids: Any,
+    user_ids: Any = None,
     request_id: RequestId | None = None,
     *,
     actor: str = "system",
@@ -135,13 +143,43 @@ def request_erasure(
     subject: str = USER,
     datasource: str = "default",
     origin: str = "task",
+    group: str | None = None,
+    limit: int | None = None,
 ) -> str:
-    """Accept a request for an erasure, once for its id, and change nothing yet; return its run's id."""
-    wish = _wish(user_ids, subject, datasource, tenant_id, actor=actor, origin=origin)
+    """Accept a request for an erasure, once for its id, and change nothing yet; return its run's id.
+
+    Whom it is about is said as for `anonymize_users`.
+
+    Raises:
+        aegis.errors.NobodyThere: somebody is not there.
+        aegis.errors.NobodyInGroup: nobody is in the group who has to be erased yet.
+
+    """
+    wish = _wish(
+        user_ids, subject, datasource, tenant_id, actor=actor, origin=origin, group=group, limit=limit
+    )
     return ask(current(), wish, request_id or uuid7())
 
 
-def _wish(user_ids: Any, subject: str, datasource: str, tenant: Any, *, actor: str, origin: str) -> Wish:
+def _wish(
+    user_ids: Any,
+    subject: str,
+    datasource: str,
+    tenant: Any,
+    *,
+    actor: str,
+    origin: str,
+    group: str | None,
+    limit: int | None,
+) -> Wish:
+    if (user_ids is None) == (group is None):
+        message = "an erasure names people, or a group of the data map, and never both"
+        raise UsageError(message)
+    if limit is not None and (group is None or type(limit) is not int or limit < 1):
+        message = "limit says how many people of a group are erased at most: 1 or more, and only with a group"
+        raise UsageError(message)
+    if group is not None:
+        user_ids = []
     if not isinstance(user_ids, list | tuple):
         message = "several people are named by a list of their keys"
         raise UsageError(message)
@@ -153,6 +191,8 @@ def _wish(user_ids: Any, subject: str, datasource: str, tenant: Any, *, actor: s
         tenant=None if tenant is None else str(tenant),
         actor=actor,
         origin=origin,
+        group=group,
+        limit=limit,
     )
 
 

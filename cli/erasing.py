@@ -13,11 +13,11 @@ from aegis.audit.events import uuid7
 from aegis.erasure.outcomes import Erasure
 from aegis.erasure.receipts import Receipt
 from aegis.erasure.replaying import Replayed
-from aegis.errors import AegisError, Interrupted, UsageError
+from aegis.errors import AegisError, Interrupted, NobodyInGroup, UsageError
 from aegis.operations.states import STUCK, State, Wait
 from aegis.settings import DEFAULT_SOURCE
 from api.erasure import (
-    anonymize_user,
+    anonymize_users,
     approve_erasure,
     cancel_erasure,
     carry_out_erasure,
@@ -38,7 +38,7 @@ _LATER: Final = frozenset({"busy", "retry", "fenced", "waiting", "accepted", "ru
 
 
 @click.command()
-@person.of_person
+@person.of_people
 @click.option("--execute", is_flag=True, help="Change rows; without it nothing is changed.")
 @click.option(
     "--request", "request_id", metavar="ID", help="An id of your own: the same one again is the same request."
@@ -48,6 +48,8 @@ _LATER: Final = frozenset({"busy", "retry", "fenced", "waiting", "accepted", "ru
 def run(
     *,
     user: tuple[str, ...],
+    group: str | None,
+    limit: int | None,
     subject: str,
     datasource: str,
     tenant: str | None,
@@ -56,18 +58,24 @@ def run(
     actor: str,
     as_json: bool,
 ) -> int:
-    """Erase one person everywhere in a data source, as its data map says.
+    """Erase one person, or a group of people, everywhere in a data source, as its data map says.
 
-    USER is the key of the person's row, a word for each of its columns; `-` reads it from stdin. Without
-    --execute it counts and changes nothing. Exit code 0: done. 3: it goes on later. 4: a person must act.
+    USER is the key of the person's row, a word for each of its columns; `-` reads it from stdin. With
+    --group it is whoever is in that group of the data map, and no USER. Without --execute it counts and
+    changes nothing. Exit code 0: done, or nobody is in the group. 3: it goes on later. 4: a person must act.
     """
     words: dict[str, Any] = {"subject": subject, "datasource": datasource, "tenant_id": tenant}
-    key = person.key_of(user)
+    words |= {"group": group, "limit": limit}
+    people = [person.key_of(user)] if user else None
     if not execute:
-        return _show(anonymize_user(key, actor, dry_run=True, **words), as_json=as_json)
+        return _show(anonymize_users(people, actor, dry_run=True, **words), as_json=as_json)
     with progress.Stopper():
         request_id = request_id or uuid7()
-        request_erasure([key], request_id, actor=actor, origin="cli", **words)
+        try:
+            request_erasure(people, request_id, actor=actor, origin="cli", **words)
+        except NobodyInGroup as nobody:
+            none = Erasure(status="not_found", subject=subject, datasource=datasource, reason=str(nobody))
+            return _show(none, as_json=as_json)
         return _show(carry_out_erasure(request_id), as_json=as_json)
 
 
@@ -269,10 +277,14 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "stays", output.printable(f"{rows} of {kept['table']}: {kept['reason']}, until {kept['until']}")
     for shared in body["shared"]:
         yield "shared", f"{output.counted(shared['rows'], 'row')} of {shared['table']}: {shared['what']}"
-    for name, count in body["members"].items():
+    for name, count in body.get("members", {}).items():
         yield "went along", f"{output.number(count)} of subject {name}"
-    for other in body["elsewhere"]:
+    for other in body.get("elsewhere", ()):
         yield "elsewhere", f"{other['datasource']}: receipt of request {other['request']}"
+    # Receipts of earlier versions have none.
+    for eraser in body.get("erasers", ()):
+        what = f"{eraser['name']}: {eraser['erased']} erased, {eraser['retained']} retained"
+        yield "eraser", output.printable("; ".join([what, *eraser["messages"]]))
     searched = body["searched"]
     yield "searched for", ", ".join(searched["identifiers"]) or "nothing: the data map names no identifiers"
     for hit in searched["to_look_at"]:
@@ -293,7 +305,8 @@ def _show(found: Erasure, *, as_json: bool) -> int:
     if found.status in {State.DONE, "dry_run"}:
         return 1 if found.reason else 0
     if found.status == "not_found":
-        return 2
+        # Of a group; a single person who is not there is an error.
+        return 0
     if any(part.status in STUCK for part in found.elsewhere):
         return AegisError.exit_code
     needs_person = found.status not in _LATER or str(found.reason).startswith(Wait.APPROVAL)

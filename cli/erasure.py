@@ -155,4 +155,6 @@ def _facts(made: Plan) -> Iterator[tuple[str, str]]:
         yield "no index on", ", ".join(made.unindexed)
     for table, names in made.triggers.items():
         yield "triggers", f"{table}: {', '.join(names)}"
+    if made.erasers:
+        yield "erasers", f"{', '.join(made.erasers)}: code of the application, called at the end"
     yield "digest", made.digest

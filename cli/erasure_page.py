@@ -60,6 +60,9 @@ def _facts(made: Plan) -> Element:
         "Counted": f"{output.moment(made.read_at)}, all in one snapshot, every row exactly",
         "Person": "not named on this page; the digest below stands for them",
     }
+    if made.erasers:
+        named = ", ".join(made.erasers)
+        facts["Outside of the database"] = f"{named}: erased by code of the application, called at the end"
     return _pairs(facts.items())
 
 

@@ -13,6 +13,17 @@ from aegis.settings import DEFAULT_SOURCE
 
 def of_person(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what says which person is meant."""
+    return _options(command, click.argument("user", nargs=-1, required=True))
+
+
+def of_people(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what says which person is meant, or which group of the data map."""
+    group = click.option("--group", metavar="G", help="People of this group of the data map, no USER.")
+    limit = click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many of the group.")
+    return group(limit(_options(command, click.argument("user", nargs=-1))))
+
+
+def _options(command: Callable[..., Any], user: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--tenant", metavar="T", help="Refuse a person of any other tenant."),
         click.option(
@@ -25,7 +36,7 @@ def of_person(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="S",
             help="The kind of person, as the data map names it.",
         ),
-        click.argument("user", nargs=-1, required=True),
+        user,
     ):
         command = option(command)
     return command

@@ -6,6 +6,7 @@ from typing import Any
 from celery import Task, shared_task
 
 from aegis.erasure.people import USER
+from aegis.errors import NobodyInGroup
 from aegis.operations.table import ANONYMIZE, ANONYMIZE_MANY, ERASE, REPLAY
 from aegis.settings import DEFAULT_SOURCE
 from api import erasure
@@ -36,16 +37,19 @@ def anonymize(
 def anonymize_many(
     self: Task[Any, Any],
     *,
-    user_ids: list[UserId],
+    user_ids: list[UserId] | None = None,
+    group: str | None = None,
+    limit: int | None = None,
     tenant_id: str | int | None = None,
     actor: str = "system",
     request_id: str | None = None,
     subject: str = USER,
     datasource: str = DEFAULT_SOURCE,
 ) -> dict[str, Any]:
-    """Ask for the erasure of several people as one request, and wake a worker for it."""
+    """Ask for the erasure of several people, or of a group, as one request, and wake a worker for it."""
     request = request_id or str(self.request.id)
-    words = {"tenant_id": tenant_id, "actor": actor, "subject": subject, "datasource": datasource}
+    words: dict[str, Any] = {"tenant_id": tenant_id, "actor": actor, "subject": subject}
+    words |= {"datasource": datasource, "group": group, "limit": limit}
     return _accept("users.anonymize_many", user_ids, request, words)
 
 
@@ -70,7 +74,12 @@ def replay(
     return {"operation": "erasure.replay", "outcome": outcome, "returned": sum(one.returned for one in found)}
 
 
-def _accept(operation: str, user_ids: list[UserId], request: str, words: dict[str, Any]) -> dict[str, Any]:
-    run_id = erasure.request_erasure(user_ids, request, **words)
+def _accept(
+    operation: str, user_ids: list[UserId] | None, request: str, words: dict[str, Any]
+) -> dict[str, Any]:
+    try:
+        run_id = erasure.request_erasure(user_ids, request, **words)
+    except NobodyInGroup:
+        return {"operation": operation, "outcome": "not_found", "request": request}
     wake(erasure.erasure_runs(request), ERASE)
     return {"operation": operation, "outcome": "accepted", "request": request, "run": run_id}

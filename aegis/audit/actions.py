@@ -128,10 +128,14 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.EPOCH_BEGIN: frozenset({"key_id"}),
     Action.EPOCH_DESTROY: frozenset({"key_id", "lost"}),
     Action.ERASURE_EXPORT: frozenset({"datasource", "rows", "tables"}),
-    Action.ERASURE_REQUEST: frozenset({"datasource", "run", "digest", "due_at", "rows", "kept", "persons"}),
+    Action.ERASURE_REQUEST: frozenset(
+        {"datasource", "run", "digest", "due_at", "rows", "kept", "persons", "group"}
+    ),
     Action.ERASURE_APPROVE: frozenset({"run", "digest", "claimed", "scheme"}),
     Action.ERASURE_BATCH: frozenset((_RUN - {"cutoff"}) | {"shard", "number"}),
-    Action.ERASURE_RUN: frozenset((_RUN - {"cutoff"}) | {"state", "origin", "persons", "passes", "receipt"}),
+    Action.ERASURE_RUN: frozenset(
+        (_RUN - {"cutoff"}) | {"state", "origin", "persons", "passes", "receipt", "erased", "retained"}
+    ),
     Action.ERASURE_RESUME: frozenset({"run"}),
     Action.ERASURE_CANCEL: frozenset({"run"}),
 }

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from aegis.datamap.conditions import parse_condition
 from aegis.datamap.edges import Rules
 from aegis.datamap.findings import Undecided
+from aegis.datamap.groups import group_faults
 from aegis.datamap.model import TODO, Rule, Subject
 from aegis.datamap.names import meant
 from aegis.db.catalog import Catalog, CatalogTable
@@ -47,6 +48,9 @@ def subject_faults(catalog: Catalog, subject: Subject) -> Iterator[Undecided]:
     for role, name in missing:
         near = meant(name, table.table.c.keys())
         yield _subject(subject, role, f"{role}: table {table.label} has no column {name}; {near}")
+    for group in subject.groups.values():
+        for why in group_faults(group, table):
+            yield _subject(subject, f"groups: {group.name}", f"group {group.name}: {why}", group.line)
     if subject.key and not missing and not table.tells_apart(subject.key):
         why = (
             f"key ({', '.join(subject.key)}) is not unique in {table.label}: two people could have the same; "

@@ -16,7 +16,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 
@@ -31,14 +31,13 @@ _CURE: Final = "mend it, or take it out of `hooks` in aegis.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anonymizer:
-    """One function of the application, for one table."""
+class Hook:
+    """One function of the application."""
 
-    #: `table` or `schema.table`.
-    table: str
-    #: The data source; none: in each that has the table.
+    word: ClassVar[str]
+    #: The data source; none: in each.
     datasource: str | None
-    function: Function
+    function: Callable[..., Any]
 
     @property
     def label(self) -> str:
@@ -56,9 +55,20 @@ class Anonymizer:
         try:
             source = inspect.getsource(sys.modules[self.function.__module__])
         except (OSError, TypeError, KeyError):
-            message = f"the source of anonymizer {self.label} cannot be read, so no approval could bind to it"
+            what = f"{self.word} {self.label}"
+            message = f"the source of {what} cannot be read, so no approval could bind to it"
             raise SettingsError(message) from None
         return hashlib.sha256(f"{self.function.__qualname__}\n{source}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anonymizer(Hook):
+    """What is written into some columns of one table; without a data source: in each that has the table."""
+
+    word = "anonymizer"
+    #: `table` or `schema.table`.
+    table: str
+    function: Function
 
     def expressions(self, table: sa.Table) -> dict[str, sa.ColumnElement[Any]]:
         """Return what is written into which column of a live table.
@@ -113,11 +123,11 @@ def anonymizer(table: str, *, datasource: str | None = None) -> Callable[[Functi
     return register
 
 
-def load_anonymizers(modules: Iterable[str], datasource: str) -> list[Anonymizer]:
-    """Import the modules; return their anonymizers for a data source.
+def imported(modules: Iterable[str]) -> frozenset[str]:
+    """Import modules of hooks; return their names.
 
     Raises:
-        SettingsError: a module cannot be imported.
+        SettingsError: one cannot be imported.
 
     """
     names = frozenset(modules)
@@ -129,6 +139,17 @@ def load_anonymizers(modules: Iterable[str], datasource: str) -> list[Anonymizer
         except Exception as error:  # noqa: BLE001 - whatever foreign code stumbles over
             message = f"hook module {module} cannot be imported ({type(error).__name__}); {_CURE}"
             raise SettingsError(message) from None
+    return names
+
+
+def load_anonymizers(modules: Iterable[str], datasource: str) -> list[Anonymizer]:
+    """Import the modules; return their anonymizers for a data source.
+
+    Raises:
+        SettingsError: a module cannot be imported.
+
+    """
+    names = imported(modules)
     found = [a for a in _REGISTERED.values() if a.function.__module__ in names]
     return [a for a in found if a.datasource in {None, datasource}]
 

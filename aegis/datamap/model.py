@@ -41,6 +41,19 @@ class Keeping:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Group:
+    """People of one kind who can be asked for together: a question to their table instead of a list."""
+
+    name: str
+    line: int = 1
+    #: ISO 8601: those whose `column` is older than that; none: of any age.
+    period: str | None = None
+    column: str | None = None
+    #: Those whose row fulfils the condition; none: all.
+    when: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Subject:
     """A kind of person (or tenant, or lead): the row that stands for one of them."""
 
@@ -57,6 +70,7 @@ class Subject:
     ghost: tuple[str, ...] = ()
     #: kind (email, phone, name, …) → column
     identifiers: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
     #: `datasource.table.column`: the same person there.
     same_as: str | None = None
     #: Keys that say TODO, with their lines.

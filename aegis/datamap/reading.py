@@ -8,6 +8,7 @@ import yaml
 
 from aegis.datamap.bodies import Body, said
 from aegis.datamap.formats import Entry, Problems, read_yaml, value_of
+from aegis.datamap.groups import groups_of
 from aegis.datamap.keeping import TABLE, TOP, minimum_of, read_text
 from aegis.datamap.model import PRESERVE, ROWS, SHARED, TODO, DataMap, Rule, Subject
 from aegis.datamap.names import meant
@@ -15,7 +16,7 @@ from aegis.datamap.vias import check_condition, vias_of
 from aegis.errors import InvalidPolicy
 from aegis.masking.strategies import PLAIN, WITH_ARGUMENT, strategy_of
 
-SUBJECT: Final = ("table", "key", "tenant", "created", "ghost", "identifiers", "same_as")
+SUBJECT: Final = ("table", "key", "tenant", "created", "ghost", "identifiers", "groups", "same_as")
 _SAME_AS_PARTS: Final = 3
 
 
@@ -60,6 +61,7 @@ def _subject(entry: Entry, problems: Problems) -> Subject:
         created=body.text("created"),
         ghost=body.values("ghost"),
         identifiers=_identifiers(body),
+        groups=groups_of(body),
         same_as=body.text("same_as"),
         todo=body.todo,
     )
@@ -93,8 +95,9 @@ def _check_subject(subject: Subject, body: Body) -> None:
         body.problems.add(subject.line, sentence)
     if missing or "table" in body.parts:
         return
-    for key in body.parts.keys() & {"key", "tenant", "created", "ghost", "identifiers"}:
-        body.complain(key, " is a column of the subject's table, and no table is named; name it")
+    for key in body.parts.keys() & {"key", "tenant", "created", "ghost", "identifiers", "groups"}:
+        what = "asks" if key == "groups" else "is a column of"
+        body.complain(key, f" {what} the subject's table, and no table is named; name it")
 
 
 def _rule(entry: Entry, problems: Problems) -> Rule:

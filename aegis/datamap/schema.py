@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from aegis.datamap.groups import GROUP
 from aegis.datamap.keeping import TABLE
 from aegis.datamap.model import PRESERVE, ROWS, SHARED, TODO
 from aegis.datamap.reading import SUBJECT
@@ -21,6 +22,7 @@ SAYS: Final[Mapping[str, str]] = {
     "created": "The column that tells a key that was used again from the old one.",
     "ghost": "The key of the row that stands for nobody, to which `reassign` moves rows.",
     "identifiers": "kind: column, such as email: email; what a person is looked for by afterwards.",
+    "groups": "name: {period, from, when}: people who are asked for together, by what their rows say.",
     "same_as": "datasource.table.column: the same person in another data source.",
     "row": "What happens to the rows that are reached.",
     "columns": "column: strategy for rows that stay; preserve leaves a column as it is, on purpose.",
@@ -59,6 +61,7 @@ def _shape(key: str) -> dict[str, Any]:
         "key": _NAMES,
         "ghost": _VALUES,
         "identifiers": {"oneOf": [{"const": TODO}, {"type": "object", "additionalProperties": _TEXT}]},
+        "groups": {"oneOf": [{"const": TODO}, {"type": "object", "additionalProperties": _group()}]},
         "row": {"enum": [*ROWS, TODO]},
         "shared": {"enum": [*SHARED, TODO]},
         "columns": {"type": "object", "additionalProperties": {"$ref": "#/$defs/strategy"}},
@@ -72,6 +75,16 @@ def _shape(key: str) -> dict[str, Any]:
         },
     }
     return shapes.get(key, _TEXT)
+
+
+def _group() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": False,
+        "dependentRequired": {"period": ["from"], "from": ["period"]},
+        "properties": dict.fromkeys(GROUP, _TEXT),
+    }
 
 
 def _strategy() -> dict[str, Any]:

@@ -16,11 +16,13 @@ from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import Request
 from aegis.erasure import persons
+from aegis.erasure.groups import Members
 from aegis.erasure.people import Key
 from aegis.erasure.persons import KeptPerson
 from aegis.erasure.plan import reference
 from aegis.erasure.portions import in_portions
 from aegis.erasure.surveying import Survey, survey
+from aegis.erasure.tracing import Find
 from aegis.errors import UnknownName, UsageError
 from aegis.operations import requests, runs
 from aegis.operations.runs import ERASURE, Order
@@ -42,12 +44,27 @@ class Wish:
     actor: str
     #: cli, call, task or replay
     origin: str
+    #: The group of the data map that is meant, where nobody is named; and how many people of it at most.
+    group: str | None = None
+    limit: int | None = None
 
     @property
     def told(self) -> Mapping[str, Any]:
-        """What tells it from another wish under the same id; only a keyed digest of it is stored."""
+        """What tells it from another wish under the same id; only a keyed digest of it is stored.
+
+        Of a group it is not who is in it: that changes every day.
+        """
         keys = [[str(value) for value in key] for key in self.keys]
-        return {"keys": keys, "subject": self.subject, "datasource": self.datasource, "tenant": self.tenant}
+        whom = {"group": self.group} if self.group is not None else {"keys": keys}
+        return {**whom, "subject": self.subject, "datasource": self.datasource, "tenant": self.tenant}
+
+    def whom(self, system: System) -> Sequence[Key] | Find:
+        """Return the keys of those who are meant, or what finds them."""
+        if self.group is None:
+            return self.keys
+        return Members(
+            system=system, datasource=self.datasource, group=self.group, tenant=self.tenant, limit=self.limit
+        )
 
 
 def ask(system: System, wish: Wish, request_id: str | None = None) -> str:
@@ -59,22 +76,38 @@ def ask(system: System, wish: Wish, request_id: str | None = None) -> str:
         request_id: the producer's id; none: a new one.
 
     Raises:
-        UnknownName: one of the people is not there; nothing was accepted.
+        UnknownName: one of the people is not there, or nobody is in the group; nothing was accepted.
         Denied: one is of another tenant.
         Refused: the data map leaves something open.
         Conflict: the id was used for something else.
 
     """
     request_id = request_id or events.uuid7()
-    if not wish.keys:
+    if not wish.keys and wish.group is None:
         message = "an erasure names at least one person"
         raise UsageError(message)
     if known := _known(system, wish, request_id):
         return known
-    home = survey(system, wish.keys, subject=wish.subject, datasource=wish.datasource, tenant=wish.tenant)
+    home = look(system, wish)
     for each in (home, *home.elsewhere):
         system.relay.register(each.datasource)
     return _accept(system, wish, request_id, home)
+
+
+def look(system: System, wish: Wish) -> Survey:
+    """Look at everything that would be done, and change nothing.
+
+    Raises:
+        AegisError: as `ask`.
+
+    """
+    return survey(
+        system,
+        wish.whom(system),
+        subject=wish.subject,
+        datasource=wish.datasource,
+        tenant=wish.tenant,
+    )
 
 
 def fetch(system: System, request_id: str) -> Mapping[str, Any]:
@@ -173,6 +206,7 @@ def _part(system: System, wish: Wish, survey: Survey, request: str, due: dt.date
         "kept": survey.plan.kept,
         "persons": len(survey.people),
         "due_at": events.stamp(due),
+        **({} if wish.group is None else {"group": wish.group}),
     }
     told = tuple(_events(system, wish, survey, details))
     return _Part(survey=survey, request=request, run=run, events=told)

@@ -11,6 +11,7 @@ from aegis.db.engines import writing
 from aegis.db.journal import Journal
 from aegis.db.tables import Request
 from aegis.erasure import approving, ending, outcomes, parts, persons, plan
+from aegis.erasure.erasers import Reported
 from aegis.erasure.outcomes import Erasure
 from aegis.erasure.parts import Part
 from aegis.erasure.plan import Plan
@@ -58,7 +59,8 @@ def resume(system: System, request_id: str, *, actor: str) -> Erasure:
         approving.new_plan(connection, request_id, digest)
     for one in stuck:
         event = system.recorder.prepare(_note(Action.ERASURE_RESUME, one.run["id"], actor))
-        claims.reopen(system, one.run["id"], event)
+        reported = Reported.read(one.run["report"]).anew()
+        claims.reopen(system, one.run["id"], event, reported.plain())
     return outcomes.standing(system, request_id)
 
 
@@ -94,8 +96,10 @@ def _cancel(system: System, one: Part, request_id: str, actor: str) -> None:
     with writing(engine, label) as connection:
         journal = Journal(engine.dialect.name)
         journal.take_over(connection, run["id"], 0, claimed.epoch)
+    reported = Reported.read(run["report"])
     report = {**ending.done_by(system, run), "reason": "a person cancelled it"}
-    ended = ending.ended(system, run, State.CANCELLED, report, request["plan_digest"])
+    told = report | reported.counts()
+    ended = ending.ended(system, run, State.CANCELLED, told, request["plan_digest"])
     claims.settle(
         system,
         claimed,
@@ -107,7 +111,7 @@ def _cancel(system: System, one: Part, request_id: str, actor: str) -> None:
             lambda connection: persons.wipe(connection, run["id"]),
         ],
         rows=report["rows"],
-        report=report,
+        report=report | reported.plain(),
     )
     system.relay.relay(run["datasource"])
 

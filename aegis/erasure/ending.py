@@ -13,6 +13,7 @@ from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.tables import Request
 from aegis.erasure import burying, parts, persons, receipts
+from aegis.erasure.erasers import Reported
 from aegis.erasure.parts import Part
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import Slice
@@ -36,6 +37,7 @@ def finish(
     kept: Kept,
     trace: Trace,
     searched: Searched,
+    reported: Reported,
     piece: Slice,
 ) -> None:
     """End an erasure of which nothing is left: its tombstones come first, outside of every database.
@@ -56,12 +58,14 @@ def finish(
         changed=changed,
         searched=searched,
         elsewhere=[_receipt_of(other) for other in parts.others(system, request)],
+        erasers=reported.told(),
         moment=moment,
     )
     tombstones.publish(system, stones)
     told = {"persons": len(kept.people), "receipt": receipts.digest(receipt)}
-    event = ended(system, claimed.run, State.DONE, done | told, request["plan_digest"])
-    report = done | told | {"text": receipt, "event": event.id, "residual": []}
+    counted = done | told | reported.counts()
+    event = ended(system, claimed.run, State.DONE, counted, request["plan_digest"])
+    report = done | told | reported.plain() | {"text": receipt, "event": event.id, "residual": []}
 
     def write(connection: sa.Connection) -> None:
         mine = sa.update(Request).where(Request.request_id == request["request_id"])
@@ -105,9 +109,10 @@ def settle(
     values: dict[str, Any] = {}
     if state in _TOLD:
         report = {**done_or_nothing(system, claimed.run), "reason": piece.reason, "residual": piece.residual}
-        values = {"rows": report["rows"], "report": report}
+        reported = Reported.read(runs.fetch(system, claimed.id)["report"])
+        values = {"rows": report["rows"], "report": report | reported.plain()}
         digest = requests.plan_digest(system, claimed.run["request_id"])
-        event = ended(system, claimed.run, state, report, digest)
+        event = ended(system, claimed.run, state, report | reported.counts(), digest)
         piece.total = total(claimed.run, report)
     claims.settle(
         system,

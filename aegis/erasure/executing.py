@@ -181,6 +181,15 @@ class Execution:
     def _repeats(self, found: Trace, act: Act) -> bool:
         return self._read(lambda connection: Changes(connection, found, self._means).repeats(act))
 
+    def refuse_another_plan(self) -> None:
+        """Refuse to go on by another plan than the one that was asked for.
+
+        Raises:
+            Refused: the data map, a hook or the schema changed since, or something speaks against it.
+
+        """
+        self._look()
+
     def begin_again(self) -> bool:
         """Begin another pass if the map reaches rows that are not as they should be; return whether."""
         found = self._look()
@@ -241,8 +250,8 @@ class Execution:
         """
         if digest_of(self._system, found, self._run["datasource"]) != own_digest(self._request):
             message = (
-                "the data map or the schema changed since this erasure was asked for; nothing more is "
-                "changed. Look at `aegis erasure plan`; `aegis erasure resume` takes the new plan"
+                "the data map, a hook or the schema changed since this erasure was asked for; nothing more "
+                "is changed. Look at `aegis erasure plan`; `aegis erasure resume` takes the new plan"
             )
             raise Refused(message)
         if against := objections(found, steps_of(found.coverage, found.rows)):

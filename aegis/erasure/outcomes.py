@@ -15,7 +15,6 @@ from aegis.erasure import asking, ending, parts, persons
 from aegis.erasure.asking import OPERATION, Wish
 from aegis.erasure.plan import Plan
 from aegis.erasure.runs import advance
-from aegis.erasure.surveying import survey
 from aegis.errors import AegisError
 from aegis.operations import runs
 from aegis.operations.states import CLAIMABLE, State, Wait
@@ -59,8 +58,8 @@ class Erasure:
 
 def planned(system: System, wish: Wish) -> Erasure:
     """Return what would be done, without doing it."""
-    found = survey(system, wish.keys, subject=wish.subject, datasource=wish.datasource, tenant=wish.tenant)
-    return _would(found.joint, len(wish.keys))
+    made = asking.look(system, wish)
+    return _would(made.joint, len(made.people))
 
 
 def _would(made: Plan, people: int) -> Erasure:
@@ -78,7 +77,7 @@ def _would(made: Plan, people: int) -> Erasure:
 
 
 def not_found(wish: Wish, reason: str) -> Erasure:
-    """Return that nobody has such a key."""
+    """Return that nobody has such a key, or that nobody is in a group."""
     return Erasure(
         status="not_found",
         subject=wish.subject,

@@ -141,12 +141,8 @@ def refuse_absent(connection: sa.Connection, who: People, tenant: str | None) ->
 
     """
     subject = who.subject
-    if tenant is not None and subject.tenant is None:
-        message = (
-            f"a tenant was named, but subject {subject.name} has no tenant column in the data map; add "
-            "`tenant: COLUMN` to it, or leave the tenant out"
-        )
-        raise UsageError(message)
+    if tenant is not None:
+        _tenant_column(subject)
     own = who.table.table.c[subject.tenant] if subject.tenant else sa.null()
     found = [row for where in who.wheres() for row in connection.execute(sa.select(own).where(where))]
     if missing := len(who.keys) - len(found):
@@ -159,6 +155,27 @@ def refuse_absent(connection: sa.Connection, who: People, tenant: str | None) ->
         raise Denied(message)
 
 
+def of_tenant(table: CatalogTable, subject: Subject, tenant: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a row of the subject's table is of a tenant.
+
+    Raises:
+        UsageError: the data map names no tenant column, or the tenant does not fit it.
+
+    """
+    column = table.table.c[_tenant_column(subject)]
+    return _among(column, [_typed(column, tenant, table)])
+
+
+def _tenant_column(subject: Subject) -> str:
+    if subject.tenant is None:
+        message = (
+            f"a tenant was named, but subject {subject.name} has no tenant column in the data map; add "
+            "`tenant: COLUMN` to it, or leave the tenant out"
+        )
+        raise UsageError(message)
+    return subject.tenant
+
+
 def _typed(column: sa.Column[Any], value: Any, table: CatalogTable) -> Any:
     kind = _python_type(column)
     if isinstance(value, kind) and not isinstance(value, bool):
@@ -166,7 +183,8 @@ def _typed(column: sa.Column[Any], value: Any, table: CatalogTable) -> Any:
     try:
         return _READ.get(kind, str)(str(value))
     except (ValueError, decimal.InvalidOperation):
-        message = f"the key does not fit column {table.label}.{column.name}, which holds {kind.__name__}"
+        what = f"column {table.label}.{column.name}, which holds {kind.__name__}"
+        message = f"the value that was given does not fit {what}"
         raise UsageError(message) from None
 
 

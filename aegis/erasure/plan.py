@@ -21,6 +21,7 @@ from aegis.db.catalog import Catalog
 from aegis.db.journal import Journal
 from aegis.db.references import CHANGING
 from aegis.db.reflection import read_triggers
+from aegis.erasure.erasers import erasers_of
 from aegis.erasure.objections import objections
 from aegis.erasure.people import Key
 from aegis.erasure.steps import Step, steps_of
@@ -53,6 +54,8 @@ class Plan:
     objections: tuple[str, ...]
     #: What an approval binds to: the map's decisions, the schema that they are about, and the person.
     digest: str
+    #: Code of the application that is called when all rows are changed.
+    erasers: tuple[str, ...] = ()
     #: The same people in other data sources.
     elsewhere: tuple["Plan", ...] = ()
 
@@ -105,6 +108,7 @@ def of(system: System, trace: Trace, datasource: str) -> Plan:
         cascades=_cascades(trace.coverage, steps),
         objections=tuple(objections(trace, steps)),
         digest=digest_of(system, trace, datasource),
+        erasers=tuple(each.name for each in erasers_of(system, datasource, trace.who.subject.name)),
     )
 
 
@@ -119,6 +123,9 @@ def digest_of(system: System, trace: Trace, datasource: str) -> str:
         "hooks": sorted([item.label, item.source_hash] for item in trace.anonymizers),
         **_rules(trace.catalog, trace.coverage),
     }
+    erasers = erasers_of(system, datasource, trace.who.subject.name)
+    if erasers:
+        body["erasers"] = [[each.name, each.label, each.source_hash] for each in erasers]
     return hashlib.sha256(canonical(body)).hexdigest()
 
 

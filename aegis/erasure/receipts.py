@@ -37,6 +37,7 @@ def write(
     changed: Mapping[str, int],
     searched: Searched,
     elsewhere: Sequence[Mapping[str, Any]],
+    erasers: Sequence[Mapping[str, Any]],
     moment: dt.datetime,
 ) -> str:
     """Return a receipt as canonical JSON; it names no person.
@@ -50,6 +51,7 @@ def write(
         changed: `action:table` → rows.
         searched: what the search for their identifiers found.
         elsewhere: the receipts of the same people in other data sources.
+        erasers: what code of the application reported of what is not in the database.
         moment: when the erasure ends.
 
     """
@@ -77,6 +79,7 @@ def write(
             "not_searched": list(searched.not_searched),
         },
         "elsewhere": list(elsewhere),
+        "erasers": list(erasers),
         "gone_from_backups": None if days is None else (moment + dt.timedelta(days=days)).date().isoformat(),
     }
     return canonical(body).decode()

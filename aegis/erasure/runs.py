@@ -7,9 +7,11 @@ finds what is left.
 
 import time
 from collections import Counter
-from typing import Final, NoReturn
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
 
 from aegis.erasure import approving, asking, ending, parts, persons
+from aegis.erasure.erasers import Calls, Reported
 from aegis.erasure.executing import PASSES, Execution, TooLarge
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import OnProgress, Slice
@@ -76,6 +78,10 @@ class _Work:
         self._on_progress = on_progress
         self._request = asking.fetch(system, claimed.run["request_id"])
         self._renew_at = 0.0
+        report = claimed.run["report"] or {}
+        #: What the search found until now, plain.
+        self._found: Mapping[str, Any] | None = report.get("search")
+        self._reported = Reported.read(report)
 
     def go_on(self, seconds: float) -> None:
         """Change rows until the time is up or all are changed; then look what is left."""
@@ -88,25 +94,38 @@ class _Work:
         shard = Shard(system, datasource=run["datasource"], run=self._claim.id, epoch=self._claim.epoch)
         shard.take_over()
         execution = Execution(system, run, self._request, kept, shard)
+        subject = str(self._request["arguments"]["subject"])
+        calls = Calls(system, run["datasource"], subject, kept, self._reported)
+        if execution.done and self._found is None and self._request["arguments"].get("parts"):
+            # What was written while other data sources were waited for goes too.
+            execution.begin_again()
         for _ in range(PASSES):
+            if calls.asked:
+                if not self._call(execution, calls, deadline):
+                    break
+                # What was written while it was waited for goes too, and is looked for.
+                execution.begin_again()
             if not execution.done and not self._execute(execution, shard, deadline):
                 break
+            parts.wait_for_others(system, self._request)
             searched = self._search(execution, kept, deadline)
             if searched is None:
                 break
             if not searched.blocking:
+                if calls.open and not self._call(execution, calls, deadline):
+                    break
                 return self._finish(execution, kept, searched)
             if not execution.begin_again():
                 self._refuse(searched)
             # The application wrote rows of theirs since: they go too, and are looked for again.
-            claims.note(system, self._claim, report=None)
+            self._note(None)
         claims.settle(system, self._claim, State.RUNNING)
         return None
 
     def _search(self, execution: Execution, kept: Kept, deadline: float) -> Searched | None:
         """Look for what is left; none when the time is up before all is searched."""
         claims.note(self._system, self._claim, state=State.VERIFYING)
-        so_far = Searched.read((runs.fetch(self._system, self._claim.id)["report"] or {}).get("search"))
+        so_far = Searched.read(self._found)
         with execution.looking() as trace:
             ground = Ground(trace)
         searched = search(
@@ -117,11 +136,31 @@ class _Work:
             so_far=so_far,
             deadline=deadline,
         )
-        claims.note(self._system, self._claim, report={"search": searched.plain()})
+        self._note(searched.plain())
         return searched if searched.whole else None
 
+    def _call(self, execution: Execution, calls: Calls, deadline: float) -> bool:
+        """Call the application's erasers; return whether all of them are through."""
+        execution.refuse_another_plan()
+        claims.renew(self._system, self._claim, progress=False)
+        try:
+            return calls.go_on(deadline, self._keep_called)
+        except Waits:
+            # By the time that it is finished, what was searched is another day's.
+            self._note(None)
+            raise
+
+    def _keep_called(self) -> None:
+        self._note(self._found)
+        claims.renew(self._system, self._claim, progress=True)
+
+    def _note(self, found: Mapping[str, Any] | None) -> None:
+        """Keep what was found and reported, for whoever goes on."""
+        self._found = found
+        report = ({} if found is None else {"search": found}) | self._reported.plain()
+        claims.note(self._system, self._claim, report=report or None)
+
     def _finish(self, execution: Execution, kept: Kept, searched: Searched) -> None:
-        parts.wait_for_others(self._system, self._request)
         with execution.looking() as trace:
             ending.finish(
                 self._system,
@@ -130,6 +169,7 @@ class _Work:
                 kept=kept,
                 trace=trace,
                 searched=searched,
+                reported=self._reported,
                 piece=self._piece,
             )
 

@@ -11,7 +11,7 @@ from aegis.erasure.people import Key
 from aegis.erasure.persons import KeptPerson
 from aegis.erasure.plan import Plan
 from aegis.erasure.rows import HomeRow, Known
-from aegis.erasure.tracing import Trace, looking, traced
+from aegis.erasure.tracing import Find, Trace, looking, traced
 from aegis.operations.system import System
 
 
@@ -40,13 +40,13 @@ class Survey:
 
 
 def survey(
-    system: System, keys: Sequence[Key], *, subject: str, datasource: str, tenant: str | None
+    system: System, keys: Sequence[Key] | Find, *, subject: str, datasource: str, tenant: str | None
 ) -> Survey:
     """Look at everything that an erasure of some people would do, and change nothing.
 
     Args:
         system: this process's Aegis.
-        keys: for each of them one value for each column of the subject's key.
+        keys: for each of them one value for each column of the subject's key; or what finds them.
         subject: the kind of person, as the data map of their home names it.
         datasource: their home.
         tenant: refuse people of any other one.

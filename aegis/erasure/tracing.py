@@ -1,6 +1,6 @@
 """The rows of some people, found in one snapshot by a data map that leaves nothing open."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from aegis.datamap.coverage import Examination, examine
 from aegis.datamap.hooks import Anonymizer, load_anonymizers
-from aegis.datamap.model import DataMap
+from aegis.datamap.model import DataMap, Subject
 from aegis.datamap.reached import Coverage
 from aegis.datamap.reading import read_map
 from aegis.datamap.sources import map_path
@@ -36,15 +36,19 @@ class Trace:
     rows: Rows
 
 
+#: Finds whom an erasure is about in the snapshot in which their rows are found.
+Find = Callable[[sa.Connection, Catalog, Subject], Sequence[Key]]
+
+
 @contextmanager
 def traced(
-    system: System, keys: Sequence[Key], *, subject: str, datasource: str, tenant: str | None
+    system: System, keys: Sequence[Key] | Find, *, subject: str, datasource: str, tenant: str | None
 ) -> Iterator[Trace]:
     """Find the rows of some people; the snapshot is open until the end.
 
     Args:
         system: this process's Aegis.
-        keys: for each of them one value for each column of the subject's key.
+        keys: for each of them one value for each column of the subject's key; or what finds them.
         subject: the kind of person, as the data map names it.
         datasource: the source's own name.
         tenant: refuse people of any other one.
@@ -66,7 +70,7 @@ def traced(
 @contextmanager
 def looking(
     system: System,
-    keys: Sequence[Key],
+    keys: Sequence[Key] | Find,
     *,
     subject: str,
     datasource: str,
@@ -98,7 +102,7 @@ def patient_snapshot(system: System, datasource: str) -> Iterator[sa.Connection]
 def trace(
     system: System,
     connection: sa.Connection,
-    keys: Sequence[Key],
+    keys: Sequence[Key] | Find,
     *,
     subject: str,
     datasource: str,
@@ -109,7 +113,7 @@ def trace(
     Args:
         system: this process's Aegis.
         connection: the data source.
-        keys: for each of them one value for each column of the subject's key.
+        keys: for each of them one value for each column of the subject's key; or what finds them.
         subject: the kind of person, as the data map names it.
         datasource: the source's own name.
         known: what is known of them besides: what refers to that is theirs, though their own rows may be
@@ -125,7 +129,8 @@ def trace(
     catalog = read_catalog(connection)
     found = examine(datamap, catalog, anonymizers)
     _refuse_open(found, datasource)
-    who = people(catalog, kind, keys, away=bool(known.at_home))
+    meant = keys(connection, catalog, kind) if callable(keys) else keys
+    who = people(catalog, kind, meant, away=bool(known.at_home))
     coverage = found.coverages[subject]
     return Trace(
         connection=connection,

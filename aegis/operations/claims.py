@@ -306,13 +306,18 @@ def seize(system: System, run_id: str, states: frozenset[State], *, reason: str,
     return Claim(run={**run, **values}, epoch=values["epoch"], owner="a person")
 
 
-def reopen(system: System, run_id: str, event: Event) -> bool:
-    """Let a run go on that waits for a person; return whether it did."""
+def reopen(system: System, run_id: str, event: Event, report: Mapping[str, Any] | None = None) -> bool:
+    """Let a run go on that waits for a person; return whether it did.
+
+    Args:
+        report: what it goes on from; none: from nothing.
+
+    """
     paused = (Run.state == State.WAITING) & (Run.waits_for == Wait.PAUSED)
     waits = (Run.id == run_id) & (paused | Run.state.in_(sorted(STUCK)))
     values = {"state": State.ACCEPTED, "attempts": 0, "reason": None, "waits_for": None}
     # What a blocked run said of its rows until now is not its last word any more.
-    values |= {"rows": None, "report": None}
+    values |= {"rows": None, "report": report or None}
     with writing(system.databases.control, _CONTROL) as connection:
         values |= {"not_before": dialects.now(connection)}
         done = connection.execute(sa.update(Run).where(waits).values(**values)).rowcount == 1

@@ -109,6 +109,16 @@ def read(system: System, since: dt.datetime) -> list[Tombstone]:
     return sorted(found.values(), key=lambda one: (one.erased_at, one.run, one.number))
 
 
+def of_subject(system: System, datasource: str, subject: str) -> dict[str, list[Tombstone]]:
+    """Return the control database's tombstones of one kind of person, by the digest of their key."""
+    query = sa.select(table_of(Row)).where(Row.datasource == datasource, Row.subject == subject)
+    found: dict[str, list[Tombstone]] = {}
+    with reading(system.databases.control, _CONTROL) as connection:
+        for row in connection.execute(query).mappings():
+            found.setdefault(row["key_digest"], []).append(Tombstone(**row))
+    return found
+
+
 def _published(system: System, since: dt.datetime) -> Iterator[Tombstone]:
     store = _store(system)
     for folder in _folders(since, dt.datetime.now(dt.UTC)):

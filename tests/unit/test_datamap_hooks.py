@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from aegis.datamap import hooks, schema
+from aegis.datamap import erasers, hooks, schema
 from aegis.datamap.keeping import TABLE
 from aegis.datamap.model import ROWS, SHARED
 from aegis.datamap.reading import SUBJECT, parse_map
@@ -76,6 +76,35 @@ def test_what_stops_everything(folder: Path) -> None:
     del sys.modules["shop_one"]
     with pytest.raises(SettingsError, match=r"the source of anonymizer shop_one.users cannot be read"):
         _ = one.source_hash
+
+
+ERASER = """from aegis.datamap.erasers import Erased, eraser
+
+@eraser("files")
+@eraser("files", subject="agent", datasource="other")
+def files(people):
+    return Erased()
+"""
+
+
+def test_an_eraser_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its subject and data source, with a hash; a second one of that name, and no name, are refused."""
+    monkeypatch.setattr(erasers, "_ERASERS", {})
+    (folder / "shop_files.py").write_text(ERASER)
+    (found,) = erasers.load_erasers(["shop_files"], "app")
+    assert (found.name, found.subject, found.label) == ("files", "user", "shop_files.files")
+    assert len(found.source_hash) == 64
+    assert [each.subject for each in erasers.load_erasers(["shop_files"], "other")] == ["agent", "user"]
+    assert erasers.load_erasers([], "app") == []
+    for name, words in (("shop_more", ""), ("shop_own", ', datasource="app"')):
+        text = ERASER.replace('@eraser("files")', f'@eraser("files"{words})').replace("agent", name)
+        (folder / f"{name}.py").write_text(text)
+    with pytest.raises(SettingsError, match=r"two erasers are called files, shop_files\.files and shop_more"):
+        erasers.load_erasers(["shop_files", "shop_more"], "app")
+    with pytest.raises(SettingsError, match=r"two erasers are called files, shop_files\.files and shop_own"):
+        erasers.load_erasers(["shop_files", "shop_own"], "app")
+    with pytest.raises(SettingsError, match="at most 60 letters"):
+        erasers.eraser("no name")
 
 
 def test_modules_are_named_in_the_settings(tmp_path: Path) -> None:
