@@ -12,7 +12,7 @@ from aegis.audit.recorder import Note
 from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import burying, persons, receipts
+from aegis.erasure import burying, closing, copies, persons, receipts
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import Slice
 from aegis.erasure.tracing import Trace
@@ -39,6 +39,7 @@ def finish(
 ) -> None:
     """End an erasure of which nothing is left: its tombstones come first, outside of every database.
 
+    Its copies elsewhere are asked from then on; where there are none, the request is closed at once.
     The keys under which the log knows the people are destroyed: from then on it names none of them.
     """
     done = done_by(system, claimed.run)
@@ -46,6 +47,7 @@ def finish(
     with reading(system.databases.control, "control database") as connection:
         moment = dialects.now(connection)
     stones = burying.tombstones_of(system, claimed.run, kept, trace, moment)
+    elsewhere = copies.planned(system, request["request_id"], claimed.run["datasource"], kept, moment)
     receipt = receipts.write(
         system,
         request,
@@ -54,11 +56,13 @@ def finish(
         trace=trace,
         changed=changed,
         searched=searched,
+        elsewhere=elsewhere,
         moment=moment,
     )
     tombstones.publish(system, stones)
     told = {"persons": len(kept.people), "receipt": receipts.digest(receipt)}
     event = ended(system, claimed.run, State.DONE, done | told, request["plan_digest"])
+    closed = None if elsewhere else closing.close_event(system, request, 0)
     report = done | told | {"text": receipt, "event": event.id, "residual": []}
 
     def write(connection: sa.Connection) -> None:
@@ -67,6 +71,9 @@ def finish(
         connection.execute(mine.values(state=State.DONE, reason=None, finished_at=moment, **times))
         persons.wipe(connection, claimed.id)
         tombstones.keep(connection, stones)
+        copies.keep(connection, request["request_id"], elsewhere, moment)
+        if closed is not None:
+            closing.close(connection, request["request_id"], moment, closed)
 
     subject = trace.who.subject.name
     # With a tenant and without: as others may have recorded something of them.

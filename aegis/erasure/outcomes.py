@@ -11,8 +11,9 @@ from aegis.audit.events import stamp
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import asking, ending, persons, plan
+from aegis.erasure import asking, copies, ending, persons, plan
 from aegis.erasure.asking import OPERATION, Wish
+from aegis.erasure.copies import Copy
 from aegis.erasure.runs import advance
 from aegis.errors import AegisError
 from aegis.operations import runs
@@ -45,6 +46,10 @@ class Erasure:
     received_at: str | None = None
     due_at: str | None = None
     finished_at: str | None = None
+    #: When every copy elsewhere was confirmed; with none: when it was done.
+    closed_at: str | None = None
+    #: The copies elsewhere that have to forget them, from when it is done.
+    copies: tuple[Copy, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether the erasure is complete."""
@@ -132,4 +137,6 @@ def _told(system: System, request: Mapping[str, Any]) -> Erasure:
         received_at=stamp(request["received_at"]),
         due_at=request["due_at"] and stamp(request["due_at"]),
         finished_at=run["finished_at"] and stamp(run["finished_at"]),
+        closed_at=request["closed_at"] and stamp(request["closed_at"]),
+        copies=copies.of_request(system, request["request_id"]),
     )

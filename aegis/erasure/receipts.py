@@ -7,13 +7,18 @@ key can check a receipt years later, with Aegis or without.
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import sqlalchemy as sa
 
 from aegis.audit import events, proving
 from aegis.audit.events import canonical
+from aegis.db.upkeep import read_upkeep
+from aegis.erasure import copies
 from aegis.erasure.acts import acts, flat
+from aegis.erasure.copies import Copy, Planned
 from aegis.erasure.persons import Kept
 from aegis.erasure.residual.hits import Hit, Verdict
 from aegis.erasure.steps import steps_of
@@ -35,6 +40,7 @@ def write(
     trace: Trace,
     changed: Mapping[str, int],
     searched: Searched,
+    elsewhere: Sequence[Planned],
     moment: dt.datetime,
 ) -> str:
     """Return a receipt as canonical JSON; it names no person.
@@ -47,6 +53,7 @@ def write(
         trace: what is left of their rows.
         changed: `action:table` → rows.
         searched: what the search for their identifiers found.
+        elsewhere: the copies that have to forget them too.
         moment: when the erasure ends.
 
     """
@@ -72,6 +79,10 @@ def write(
             "to_look_at": _told(searched.hits, Verdict.POSSIBLE),
             "not_searched": list(searched.not_searched),
         },
+        "purged": _purged(trace.connection, changed),
+        "copies": [
+            {"name": copy.name, "kind": copy.kind, "due": events.stamp(copy.due_at)} for copy in elsewhere
+        ],
         "gone_from_backups": None if days is None else (moment + dt.timedelta(days=days)).date().isoformat(),
     }
     return canonical(body).decode()
@@ -88,6 +99,8 @@ class Receipt:
     event: str
     #: C2SP tlog-proof: that the event stands in the log.
     proof: str
+    #: The copies elsewhere as they are known now; who confirmed one is named while the log knows the name.
+    copies: tuple[Copy, ...]
 
     @property
     def body(self) -> dict[str, Any]:
@@ -109,12 +122,36 @@ def of_run(system: System, run: Mapping[str, Any]) -> Receipt:
         message = f"the erasure is {run['state']}; there is a receipt when it is done"
         raise Refused(message)
     proof = str(proving.prove(system.databases, report["event"]))
-    return Receipt(receipt=report["text"], sha256=digest(report["text"]), event=report["event"], proof=proof)
+    return Receipt(
+        receipt=report["text"],
+        sha256=digest(report["text"]),
+        event=report["event"],
+        proof=proof,
+        copies=_known_now(system, run["request_id"]),
+    )
 
 
 def digest(receipt: str) -> str:
     """Return what the event says of a receipt."""
     return hashlib.sha256(receipt.encode()).hexdigest()
+
+
+def _known_now(system: System, request_id: str) -> tuple[Copy, ...]:
+    found = copies.of_request(system, request_id)
+    names = system.reader.actors({copy.confirmed_by for copy in found if copy.confirmed_by})
+    return tuple(
+        replace(copy, confirmed_by=names.get(str(copy.confirmed_by)) or copy.confirmed_by) for copy in found
+    )
+
+
+def _purged(connection: sa.Connection, changed: Mapping[str, int]) -> dict[str, str | None]:
+    """Return of each changed table when all of it was last vacuumed; None: never, or nobody can tell."""
+    found: dict[str, str | None] = {}
+    for table in sorted({name.partition(":")[2] for name in changed}):
+        moments = [part.vacuumed_at for part in read_upkeep(connection, table)]
+        known = [moment for moment in moments if moment is not None]
+        found[table] = events.stamp(min(known)) if known and len(known) == len(moments) else None
+    return found
 
 
 def _outcome(trace: Trace) -> str:
