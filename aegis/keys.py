@@ -43,6 +43,7 @@ Purpose = Literal[
     "mask",
     "erasure-subject",
     "erasure-person",
+    "erasure-copy",
     "tombstone",
 ]
 #: Roles of which there is more than one key, one after the other.

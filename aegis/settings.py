@@ -7,6 +7,7 @@ an environment variable: `AEGIS_DATABASE_URL`, `AEGIS_RETENTION__BATCH_MILLISECO
 
 import contextlib
 import dataclasses
+import ipaddress
 import os
 import re
 import tomllib
@@ -23,6 +24,29 @@ from aegis.errors import SettingsError, UnknownName
 _SECRET = re.compile("([^&=]*(?:pass|pwd|secret|token|key)[^&=]*)=[^&]*", re.IGNORECASE)
 #: The data source that exists when none is named: the control database itself.
 DEFAULT_SOURCE = "default"
+_COPY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CopySettings:
+    """Somewhere else that has a data source's persons: a warehouse, a search index, a processor."""
+
+    #: Days from an erasure's end until the copy must be confirmed.
+    due_days: int = 30
+    #: A Celery task of its owner's, which is sent to `queue`.
+    task: str | None = None
+    queue: str | None = None
+    #: https, to be posted to; a loopback host may be http. Neither task nor url: a person sees to it.
+    url: str | None = None
+    #: A file whose content signs what is posted (HMAC-SHA256).
+    secret_file: Path | None = None
+
+    @property
+    def kind(self) -> Literal["task", "webhook", "manual"]:
+        """How it is asked to forget somebody."""
+        if self.task:
+            return "task"
+        return "webhook" if self.url else "manual"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +63,8 @@ class SourceSettings:
     backup_horizon_days: int | None = None
     #: A YAML file: what is personal in it, and how long its tables must be kept.
     datamap: Path | None = None
+    #: Where else its persons are; each is asked to forget whoever was erased.
+    copies: Mapping[str, CopySettings] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -316,8 +342,12 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
 
 
 def _placed(source: SourceSettings, folder: Path) -> SourceSettings:
-    """Return a source whose data map is found from any working folder."""
-    return source if source.datamap is None else dataclasses.replace(source, datamap=folder / source.datamap)
+    """Return a source whose files are found from any working folder."""
+    copies = {
+        name: dataclasses.replace(copy, secret_file=copy.secret_file and folder / copy.secret_file)
+        for name, copy in source.copies.items()
+    }
+    return dataclasses.replace(source, datamap=source.datamap and folder / source.datamap, copies=copies)
 
 
 def _reached(export: ExportSettings, folder: Path) -> ExportSettings:
@@ -496,7 +526,48 @@ def _check_named(settings: Settings) -> None:
         if source.password_file and source.password_command:
             message = f"data source {name}: give password_file or password_command, not both"
             raise SettingsError(message)
+        for copy, found in source.copies.items():
+            if fault := _fault_of(copy, found):
+                message = f"datasources.{name}.copies.{copy}: {fault}"
+                raise SettingsError(message)
     for name, export in settings.audit.exports.items():
         if export.to == "-":
             message = f"audit.exports.{name}.to: stdout is no receiver of an export that a worker does"
             raise SettingsError(message)
+
+
+def _fault_of(name: str, copy: CopySettings) -> str | None:
+    """Return what is wrong with a copy, in words that quote no URL."""
+    if not _COPY.fullmatch(name):
+        return "its name is 1 to 64 letters, digits, dots, dashes and underscores"
+    if copy.due_days < 1:
+        return f"due_days ({copy.due_days}) must be at least 1"
+    if copy.task and copy.url:
+        return "give a task or a url, not both"
+    if bool(copy.task) != bool(copy.queue):
+        return "task and queue go together: the queue is where the task's own workers listen"
+    if copy.secret_file and not copy.url:
+        return "secret_file signs what is posted to a url, and there is none"
+    return _fault_of_url(copy.url) if copy.url else None
+
+
+def _fault_of_url(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "url is no URL"
+    if "@" in parts.netloc or masked(url) != url:
+        return "url holds a secret; give a secret_file instead, which signs what is posted"
+    if not host or parts.fragment or parts.scheme not in {"https", "http"}:
+        return "url must be https://host/path"
+    if parts.scheme == "http" and not _loopback(host):
+        return "url must begin with https://; http is for this machine alone (127.0.0.1, ::1, localhost)"
+    return None
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from aegis.audit.events import uuid7
-from aegis.erasure import approving, control, exporting, outcomes, parts, receipts, rechecking, replaying
+from aegis.erasure import (
+    approving,
+    closing,
+    control,
+    copies,
+    exporting,
+    forgetting,
+    outcomes,
+    parts,
+    receipts,
+    rechecking,
+    replaying,
+)
 from aegis.erasure.asking import Wish, ask, fetch
 from aegis.erasure.exporting import Exported
 from aegis.erasure.outcomes import Erasure, OnProgress
@@ -293,6 +305,43 @@ def resume_erasure(request: str, actor: str) -> Erasure:
 def cancel_erasure(request: str, actor: str) -> Erasure:
     """End a request for good after the batch in flight; what was changed until then is accounted for."""
     return control.cancel(current(), request, actor=actor)
+
+
+@door
+def confirm_copy(request: str, copy: str, actor: str) -> Erasure:
+    """Confirm that a copy elsewhere has forgotten the people of a request; the last one closes the request.
+
+    A copy is confirmed once: whoever says it again changes nothing.
+
+    Args:
+        request: the request.
+        copy: as aegis.toml names it.
+        actor: who says so.
+
+    Raises:
+        ValueError: there is no such request, or it has no such copy.
+        aegis.errors.Refused: the request is not done.
+
+    """
+    system = current()
+    closing.confirm(system, request, copy, actor=actor)
+    return outcomes.standing(system, request)
+
+
+def ask_due_copies(send: forgetting.Send) -> int:
+    """Ask the copies elsewhere whose time has come to forget who was erased; return how many were.
+
+    Args:
+        send: sends a task: its name, its queue, its arguments; raises an AegisError where it cannot.
+
+    """
+    system = current()
+    return forgetting.ask_due(system, send, system.settings.retention.slice_seconds)
+
+
+def overdue_copies() -> tuple[copies.Copy, ...]:
+    """Return the copies elsewhere that nobody has confirmed in time, the longest overdue first."""
+    return copies.overdue(current())
 
 
 @door

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from aegis.audit.events import uuid7
+from aegis.erasure.copies import Copy
 from aegis.erasure.outcomes import Erasure
 from aegis.erasure.receipts import Receipt
 from aegis.erasure.replaying import Replayed
@@ -21,6 +22,7 @@ from api.erasure import (
     approve_erasure,
     cancel_erasure,
     carry_out_erasure,
+    confirm_copy,
     erasure_message,
     erasure_receipt,
     erasure_status,
@@ -94,7 +96,7 @@ def status(*, request_id: str | None, as_json: bool) -> int:
     elif not newest:
         output.say("Nobody has asked for an erasure yet. What one would do: aegis erasure plan USER")
     else:
-        headings = ["request", "status", "people", "rows", "received", "due", "why"]
+        headings = ["request", "status", "people", "rows", "received", "due", "copies", "why"]
         output.columns(headings, [_line(one) for one in newest], right=["people", "rows"])
     return 0
 
@@ -140,6 +142,19 @@ def resume(*, request_id: str, actor: str, as_json: bool) -> None:
 def cancel(*, request_id: str, actor: str, as_json: bool) -> None:
     """End a request for good; what was changed until then stays, and is accounted for."""
     _print(cancel_erasure(request_id, actor), as_json=as_json)
+
+
+@click.command()
+@click.argument("request_id", metavar="REQUEST")
+@click.argument("copy")
+@output.actor_option(required=True)
+@output.json_option
+def confirm(*, request_id: str, copy: str, actor: str, as_json: bool) -> None:
+    """Confirm that COPY, as aegis.toml names it, has forgotten the people of a request.
+
+    When the last copy is confirmed, the request is closed.
+    """
+    _print(confirm_copy(request_id, copy, actor), as_json=as_json)
 
 
 @click.command()
@@ -249,13 +264,18 @@ def receipt(*, request_id: str, path: Path | None, as_json: bool) -> None:
     found = erasure_receipt(request_id)
     if path is not None:
         with new_file(path) as file:
-            file.write(json.dumps(asdict(found), indent=2))
+            file.write(json.dumps(_to_give_away(found), indent=2))
         output.say(f"Written to {path}.  To check it:  jq -j .receipt {path} | sha256sum")
         output.say(f"                       jq -j .proof {path} | aegis audit check-proof -")
     elif as_json:
         output.print_json({**asdict(found), "body": found.body})
     else:
         _show_receipt(found)
+
+
+def _to_give_away(found: Receipt) -> dict[str, Any]:
+    """Return a receipt that names nobody: who confirmed a copy stands in the log alone."""
+    return {**asdict(found), "copies": [{**asdict(copy), "confirmed_by": None} for copy in found.copies]}
 
 
 def _show_receipt(found: Receipt) -> None:
@@ -265,6 +285,7 @@ def _show_receipt(found: Receipt) -> None:
     output.columns(["action", "table", "rows"], _rows(body["changed"]), right=["rows"])
     output.say()
     output.facts(_receipt_facts(body))
+    output.facts(("copy", output.printable(_told_of(copy))) for copy in found.copies)
     output.say(f"\nIts SHA-256 stands in the audit log, in event {found.event}:\n  {found.sha256}")
 
 
@@ -293,11 +314,41 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for hit in searched["left"]:
         yield "in rows that stay", f"{hit['rows']} of {hit['table']}.{hit['column']} ({hit['identifier']})"
     yield "not searched", ", ".join(searched["not_searched"])
+    for table, moment in body.get("purged", {}).items():
+        yield "last vacuum", f"{table}: {output.moment(moment)}" if moment else f"{table}: not known"
     until = body["gone_from_backups"]
     yield "in backups", f"until {until}" if until else "nobody has said how long (backup_horizon_days)"
 
 
-COMMANDS: Final = (run, status, approve, resume, cancel, receipt, verify, replay)
+def _told_of(copy: Copy) -> str:
+    if copy.confirmed_at is None:
+        return f"{copy.name}: {_where(copy)}"
+    by = f"by {copy.confirmed_by}, event {copy.event}"
+    return f"{copy.name}: {_where(copy)} {by}"
+
+
+def _where(copy: Copy) -> str:
+    """Say in words how far a copy is."""
+    if copy.confirmed_at:
+        return f"confirmed {output.moment(copy.confirmed_at)}"
+    late = f"overdue since {output.moment(copy.due_at)}"
+    return late if copy.overdue else f"due {output.moment(copy.due_at)}"
+
+
+def _asked(copy: Copy) -> str:
+    """Say in words whether a copy was asked."""
+    if copy.kind == "manual":
+        return "by a person: aegis erasure confirm"
+    words = output.moment(copy.asked_at) if copy.asked_at else "not yet"
+    return output.printable(f"{words}; then not: {copy.reason}" if copy.reason else words)
+
+
+def _open(copies: Sequence[Copy]) -> str:
+    waiting = sum(copy.confirmed_at is None for copy in copies)
+    return f"{waiting} of {len(copies)} open" if copies else "-"
+
+
+COMMANDS: Final = (run, status, approve, resume, cancel, confirm, receipt, verify, replay)
 
 
 def _show(found: Erasure, *, as_json: bool) -> int:
@@ -329,8 +380,13 @@ def _print(found: Erasure, *, as_json: bool) -> None:
     facts = [(name, getattr(found, name)) for name in ("request", "digest")]
     facts += [("received", found.received_at and output.moment(found.received_at))]
     facts += [("due", found.due_at and output.moment(found.due_at))]
+    facts += [("closed", found.closed_at and output.moment(found.closed_at))]
     output.say()
     output.facts((name, value) for name, value in facts if value)
+    if found.copies:
+        output.say()
+        told = [(copy.name, copy.kind, _where(copy), _asked(copy)) for copy in found.copies]
+        output.columns(["copy", "kind", "stands", "asked"], told)
     if found.status == "dry_run":
         output.say("\nNothing was changed; --execute does it.")
 
@@ -363,5 +419,6 @@ def _line(found: Erasure) -> tuple[str, ...]:
         output.number(sum(found.rows.values())),
         output.moment(found.received_at),
         output.moment(found.due_at),
+        _open(found.copies),
         output.printable(found.reason or "-"),
     )

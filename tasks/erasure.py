@@ -7,7 +7,7 @@ from celery import Task, shared_task
 
 from aegis.erasure.people import USER
 from aegis.errors import NobodyInGroup
-from aegis.operations.table import ANONYMIZE, ANONYMIZE_MANY, ERASE, REPLAY
+from aegis.operations.table import ANONYMIZE, ANONYMIZE_MANY, CONFIRM, ERASE, REPLAY
 from aegis.settings import DEFAULT_SOURCE
 from api import erasure
 from tasks.waking import wake
@@ -72,6 +72,14 @@ def replay(
     )
     outcome = "done" if execute else "dry_run"
     return {"operation": "erasure.replay", "outcome": outcome, "returned": sum(one.returned for one in found)}
+
+
+@shared_task(name=CONFIRM)
+def confirm(*, request: str, copy: str, actor: str) -> dict[str, Any]:
+    """Confirm that a copy elsewhere has forgotten the people of a request."""
+    found = erasure.confirm_copy(request, copy, actor)
+    outcome = "closed" if found.closed_at else "confirmed"
+    return {"operation": "erasure.confirm", "outcome": outcome, "request": request, "copy": copy}
 
 
 def _accept(

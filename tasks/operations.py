@@ -6,6 +6,7 @@ from celery import shared_task
 
 from aegis.operations.table import ERASE, RECONCILE
 from api import archives, audit, erasure, log, privacy
+from tasks.sending import send
 from tasks.waking import wake
 
 
@@ -20,4 +21,6 @@ def reconcile() -> dict[str, Any]:
     privacy.look_after_purges()
     archives.tend_archives()
     log.tend_key_store()
-    return {"operation": "operations.reconcile", "outcome": "done", "runs": [*due, *erasures]}
+    asked = erasure.ask_due_copies(send)
+    done = {"operation": "operations.reconcile", "outcome": "done"}
+    return {**done, "runs": [*due, *erasures], "copies": asked}

@@ -34,16 +34,21 @@ _HOLDS: Final = {
     "matter": "whoever may look at holds has to know what they are about",
     "reason": "the same for a stop",
 }
+_CONFIRMED: Final = dict.fromkeys(
+    ("actor", "service", "typed"), "whoever looks at a receipt has to know who confirmed the copies"
+)
 #: Nobody is ever shown these.
 _NEVER: Final = {"row", "key", "target"}
 #: What a command shows because the person who runs it asked for exactly that.
 SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
     "hold list": _HOLDS,
     "policy show": {"approver": "whoever looks at a policy has to know who approved it"},
+    "erasure receipt": _CONFIRMED,
 }
 #: What a door returns because its caller asked for exactly that.
 RETURNED: Final[Mapping[str, Mapping[str, str]]] = {
     "list_holds": _HOLDS,
+    "erasure_receipt": _CONFIRMED,
     "export_retention_policies": {"owner": "a policy file names who answers for the policy"},
     "get_audit_events": {
         role: "who may read the log sees names and details, for as long as their keys live"
@@ -176,6 +181,12 @@ home = "{home}"
 [datasources.app]
 url = "{app}"
 datamap = "{datamap}"
+[datasources.app.copies.lake]
+task = "lake.forget"
+queue = "lake"
+[datasources.app.copies.away]
+url = "http://127.0.0.1:1/forget"
+[datasources.app.copies.agency]
 [retention]
 soft_landing_hours = 0
 first_batch_rows = 20

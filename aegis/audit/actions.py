@@ -56,6 +56,8 @@ class Action(enum.StrEnum):
     ERASURE_RUN = "erasure:run"
     ERASURE_RESUME = "erasure:resume"
     ERASURE_CANCEL = "erasure:cancel"
+    ERASURE_COPY = "erasure:copy"
+    ERASURE_CLOSE = "erasure:close"
 
 
 class Outcome(enum.StrEnum):
@@ -138,6 +140,8 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     ),
     Action.ERASURE_RESUME: frozenset({"run"}),
     Action.ERASURE_CANCEL: frozenset({"run"}),
+    Action.ERASURE_COPY: frozenset({"run", "request", "copy", "kind", "due_at"}),
+    Action.ERASURE_CLOSE: frozenset({"run", "request", "copies"}),
 }
 
 #: Kinds of target that name no person; every other kind is kept as a keyed reference.

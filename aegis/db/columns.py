@@ -77,6 +77,8 @@ Id: Final = _text(36)
 Name: Final = _text(190)
 #: Bytes up to 64 KiB.
 Bytes: Final = sa.LargeBinary
+#: Bytes up to 16 MiB.
+LongBytes: Final = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def table_of(model: type[DeclarativeBase]) -> sa.Table:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from aegis.db.columns import NAMING, Bytes, Id, Moment, Name, Plain
+from aegis.db.columns import NAMING, Bytes, Id, LongBytes, Moment, Name, Plain
 
 
 class Base(DeclarativeBase):
@@ -366,6 +366,36 @@ class Tombstone(Base):
     #: identifier → digest of what stands there since
     masked: Mapped[Any] = mapped_column(Plain)
     erased_at: Mapped[dt.datetime] = mapped_column(Moment)
+
+
+class ErasureCopy(Base):
+    """Somewhere else that an erasure's people have to be gone from, until somebody confirms that they are."""
+
+    __tablename__ = "aegis_erasure_copies"
+
+    request_id: Mapped[str] = mapped_column(
+        sa.String(64), sa.ForeignKey("aegis_requests.request_id"), primary_key=True
+    )
+    #: As `aegis.toml` named it when the erasure ended.
+    name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    #: task, webhook, manual
+    kind: Mapped[str] = mapped_column(sa.String(20))
+    due_at: Mapped[dt.datetime] = mapped_column(Moment)
+    #: The people's keys, for those who are asked; until it is confirmed.
+    sealed: Mapped[bytes | None] = mapped_column(LongBytes)
+    #: When it was last asked about all of them.
+    asked_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    #: People of whom it was told since it was asked last: asking goes on there.
+    told: Mapped[int] = mapped_column(default=0)
+    #: Tries in vain since it was asked last, and why the newest was.
+    tries: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+    #: When it is asked next; None: never.
+    not_before: Mapped[dt.datetime | None] = mapped_column(Moment, index=True)
+    confirmed_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    confirmed_by: Mapped[str | None] = mapped_column(sa.String(64))
+    #: The event of the confirmation.
+    event: Mapped[str | None] = mapped_column(Id)
 
 
 class Archive(Base):

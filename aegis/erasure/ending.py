@@ -12,7 +12,7 @@ from aegis.audit.recorder import Note
 from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import burying, parts, persons, receipts
+from aegis.erasure import burying, closing, copies, parts, persons, receipts
 from aegis.erasure.erasers import Reported
 from aegis.erasure.parts import Part
 from aegis.erasure.persons import Kept
@@ -42,6 +42,7 @@ def finish(
 ) -> None:
     """End an erasure of which nothing is left: its tombstones come first, outside of every database.
 
+    Its copies elsewhere are asked from then on; where there are none, the request is closed at once.
     The keys under which the log knows the people are destroyed: from then on it names none of them.
     """
     done = done_by(system, claimed.run)
@@ -49,6 +50,7 @@ def finish(
     with reading(system.databases.control, "control database") as connection:
         moment = dialects.now(connection)
     stones = burying.tombstones_of(system, claimed.run, kept, trace, moment)
+    planned = copies.planned(system, request["request_id"], claimed.run["datasource"], kept, moment)
     receipt = receipts.write(
         system,
         request,
@@ -59,12 +61,14 @@ def finish(
         searched=searched,
         elsewhere=[_receipt_of(other) for other in parts.others(system, request)],
         erasers=reported.told(),
+        planned=planned,
         moment=moment,
     )
     tombstones.publish(system, stones)
     told = {"persons": len(kept.people), "receipt": receipts.digest(receipt)}
     counted = done | told | reported.counts()
     event = ended(system, claimed.run, State.DONE, counted, request["plan_digest"])
+    closed = None if planned else closing.close_event(system, request, 0)
     report = done | told | reported.plain() | {"text": receipt, "event": event.id, "residual": []}
 
     def write(connection: sa.Connection) -> None:
@@ -74,6 +78,9 @@ def finish(
         persons.wipe(connection, claimed.id)
         tombstones.keep(connection, stones)
         parts.wake_home(connection, request)
+        copies.keep(connection, request["request_id"], planned, moment)
+        if closed is not None:
+            closing.close(connection, request["request_id"], moment, closed)
 
     # With a tenant and without: as others may have recorded something of them.
     known = {

@@ -11,12 +11,13 @@ from aegis.audit.events import stamp
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import asking, ending, parts, persons
+from aegis.erasure import asking, copies, ending, parts, persons
 from aegis.erasure.asking import OPERATION, Wish
+from aegis.erasure.copies import Copy
 from aegis.erasure.plan import Plan
 from aegis.erasure.runs import advance
-from aegis.errors import AegisError
-from aegis.operations import runs
+from aegis.errors import AegisError, Passing
+from aegis.operations import claims, runs
 from aegis.operations.states import CLAIMABLE, State, Wait
 from aegis.operations.system import System
 
@@ -50,6 +51,10 @@ class Erasure:
     finished_at: str | None = None
     #: The same people in other data sources.
     elsewhere: tuple["Erasure", ...] = ()
+    #: When every copy elsewhere was confirmed; with none: when it was done.
+    closed_at: str | None = None
+    #: The copies that have to forget them too, from when it is done.
+    copies: tuple[Copy, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether the erasure is complete."""
@@ -111,11 +116,24 @@ def _carry_out(system: System, run_id: str, on_progress: OnProgress | None) -> E
     found = standing(system, piece.request)
     status = piece.outcome if piece.outcome in {"busy", "retry", "fenced"} else found.status
     try:
-        system.relay.relay(found.datasource)
+        _relay(system, found.datasource)
     except AegisError as error:
         # The rows are changed and the journal has it; that the log has not is an alarm of its own.
         return replace(found, status="unrelayed", reason=str(error))
     return replace(found, status=status, reason=piece.reason or found.reason)
+
+
+def _relay(system: System, datasource: str) -> None:
+    """Move events into the log; a lock that another worker's batch has is waited out."""
+    for tried in range(PATIENCE):
+        try:
+            system.relay.relay(datasource)
+        except Passing:
+            if tried == PATIENCE - 1:
+                raise
+            time.sleep(claims.backoff(tried))
+        else:
+            return
 
 
 def standing(system: System, request_id: str) -> Erasure:
@@ -156,4 +174,6 @@ def _told(system: System, request: Mapping[str, Any]) -> Erasure:
         due_at=request["due_at"] and stamp(request["due_at"]),
         finished_at=run["finished_at"] and stamp(run["finished_at"]),
         elsewhere=tuple(_told(system, other.request) for other in others),
+        closed_at=request["closed_at"] and stamp(request["closed_at"]),
+        copies=copies.of_request(system, request["request_id"]),
     )

@@ -9,12 +9,17 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import sqlalchemy as sa
 
 from aegis.audit import events, proving
 from aegis.audit.events import canonical
+from aegis.db.upkeep import read_upkeep
+from aegis.erasure import copies
 from aegis.erasure.acts import acts, flat
+from aegis.erasure.copies import Copy, Planned
 from aegis.erasure.persons import Kept
 from aegis.erasure.residual.hits import Hit, Verdict
 from aegis.erasure.steps import steps_of
@@ -38,6 +43,7 @@ def write(
     searched: Searched,
     elsewhere: Sequence[Mapping[str, Any]],
     erasers: Sequence[Mapping[str, Any]],
+    planned: Sequence[Planned],
     moment: dt.datetime,
 ) -> str:
     """Return a receipt as canonical JSON; it names no person.
@@ -52,6 +58,7 @@ def write(
         searched: what the search for their identifiers found.
         elsewhere: the receipts of the same people in other data sources.
         erasers: what code of the application reported of what is not in the database.
+        planned: the copies that have to forget them too.
         moment: when the erasure ends.
 
     """
@@ -80,6 +87,10 @@ def write(
         },
         "elsewhere": list(elsewhere),
         "erasers": list(erasers),
+        "purged": _purged(trace.connection, changed),
+        "copies": [
+            {"name": copy.name, "kind": copy.kind, "due": events.stamp(copy.due_at)} for copy in planned
+        ],
         "gone_from_backups": None if days is None else (moment + dt.timedelta(days=days)).date().isoformat(),
     }
     return canonical(body).decode()
@@ -96,6 +107,8 @@ class Receipt:
     event: str
     #: C2SP tlog-proof: that the event stands in the log.
     proof: str
+    #: The copies elsewhere as they are known now; who confirmed one is named while the log knows the name.
+    copies: tuple[Copy, ...]
 
     @property
     def body(self) -> dict[str, Any]:
@@ -117,12 +130,36 @@ def of_run(system: System, run: Mapping[str, Any]) -> Receipt:
         message = f"the erasure is {run['state']}; there is a receipt when it is done"
         raise Refused(message)
     proof = str(proving.prove(system.databases, report["event"]))
-    return Receipt(receipt=report["text"], sha256=digest(report["text"]), event=report["event"], proof=proof)
+    return Receipt(
+        receipt=report["text"],
+        sha256=digest(report["text"]),
+        event=report["event"],
+        proof=proof,
+        copies=_known_now(system, run["request_id"]),
+    )
 
 
 def digest(receipt: str) -> str:
     """Return what the event says of a receipt."""
     return hashlib.sha256(receipt.encode()).hexdigest()
+
+
+def _known_now(system: System, request_id: str) -> tuple[Copy, ...]:
+    found = copies.of_request(system, request_id)
+    names = system.reader.actors({copy.confirmed_by for copy in found if copy.confirmed_by})
+    return tuple(
+        replace(copy, confirmed_by=names.get(str(copy.confirmed_by)) or copy.confirmed_by) for copy in found
+    )
+
+
+def _purged(connection: sa.Connection, changed: Mapping[str, int]) -> dict[str, str | None]:
+    """Return of each changed table when all of it was last vacuumed; None: never, or nobody can tell."""
+    found: dict[str, str | None] = {}
+    for table in sorted({name.partition(":")[2] for name in changed}):
+        moments = [part.vacuumed_at for part in read_upkeep(connection, table)]
+        known = [moment for moment in moments if moment is not None]
+        found[table] = events.stamp(min(known)) if known and len(known) == len(moments) else None
+    return found
 
 
 def _outcome(trace: Trace) -> str:

@@ -30,6 +30,7 @@ ANONYMIZE: Final = "aegis.users.anonymize"
 ANONYMIZE_MANY: Final = "aegis.users.anonymize_many"
 ERASE: Final = "aegis.erasure.run"
 REPLAY: Final = "aegis.erasure.replay"
+CONFIRM: Final = "aegis.erasure.confirm"
 TENANCY_CHECK: Final = "aegis.tenancy.check"
 RECORD: Final = "aegis.audit.record"
 RELAY: Final = "aegis.audit.relay"
@@ -86,6 +87,13 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.replay_erasures",
         claims=False,
         repeats="whoever is erased already is not found again",
+    ),
+    Entry(
+        name=CONFIRM,
+        queue="erasure",
+        door="api.erasure.confirm_copy",
+        claims=False,
+        repeats="a copy is confirmed once",
     ),
     Entry(
         name=TENANCY_CHECK,

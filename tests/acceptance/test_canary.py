@@ -9,8 +9,10 @@ approver's key or a policy's purpose: these are words of the configuration and s
 design. The guide tells so.
 """
 
+import base64
 import datetime as dt
 import inspect
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,6 +53,7 @@ OTHERWISE: Final = {
     "anonymize_users": "the door of anonymize_user, and of aegis.users.anonymize_many",
     "carry_out_erasure": "asked for by `aegis erasure run`",
     "due_erasures": "asked by beat, each few seconds",
+    "ask_due_copies": "the same",
     "retention_policy_schema": "the JSON Schema of a policy file: the same everywhere",
     "recover_log": "asked for by its command; it refuses, for the log is not behind",
     "resume_source": "asked for by its command; it refuses, for the source is in order",
@@ -456,6 +459,9 @@ def erased(site: Site) -> None:
     site.door(erasure.verify_erasure, key, identifiers={"email": P["row"].email})
     site.door(audit.relay_journals)
     wait_until(lambda: site.ask("SELECT count(*) FROM audit_pending") == 0, "all is sealed")
+    site.door(erasure.confirm_copy, "asked", "away", ACTOR)
+    site.refused(erasure.confirm_copy, "asked", P["wrong"].name, ACTOR)
+    site.door(erasure.overdue_copies)
     site.door(erasure.erasure_receipt, "asked")
     site.refused(erasure.resume_erasure, "asked", ACTOR)
     site.refused(erasure.cancel_erasure, "asked", ACTOR)
@@ -465,6 +471,12 @@ def erased(site: Site) -> None:
     site.send("aegis.users.anonymize_many", user_ids=[P["wrong"].email], **who)
     wait_until(lambda: site.ask("SELECT count(*) FROM aegis_tombstones") == 3, "it is erased")
     site.send("aegis.erasure.run", run_id=run)
+    for name in ("agency", "lake"):
+        site.send("aegis.erasure.confirm", request="sent", copy=name, **who)
+    site.send("aegis.erasure.confirm", request="sent", copy=P["wrong"].name, **who)
+    site.send("aegis.erasure.confirm", request="sent", copy="away", actor=P["wrong"].email)
+    closed = "SELECT count(*) FROM aegis_requests WHERE request_id = 'sent' AND closed_at IS NOT NULL"
+    wait_until(lambda: site.ask(closed) == 1, "its copies are confirmed")
     site.send("aegis.erasure.replay", since=LONG_AGO.isoformat(), **who)
 
 
@@ -486,6 +498,8 @@ def commanded_erasures(site: Site) -> None:
     site.command("erasure run", "-", *TYPED, code=2, stdin=P["wrong"].email)
     site.command("erasure status", "--json")
     site.command("erasure status", "by-command")
+    site.command("erasure confirm", "by-command", "agency", *TYPED)
+    site.command("erasure confirm", "by-command", P["wrong"].name, *TYPED, code=2)
     for verb in ("approve", "resume", "cancel"):
         site.command(f"erasure {verb}", "by-command", *TYPED, code=4)
     site.door(audit.relay_journals)
@@ -516,6 +530,15 @@ def settled(site: Site) -> None:
         queues = {entry.queue for entry in TABLE} - {"seal", "maintenance"}
         wait_until(lambda: not any(redis.llen(queue) for queue in queues), "the queues are empty")
         wait_until(lambda: redis.hlen("unacked") <= 1, "the last messages are done")
+        open_task = "kind = 'task' AND asked_at IS NULL AND confirmed_at IS NULL"
+        unasked = f"SELECT count(*) FROM aegis_erasure_copies WHERE {open_task}"  # noqa: S608 - its own words
+        wait_until(lambda: site.ask(unasked) == 0, "the lake is asked")
+        # The lake takes what it was sent: of a person their key, to forget them by.
+        messages = [json.loads(message) for message in redis.lrange("lake", 0, -1)]
+        bodies = [json.loads(base64.b64decode(message["body"]))[1] for message in messages]
+        assert all(set(body) == {"request", "copy", "subject", "key", "datasource"} for body in bodies)
+        assert f"3010.{P['key'].email}" in {body["key"] for body in bodies}
+        redis.delete("lake")
     site.door(audit.seal_audit_log)
 
 

@@ -15,6 +15,7 @@ url = "postgresql://aegis:s3cr3t2@db/app"
 [retention]
 batch_milliseconds = 70
 """
+COPY = "[datasources.app]\nurl = 'x'\n[datasources.app.copies.lake]\n"
 
 
 def test_nothing_configured(tmp_path: Path) -> None:
@@ -67,13 +68,41 @@ def test_another_file(tmp_path: Path) -> None:
         ("", {"AEGIS_WORKER__HARD_TIME_LIMIT_SECONDS": "4000"}, "hard_time_limit_seconds"),
         ("", {"AEGIS_RETENTION__SLICE_SECONDS": "400"}, "slice_seconds"),
         ("[datasources.app]\nurl='x'\npassword_file='x'\npassword_command='y'", {}, "not both"),
+        (COPY.replace("lake", "'a lake'"), {}, "its name is"),
+        (COPY + "due_days = 0", {}, "due_days"),
+        (COPY + "task = 'forget'", {}, "task and queue"),
+        (COPY + "queue = 'lake'", {}, "task and queue"),
+        (COPY + "task = 'forget'\nqueue = 'lake'\nurl = 'https://lake'", {}, "not both"),
+        (COPY + "secret_file = 'x'", {}, "secret_file"),
+        (COPY + "url = 'http://lake.example.com/forget'", {}, "https://; http is for this machine"),
+        (COPY + "url = 'ftp://lake.example.com/forget'", {}, "https://host"),
+        (COPY + "url = 'https://[lake/forget'", {}, "no URL"),
+        (COPY + "url = 'https://me:s3cr3t@lake.example.com'", {}, "lake: url holds a secret"),
+        (COPY + "url = 'https://lake.example.com?token=s3cr3t'", {}, "lake: url holds a secret"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, environ: dict[str, str], said: str) -> None:
     """A wrong key or value is named; nothing is guessed."""
     (tmp_path / "aegis.toml").write_text(text)
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=said) as told:
         load_settings(environ, tmp_path)
+    assert "s3cr3t" not in str(told.value)
+
+
+def test_copies(tmp_path: Path) -> None:
+    """A copy elsewhere has a task or a URL, or a person sees to it."""
+    (tmp_path / "aegis.toml").write_text(
+        f"{COPY}[datasources.app.copies.index]\nurl = 'http://127.0.0.1:8080/forget'\n"
+        "secret_file = 'secret'\n"
+        "[datasources.app.copies.partner]\ntask = 'partner.forget'\nqueue = 'partner'\ndue_days = 14\n"
+    )
+    copies = load_settings({}, tmp_path).source("app").copies
+    assert {name: (copy.kind, copy.due_days) for name, copy in copies.items()} == {
+        "lake": ("manual", 30),
+        "index": ("webhook", 30),
+        "partner": ("task", 14),
+    }
+    assert copies["index"].secret_file == tmp_path / "secret"
 
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:

@@ -3,14 +3,12 @@
 import contextlib
 import socket
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
-from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from aegis.audit import posting
 from aegis.audit.exports.batches import Batch
 from aegis.audit.exports.formats.table import Format
 from aegis.errors import OperationFailed, SettingsError, Unreachable, UsageError
@@ -22,9 +20,6 @@ HTTP_SCHEMES: Final = ("https", "http")
 PATIENCE: Final = 30.0
 #: Bytes of one request; a longer event goes alone.
 BODY: Final = 1024 * 1024
-_OK: Final = range(200, 300)
-#: Answers after which the same may be tried again (RFC 9110, RFC 6585).
-_PASSING: Final = frozenset({408, 425, 429, *range(500, 600)})
 _READ: Final = 4096
 
 
@@ -70,7 +65,7 @@ class SyslogReceiver:
                 else:
                     self._send_encrypted(self._context, plain, data)
         except OSError as error:
-            message = f"{self._name} did not take the events: {_reason(error)}"
+            message = f"{self._name} did not take the events: {posting.reason(error, PATIENCE)}"
             raise Unreachable(message) from None
 
     def close(self) -> None:
@@ -96,8 +91,7 @@ class HttpReceiver:
         self._url = url
         self._format = layout
         self._authorization = authorization
-        self._opener = urllib.request.build_opener(_NoRedirect())
-        self._name = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+        self._name = posting.place(url)
 
     def send(self, batch: Batch) -> None:
         """Post a batch, in several requests when it is long.
@@ -109,28 +103,15 @@ class HttpReceiver:
         """
         headers = {"Content-Type": self._format.media, **self._authorized()}
         for body in _bodies(self._format.lines(batch)):
-            status = self._post(body, headers)
-            if status not in _OK:
-                kind = Unreachable if status in _PASSING else OperationFailed
-                message = f"{self._name} did not take the events: HTTP {status}"
+            failed = f"{self._name} did not take the events"
+            status = posting.post(self._url, body, headers, patience=PATIENCE, failed=failed)
+            if status not in posting.OK:
+                kind = Unreachable if status in posting.PASSING else OperationFailed
+                message = f"{failed}: HTTP {status}"
                 raise kind(message)
 
     def close(self) -> None:
         """Do nothing: no connection outlives its request."""
-
-    def _post(self, body: bytes, headers: dict[str, str]) -> int:
-        request = urllib.request.Request(self._url, data=body, headers=headers, method="POST")  # noqa: S310 - the scheme was checked
-        try:
-            with self._opener.open(request, timeout=PATIENCE) as answer:
-                answer.read()
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code
-        except (OSError, HTTPException) as error:
-            cause = error.reason if isinstance(error, urllib.error.URLError) else error
-            message = f"{self._name} did not take the events: {_reason(cause)}"
-            raise Unreachable(message) from None
 
     def _authorized(self) -> dict[str, str]:
         """Return the header; its file is read each time, so that a token can be renewed."""
@@ -146,13 +127,6 @@ class HttpReceiver:
             message = f"{self._authorization}: expected one line, the value of the header Authorization"
             raise SettingsError(message)
         return {"Authorization": value}
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes a redirection for an answer: the place that it leads to was not asked for, and gets no body."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Return no request."""
 
 
 def _parts(url: str) -> SplitResult:
@@ -192,13 +166,3 @@ def _drain(connection: socket.socket) -> None:
     """Read until the other side has ended."""
     while connection.recv(_READ):
         pass
-
-
-def _reason(error: object) -> str:
-    """Return what went wrong, without anything that was sent."""
-    if isinstance(error, TimeoutError):
-        return f"no answer within {PATIENCE:.0f} seconds"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        why = error.verify_message
-        return f"its certificate is not trusted ({why}); SSL_CERT_FILE names the authorities to trust"
-    return (isinstance(error, OSError) and error.strerror) or type(error).__name__

@@ -75,6 +75,8 @@ _KINDS: Final[Mapping[str, tuple[int, str]]] = {
     Action.ERASURE_RUN: (DATASTORE, ""),
     Action.ERASURE_RESUME: (DATASTORE, ""),
     Action.ERASURE_CANCEL: (DATASTORE, ""),
+    Action.ERASURE_COPY: (DATASTORE, ""),
+    Action.ERASURE_CLOSE: (DATASTORE, ""),
     Action.RETENTION_MISSED: (ENTITY, ""),
     Action.RETENTION_PAUSE: (ENTITY, "Suspend"),
     Action.RETENTION_RESUME: (ENTITY, "Resume"),
