@@ -50,7 +50,7 @@ def resume(system: System, request_id: str, *, actor: str) -> Erasure:
     with writing(system.databases.control, _CONTROL) as connection:
         approving.revoke(connection, run["id"])
         approving.new_plan(connection, request_id, digest)
-        accepted = {"state": State.ACCEPTED, "reason": None}
+        accepted = {"state": State.ACCEPTED, "reason": None, "executed_at": None}
         connection.execute(sa.update(Request).where(Request.request_id == request_id).values(**accepted))
     claims.reopen(system, run["id"], event)
     return outcomes.standing(system, request_id)
