@@ -218,9 +218,8 @@ def advance_erasure(run_id: str, seconds: float | None = None) -> dict[str, Any]
 
     """
     system = current()
-    return advance(
-        system, run_id, system.settings.retention.slice_seconds if seconds is None else seconds
-    ).report()
+    seconds = system.settings.retention.slice_seconds if seconds is None else seconds
+    return advance(system, run_id, seconds, patient=True).report()
 
 
 @door

@@ -1,7 +1,8 @@
 """Erasures beside what people write instead: one person among many tables, many people, and a mask."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,9 @@ from aegis.operations.system import current, use
 from aegis.settings import Settings, SourceSettings
 from api.erasure import (
     advance_erasure,
+    anonymize_user,
     anonymize_users,
+    erasure_status,
     plan_erasure,
     request_erasure,
 )
@@ -109,6 +112,33 @@ def many_people(people: Sequence[int]) -> float:
     def erase() -> None:
         done = anonymize_users(list(people), "benchmark")
         _refuse_other(done.status, done.reason)
+
+    return _timed(erase)
+
+
+def requests_alone(people: Iterable[int]) -> float:
+    """Return the seconds of a request for each of several people, one after the other."""
+
+    def erase() -> None:
+        for person in people:
+            done = anonymize_user(person, "benchmark")
+            _refuse_other(done.status, done.reason)
+
+    return _timed(erase)
+
+
+def requests_together(people: Iterable[int]) -> float:
+    """Return the seconds of the same, when all of them are open before the first is worked on."""
+
+    def erase() -> None:
+        wanted = list(people)
+        waiting = deque(request_erasure([person], f"one-{person}", actor="benchmark") for person in wanted)
+        while waiting:
+            report = advance_erasure(run := waiting.popleft())
+            waiting.extend([*report["freed"], *([run] if report["more"] else [])])
+        for person in wanted:
+            found = erasure_status(f"one-{person}")
+            _refuse_other(found.status, found.reason)
 
     return _timed(erase)
 

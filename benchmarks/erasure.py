@@ -2,7 +2,8 @@
 
 Scan: seconds for one table, searched for the values of more and more persons; a ratio is to one person.
 Person: one person among 100 tables; plan, changes and search apart. People: one request for many, beside
-the statements of each person one after the other. Mask: one UPDATE by strategy, beside a raw one.
+the statements of each person one after the other. Requests: one for each of 20 people, with a search for each
+of them and with one for all. Mask: one UPDATE by strategy, beside a raw one.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from tests import mariadb
 
 _PERSONS: Final = (1, 10, 100, 300)
 _TABLES: Final = 100
+_REQUESTS: Final = 20
 _DATABASES: Final = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 
 
@@ -31,7 +33,7 @@ def main(words: Sequence[str] | None = None) -> list[tuple[str, Lines]]:
         if given.only in {None, "scan"} and (database != "mariadb" or mariadb.found()):
             sections.append(_scan(database, given.rows, given.repeats))
             show(*sections[-1])
-    measures = {"person": _person, "people": _people, "mask": _mask}
+    measures = {"person": _person, "people": _people, "requests": _requests, "mask": _mask}
     for name in [given.only] if given.only else measures:
         if name in measures:
             sections.append(measures[name](given.rows, given.repeats))
@@ -48,7 +50,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", choices=["scan", "person", "people", "mask"])
+    parser.add_argument("--only", choices=["scan", "person", "people", "requests", "mask"])
     parser.add_argument("--write", type=Path, help="a Markdown file for the results")
     return parser.parse_args(words)
 
@@ -106,6 +108,23 @@ def _people(rows: int, repeats: int) -> tuple[str, Lines]:
     middle = statistics.median(s[1] for s in seconds)
     lines.append(("Aegis, searched and accounted for", f"{middle:.2f}", f"{statistics.median(ratios):.2f}"))
     return f"{people:,} people, 4 tables, PostgreSQL, medians of {repeats}", lines
+
+
+def _requests(rows: int, repeats: int) -> tuple[str, Lines]:
+    found: list[tuple[float, float]] = []
+    for _ in range(repeats):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            place("postgresql", Path(folder)) as where,
+            erasing.application(where, tables=4, people=max(rows // (4 * erasing.EACH), 2 * _REQUESTS)),
+        ):
+            alone = erasing.requests_alone(range(1, _REQUESTS + 1))
+            found.append((alone, erasing.requests_together(range(_REQUESTS + 1, 2 * _REQUESTS + 1))))
+    lines: Lines = [("way", "seconds", "ratio")]
+    lines.append(("a search for each", f"{statistics.median(one for one, _ in found):.2f}", "1.00"))
+    ratio = statistics.median(one / all_ for one, all_ in found)
+    lines.append(("one search for all", f"{statistics.median(it for _, it in found):.2f}", f"{ratio:.2f}"))
+    return f"{_REQUESTS} requests, 4 tables of {rows // 4:,} rows, PostgreSQL, medians of {repeats}", lines
 
 
 def _mask(rows: int, repeats: int) -> tuple[str, Lines]:

@@ -55,10 +55,9 @@ def anonymize_many(
 
 @shared_task(name=ERASE)
 def run(*, run_id: str) -> dict[str, Any]:
-    """Do one slice of an erasure; while there is more, wake a worker for the next."""
+    """Do one slice of an erasure; while there is more, wake a worker for the next, and for whom it freed."""
     report = erasure.advance_erasure(run_id)
-    if report["more"]:
-        wake([run_id], ERASE)
+    wake([*report["freed"], *([run_id] if report["more"] else [])], ERASE)
     return report
 
 

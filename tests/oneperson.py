@@ -76,6 +76,14 @@ EXPECTED: Final = {
     ("invoices", "retain"): 2,
     ("items", "retain"): 3,
 }
+#: What an erasure of each of the further people changes.
+EACH: Final = {
+    "delete:visits": 2,
+    "delete:posts": 2,
+    "nullify:issues": 1,
+    "anonymize:messages": 2,
+    "anonymize:users": 1,
+}
 Write = Callable[[str], None]
 
 
@@ -107,6 +115,23 @@ def insert(world: World) -> None:
                 connection.exec_driver_sql(f"{head} VALUES ({marks})", row)
             world.watch(name)
             world.born(name, len(rows))
+
+
+def people(world: World, ids: range) -> None:
+    """Insert further people, who have rows in several tables."""
+    for person in ids:
+        for table, rows in (
+            ("users", [(person, "acme", f"{person}@example.com", None)]),
+            ("visits", [(person, "/"), (person, "/me")]),
+            ("messages", [(10 * person, person, None, "x"), (10 * person + 1, 8, person, "x")]),
+            ("posts", [(10 * person, person, None, "x"), (10 * person + 1, 9, 10 * person, "x")]),
+            ("issues", [(person, person, "x")]),
+        ):
+            marks = ", ".join(["?" if world.dialect == "sqlite" else "%s"] * len(rows[0]))
+            with world.app.begin() as connection:
+                for row in rows:
+                    connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
+            world.born(table, len(rows))
 
 
 def put_back(world: World) -> None:

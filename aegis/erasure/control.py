@@ -68,7 +68,7 @@ def _accept_again(connection: sa.Connection, request: Mapping[str, Any], made: P
     approving.new_plan(connection, request["request_id"], made.digest)
     arguments = request["arguments"] | {"plan": made.digest, "rows": made.rows}
     mine = sa.update(Request).where(Request.request_id == request["request_id"])
-    connection.execute(mine.values(state=State.ACCEPTED, reason=None, arguments=arguments))
+    connection.execute(mine.values(state=State.ACCEPTED, reason=None, executed_at=None, arguments=arguments))
 
 
 def cancel(system: System, request_id: str, *, actor: str) -> Erasure:

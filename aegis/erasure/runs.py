@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from aegis.erasure import approving, asking, ending, parts, persons
+from aegis.erasure import approving, asking, ending, parts, persons, sweeping
 from aegis.erasure.erasers import Calls, Reported
 from aegis.erasure.executing import PASSES, Execution, TooLarge
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import OnProgress, Slice
-from aegis.erasure.verifying import Ground, Searched, search
+from aegis.erasure.verifying import Ground, Searched
 from aegis.errors import AegisError, Fenced, Interrupted, Refused, UnsafeTable, UsageError
 from aegis.operations import claims, holds, runs, slices
 from aegis.operations.batches import Change, Shard
@@ -29,8 +29,23 @@ TRIES: Final = 3
 MOST_NAMED: Final = 5
 
 
-def advance(system: System, run_id: str, seconds: float, on_progress: OnProgress | None = None) -> Slice:
+def advance(
+    system: System,
+    run_id: str,
+    seconds: float,
+    on_progress: OnProgress | None = None,
+    *,
+    patient: bool = False,
+) -> Slice:
     """Work on an erasure for about `seconds`, at least one batch, and give it back.
+
+    Args:
+        system: this process's Aegis.
+        run_id: its run.
+        seconds: how long about.
+        on_progress: is told after each batch what it changed.
+        patient: nobody waits for it in this process, so that before its search it may be given back for a
+            while: then one pass serves those too whose rows are about to be changed.
 
     Returns:
         The slice; `outcome` is more, done, busy, fenced, waiting, blocked, retry or failed.
@@ -40,16 +55,22 @@ def advance(system: System, run_id: str, seconds: float, on_progress: OnProgress
     piece = Slice(run=run_id, request=run["request_id"])
     with slices.claimed(system, run_id, piece) as claim:
         if claim is not None:
-            _carry(system, claim, piece, seconds, on_progress)
+            _carry(system, claim, piece, seconds, on_progress, patient=patient)
     return piece
 
 
 def _carry(
-    system: System, claimed: Claim, piece: Slice, seconds: float, on_progress: OnProgress | None
+    system: System,
+    claimed: Claim,
+    piece: Slice,
+    seconds: float,
+    on_progress: OnProgress | None,
+    *,
+    patient: bool,
 ) -> None:
     """Work on a claimed erasure and give it back, in whatever state that leaves it."""
     try:
-        _Work(system, claimed, piece, on_progress).go_on(seconds)
+        _Work(system, claimed, piece, on_progress, patient=patient).go_on(seconds)
     except KeyboardInterrupt:
         claims.settle(system, claimed, State.RUNNING)
         raise
@@ -73,9 +94,11 @@ def _carry(
 class _Work:
     """One claimed erasure during one slice."""
 
-    def __init__(self, system: System, claimed: Claim, piece: Slice, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self, system: System, claimed: Claim, piece: Slice, on_progress: OnProgress | None, *, patient: bool
+    ) -> None:
         self._system, self._claim, self._piece = system, claimed, piece
-        self._on_progress = on_progress
+        self._on_progress, self._patient = on_progress, patient
         self._request = asking.fetch(system, claimed.run["request_id"])
         self._renew_at = 0.0
         report = claimed.run["report"] or {}
@@ -100,17 +123,12 @@ class _Work:
             # What was written while other data sources were waited for goes too.
             execution.begin_again()
         for _ in range(PASSES):
-            if calls.asked:
-                if not self._call(execution, calls, deadline):
-                    break
-                # What was written while it was waited for goes too, and is looked for.
-                execution.begin_again()
-            if not execution.done and not self._execute(execution, shard, deadline):
+            if not self._change(execution, calls, shard, deadline):
                 break
             parts.wait_for_others(system, self._request)
             searched = self._search(execution, kept, deadline)
             if searched is None:
-                break
+                return None
             if not searched.blocking:
                 if calls.open and not self._call(execution, calls, deadline):
                     break
@@ -118,26 +136,47 @@ class _Work:
             if not execution.begin_again():
                 self._refuse(searched)
             # The application wrote rows of theirs since: they go too, and are looked for again.
-            self._note(None)
         claims.settle(system, self._claim, State.RUNNING)
         return None
 
+    def _change(self, execution: Execution, calls: Calls, shard: Shard, deadline: float) -> bool:
+        """Change all rows, after what was waited for; return whether it came so far."""
+        if calls.asked:
+            if not self._call(execution, calls, deadline):
+                return False
+            # What was written while it was waited for goes too, and is looked for.
+            execution.begin_again()
+        if not execution.done:
+            if not self._execute(execution, shard, deadline):
+                return False
+            # What was searched before these rows were changed is not the last word.
+            self._note(None)
+        return True
+
     def _search(self, execution: Execution, kept: Kept, deadline: float) -> Searched | None:
-        """Look for what is left; none when the time is up before all is searched."""
-        claims.note(self._system, self._claim, state=State.VERIFYING)
+        """Look for what is left; none when it was given back before all is searched."""
+        system, claimed = self._system, self._claim
+        claims.note(system, claimed, state=State.VERIFYING)
         so_far = Searched.read(self._found)
+        if so_far.whole:
+            return so_far
+        if so_far.mark is None:
+            sweeping.note_executed(system, claimed)
+            self._request = asking.fetch(system, claimed.run["request_id"])
+        if so_far.mark is None and self._patient and sweeping.should_wait(system, claimed):
+            self._piece.outcome = "waiting"
+            self._piece.reason = "others whose rows are about to be changed will be searched for with it"
+            claims.settle(system, claimed, State.VERIFYING, wait=sweeping.PAUSE_SECONDS)
+            return None
         with execution.looking() as trace:
             ground = Ground(trace)
-        searched = search(
-            self._system,
-            self._claim.run["datasource"],
-            kept.everybody,
-            ground,
-            so_far=so_far,
-            deadline=deadline,
-        )
+        searched, freed = sweeping.sweep(system, claimed, kept, ground, so_far=so_far, deadline=deadline)
+        self._piece.freed += freed
         self._note(searched.plain())
-        return searched if searched.whole else None
+        if searched.whole:
+            return searched
+        claims.settle(system, claimed, State.VERIFYING)
+        return None
 
     def _call(self, execution: Execution, calls: Calls, deadline: float) -> bool:
         """Call the application's erasers; return whether all of them are through."""

@@ -19,6 +19,8 @@ class Slice:
     total: dict[str, int] | None = None
     #: Where something of the people is left, when that is why it is blocked: never a value.
     residual: list[dict[str, Any]] = field(default_factory=list)
+    #: Runs of others that were searched for in the same pass, and can go on at once.
+    freed: list[str] = field(default_factory=list)
     batch_seconds: list[float] = field(default_factory=list)
 
     @property

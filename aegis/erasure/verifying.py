@@ -7,8 +7,8 @@ everywhere, as texts: nothing is verified while one of them stands where it shou
 import hashlib
 import hmac
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from aegis.erasure.decisions import decisions
@@ -53,6 +53,12 @@ class Searched:
         """What keeps the erasure from its end."""
         return [hit for hit in self.hits if hit.verdict is Verdict.BLOCKING]
 
+    def take(self, found: "Searched", first: int, people: int) -> None:
+        """Take over what a search for more people found of some of them, who are counted from 0 here."""
+        mine = (hit for hit in found.hits if first <= hit.person < first + people)
+        self.hits.add(replace(hit, person=hit.person - first) for hit in mine)
+        self.mark, self.whole, self.not_searched = found.mark, found.whole, found.not_searched
+
     def plain(self) -> dict[str, Any]:
         """Return it as plain data; no value is in it."""
         return {
@@ -91,6 +97,12 @@ class Named:
     identifiers: Mapping[str, str] = field(repr=False)
 
 
+class Judge(Protocol):
+    """Tells whose a row is."""
+
+    def judge(self, person: int, label: str, row: Mapping[str, str]) -> Standing: ...  # noqa: D102
+
+
 class Ground:
     """Tells whose a row is, by what was found over the map's edges."""
 
@@ -107,8 +119,9 @@ class Ground:
                     known[tuple(_as_read(values[name]) for name in names)] = standing
             self._found[label] = (names, known)
 
-    def judge(self, _person: int, label: str, row: Mapping[str, str]) -> Standing:
+    def judge(self, person: int, label: str, row: Mapping[str, str]) -> Standing:
         """Return whose a row is."""
+        del person
         names, known = self._found.get(label, ((), {}))
         return known.get(tuple(row.get(name, "") for name in names), Standing.OTHER)
 
@@ -122,10 +135,11 @@ def search(
     system: System,
     datasource: str,
     people: Sequence[Identified],
-    ground: Ground,
+    ground: Judge,
     *,
     so_far: Searched,
     deadline: float,
+    on_stretch: Callable[[], None] = lambda: None,
 ) -> Searched:
     """Look for people's identifiers until all is searched, or the time is up.
 
@@ -136,6 +150,7 @@ def search(
         ground: tells whose a row is.
         so_far: what an earlier slice found.
         deadline: of `time.monotonic`; at least one stretch is read.
+        on_stretch: is called after each stretch.
 
     Raises:
         AegisError: something cannot be read; that is no zero.
@@ -158,30 +173,37 @@ def search(
     for part in scan.run(so_far.mark):
         so_far.hits.add(part.hits)
         so_far.mark = part.mark
+        on_stretch()
         if time.monotonic() >= deadline:
             return so_far
-    so_far.hits.add(_own(system, datasource, needles))
-    found, unread = _in_redis(system, needles)
+    so_far.hits.add(_own(system, datasource, needles, on_stretch))
+    found, unread = _in_redis(system, needles, on_stretch)
     so_far.hits.add(found)
     so_far.not_searched = (*scan.ground().left_out, *unread, *NEVER_SEARCHED)
     so_far.whole = True
     return so_far
 
 
-def _own(system: System, datasource: str, needles: Sequence[Needle]) -> Iterator[Hit]:
+def _own(
+    system: System, datasource: str, needles: Sequence[Needle], on_stretch: Callable[[], None]
+) -> Iterator[Hit]:
     """Search Aegis's own databases; where one is the data source it was searched already."""
     here = system.databases.source(datasource).url
     for label, scan in own_scans(system.databases, needles, _digest(system)).items():
         engine = system.databases.control if label == "control database" else system.databases.keys
         if engine.url != here:
-            yield from (hit for part in scan.run() for hit in part.hits)
+            for part in scan.run():
+                yield from part.hits
+                on_stretch()
 
 
-def _in_redis(system: System, needles: Sequence[Needle]) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
+def _in_redis(
+    system: System, needles: Sequence[Needle], on_stretch: Callable[[], None]
+) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
     try:
         client = client_of(system.settings, decoded=False)
         try:
-            found = search_redis(client, needles, _digest(system))
+            found = search_redis(client, needles, _digest(system), on_stretch)
         finally:
             client.close()
     except (AegisError, ValueError, OSError):

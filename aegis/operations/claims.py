@@ -224,7 +224,7 @@ def settle(
             "sent_at": moment,
         }
         values["not_before"] = None if wait is None else moment + dt.timedelta(seconds=wait)
-        if state in {State.RUNNING, State.WAITING}:
+        if state in {State.RUNNING, State.VERIFYING, State.WAITING}:
             # The slice ended as it should: nothing was in vain.
             values["attempts"] = 0
         elif wait is not None:

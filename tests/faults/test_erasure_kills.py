@@ -14,7 +14,8 @@ from aegis.operations.system import use
 from aegis.settings import ErasureSettings, Settings
 from api import erasure
 from api.audit import get_audit_events
-from tests.oneperson import begin, content, expect
+from tests.oneperson import EACH as DONE
+from tests.oneperson import begin, content, expect, people
 from tests.repeats import LONG
 from tests.worlds import ACTOR, World
 
@@ -30,31 +31,6 @@ PATIENCE: Final = 60.0
 #: So many statements from one death to the next.
 STEP: Final = 1 if LONG else 61
 FIRST: Final = 100
-#: What an erasure of each person changes.
-DONE: Final = {
-    "delete:visits": 2,
-    "delete:posts": 2,
-    "nullify:issues": 1,
-    "anonymize:messages": 2,
-    "anonymize:users": 1,
-}
-
-
-def people(world: World, ids: range) -> None:
-    """Insert people who have rows in several tables."""
-    for person in ids:
-        for table, rows in (
-            ("users", [(person, "acme", f"{person}@example.com", None)]),
-            ("visits", [(person, "/"), (person, "/me")]),
-            ("messages", [(10 * person, person, None, "x"), (10 * person + 1, 8, person, "x")]),
-            ("posts", [(10 * person, person, None, "x"), (10 * person + 1, 9, 10 * person, "x")]),
-            ("issues", [(person, person, "x")]),
-        ):
-            marks = ", ".join(["?" if world.dialect == "sqlite" else "%s"] * len(rows[0]))
-            with world.app.begin() as connection:
-                for row in rows:
-                    connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608
-            world.born(table, len(rows))
 
 
 def work(settings: Settings, run: str, fatal: int) -> None:
@@ -83,7 +59,7 @@ def killed(world: World, run: str, fatal: int) -> bool:
     child.join(PATIENCE)
     assert child.exitcode in {0, -signal.SIGKILL}
     with world.control.begin() as connection:
-        connection.execute(sa.text("UPDATE aegis_runs SET lease_until = NULL"))
+        connection.execute(sa.text("UPDATE aegis_runs SET lease_until = NULL, not_before = NULL"))
     return child.exitcode != 0
 
 
@@ -109,3 +85,29 @@ def test_killed_at_any_statement(world: World, tmp_path: Path, most: int) -> Non
     assert len(ended) == person - FIRST
     assert not [row for row in content(world, "users") if row[0] >= FIRST and "@example.com" in row[2]]
     assert not [row for row in content(world, "visits") if row[0] is not None and row[0] >= FIRST]
+
+
+@pytest.mark.parametrize(
+    "world", ["sqlite+sqlite", "postgresql-one"] if LONG else ["sqlite+sqlite"], indirect=True
+)
+@pytest.mark.timeout(3600 if LONG else 300)
+def test_killed_while_it_searches_for_others_too(world: World, tmp_path: Path) -> None:
+    """Whoever was taken along is free when its lease ends, and all end as if nobody had died."""
+    begin(world, tmp_path)
+    first, alive, step, taken_along = FIRST, False, 11 if LONG else 137, 0
+    while not alive:
+        together = range(first, first + 3)
+        people(world, together)
+        runs = [erasure.request_erasure([person], str(person), actor=ACTOR) for person in together]
+        assert [erasure.advance_erasure(run)["outcome"] for run in runs[:-1]] == ["waiting"] * 2
+        alive = not killed(world, runs[-1], 1 + (first - FIRST) // 3 * step)
+        taken_along += not alive and all(world.run_row(run)["epoch"] == 2 for run in runs[:-1])
+        for person in reversed(together):
+            done = erasure.carry_out_erasure(str(person))
+            assert (done.status, done.rows) == ("done", DONE), person
+            expect(world, DONE)
+        first += 3
+    assert taken_along
+    ended = Counter(event["correlation_id"] for event in get_audit_events(10_000, action="erasure:run"))
+    assert set(ended.values()) == {1}
+    assert len(ended) == first - FIRST

@@ -84,6 +84,7 @@ def test_the_residual_scan_is_measured(tmp_path: Path) -> None:
     [
         ("person", ["plan", "changes", "search"]),
         ("people", ["one after the other", "Aegis, searched and accounted for"]),
+        ("requests", ["a search for each", "one search for all"]),
         ("mask", ["raw", "redact", "surrogate", "hmac"]),
     ],
 )

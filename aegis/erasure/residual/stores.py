@@ -43,7 +43,10 @@ def own_scans(
 
 
 def search_redis(
-    client: redis.Redis, needles: Sequence[Needle], digest: Callable[[str], str]
+    client: redis.Redis,
+    needles: Sequence[Needle],
+    digest: Callable[[str], str],
+    on_stretch: Callable[[], None] = lambda: None,
 ) -> RedisSearched:
     """Search every key and value of one database of Redis: queues, messages not yet done, results.
 
@@ -51,6 +54,7 @@ def search_redis(
         client: a connection to it that decodes nothing.
         needles: of everybody who is looked for.
         digest: makes of a key what can be shown.
+        on_stretch: is called after some of the values.
 
     Raises:
         Unreachable: it does not answer.
@@ -63,6 +67,7 @@ def search_redis(
         values = _values(client, unread)
         while some := list(islice(values, _CHUNK)):
             found.add(finder.hits(_REDIS, block_of(some)))
+            on_stretch()
     except (redis.ConnectionError, redis.TimeoutError) as error:
         message = f"Redis does not answer ({type(error).__name__}); check that it runs and its login"
         raise Unreachable(message) from None
