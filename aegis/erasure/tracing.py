@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.datamap.coverage import Examination, examine
+from aegis.datamap.erasers import load_erasers
 from aegis.datamap.hooks import Anonymizer, load_anonymizers
 from aegis.datamap.model import Subject
 from aegis.datamap.reached import Coverage
@@ -126,7 +127,7 @@ def trace(
     anonymizers = load_anonymizers(system.settings.hooks, datasource)
     kind = subject_named(datamap, subject)
     catalog = read_catalog(connection)
-    found = examine(datamap, catalog, anonymizers)
+    found = examine(datamap, catalog, anonymizers, load_erasers(system.settings.hooks, datasource))
     _refuse_open(found, datasource)
     who = people(catalog, kind, keys(connection, catalog, kind) if callable(keys) else keys)
     coverage = found.coverages[subject]
