@@ -206,7 +206,12 @@ to = "{home}/siem.ecs"
 #: What is personal in the application's database; a person's key is an e-mail address.
 MAP: Final = """
 subjects:
-  user: {table: members, key: email, tenant: tenant, identifiers: {email: email, name: name}}
+  user:
+    table: members
+    key: email
+    tenant: tenant
+    identifiers: {email: email, name: name}
+    groups: {old: {period: P1D, from: created_at, when: "email LIKE '3011.%'"}}
 tables:
   members: {row: delete}
   visits: {row: delete, via: {email: members.email}}

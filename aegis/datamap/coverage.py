@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from aegis.datamap.closure import Closure, close
 from aegis.datamap.declared import read_edges
 from aegis.datamap.edges import sort_rules
+from aegis.datamap.erasers import Eraser, strangers
 from aegis.datamap.findings import Undecided, once
 from aegis.datamap.fitting import misfits, subject_faults
 from aegis.datamap.gaps import gaps, no_subject, unreached
@@ -36,13 +37,19 @@ class Examination:
         return not self.undecided
 
 
-def examine(datamap: DataMap, catalog: Catalog, anonymizers: Iterable[Anonymizer] = ()) -> Examination:
+def examine(
+    datamap: DataMap,
+    catalog: Catalog,
+    anonymizers: Iterable[Anonymizer] = (),
+    erasers: Iterable[Eraser] = (),
+) -> Examination:
     """Lay a data map over a live schema.
 
     Args:
         datamap: the map.
         catalog: the schema.
         anonymizers: code of the application that says what is written into some columns.
+        erasers: code of the application that erases what is in no database.
 
     Raises:
         InvalidDataMap: an anonymizer fails, or writes what the table does not have.
@@ -53,7 +60,14 @@ def examine(datamap: DataMap, catalog: Catalog, anonymizers: Iterable[Anonymizer
     hooked, faults = columns_of(anonymizers, catalog)
     view = View(catalog=catalog, rules=rules, edges=edges, hooked=hooked)
     coverages = {name: _cover(view, subject) for name, subject in datamap.subjects.items()}
-    found = [*faults, *rules.undecided, *edges.undecided, *misfits(catalog, rules), *no_subject(datamap)]
+    found = [
+        *faults,
+        *strangers(erasers, datamap.subjects),
+        *rules.undecided,
+        *edges.undecided,
+        *misfits(catalog, rules),
+        *no_subject(datamap),
+    ]
     for coverage in coverages.values():
         found += [*subject_faults(catalog, coverage.subject), *gaps(view, coverage)]
     if not found:

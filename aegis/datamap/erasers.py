@@ -10,11 +10,13 @@
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aegis.datamap.hooks import Hook, imported
+from aegis.datamap.findings import Undecided
+from aegis.datamap.hooks import CURE, Hook, imported
+from aegis.datamap.names import meant
 from aegis.errors import SettingsError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,60}")
@@ -105,6 +107,15 @@ def load_erasers(modules: Iterable[str], datasource: str) -> list[Eraser]:
         if each.datasource in {None, datasource}:
             _refuse_second(mine.setdefault((each.subject, each.name), each), each)
     return [mine[key] for key in sorted(mine)]
+
+
+def strangers(erasers: Iterable[Eraser], subjects: Iterable[str]) -> Iterator[Undecided]:
+    """Find erasers of one data source that nobody would call: its map has no such subject."""
+    known = sorted(subjects)
+    for each in erasers:
+        if each.datasource is not None and each.subject not in known:
+            why = f"eraser {each.label}: there is no subject {each.subject}; {meant(each.subject, known)}"
+            yield Undecided(kind="hook", table=each.subject, what=each.label, why=why, cure=CURE)
 
 
 def _refuse_second(known: Eraser, made: Eraser) -> None:

@@ -27,7 +27,8 @@ from aegis.errors import InvalidDataMap, SettingsError
 
 #: From the live table to column → the SQL expression that is written.
 Function = Callable[[sa.Table], Mapping[str, sa.ColumnElement[Any]]]
-_CURE: Final = "mend it, or take it out of `hooks` in aegis.toml"
+#: What to do about a hook that is wrong.
+CURE: Final = "mend it, or take it out of `hooks` in aegis.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +81,7 @@ class Anonymizer(Hook):
         try:
             found: dict[Any, Any] = dict(self.function(table))
         except Exception as error:  # noqa: BLE001 - foreign code; its text may quote anything
-            message = (
-                f"anonymizer {self.label} of table {self.table} failed ({type(error).__name__}); {_CURE}"
-            )
+            message = f"anonymizer {self.label} of table {self.table} failed ({type(error).__name__}); {CURE}"
             raise InvalidDataMap(message) from None
         for name, expression in found.items():
             what = None
@@ -137,7 +136,7 @@ def imported(modules: Iterable[str]) -> frozenset[str]:
         except SettingsError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever foreign code stumbles over
-            message = f"hook module {module} cannot be imported ({type(error).__name__}); {_CURE}"
+            message = f"hook module {module} cannot be imported ({type(error).__name__}); {CURE}"
             raise SettingsError(message) from None
     return names
 
@@ -172,5 +171,5 @@ def columns_of(
         else:
             near = meant(each.table, catalog.tables)
             why = f"anonymizer {each.label}: there is no table {each.table}; {near}"
-            faults.append(Undecided(kind="hook", table=each.table, what=each.label, why=why, cure=_CURE))
+            faults.append(Undecided(kind="hook", table=each.table, what=each.label, why=why, cure=CURE))
     return written, faults

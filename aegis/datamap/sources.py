@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from aegis.datamap.coverage import Examination, examine
+from aegis.datamap.erasers import load_erasers
 from aegis.datamap.hooks import load_anonymizers
 from aegis.datamap.reading import read_map
 from aegis.db.catalog import Catalog, read_catalog
@@ -57,4 +58,5 @@ def examine_source(databases: Databases, datasource: str) -> Examination:
     settings = databases.settings
     datamap = read_map(map_path(settings, datasource))
     anonymizers = load_anonymizers(settings.hooks, datasource)
-    return examine(datamap, live_schema(databases, datasource), anonymizers)
+    erasers = load_erasers(settings.hooks, datasource)
+    return examine(datamap, live_schema(databases, datasource), anonymizers, erasers)

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.datamap.coverage import Examination, examine
+from aegis.datamap.erasers import load_erasers
 from aegis.datamap.hooks import Anonymizer, load_anonymizers
 from aegis.datamap.model import DataMap, Subject
 from aegis.datamap.reached import Coverage
@@ -127,7 +128,7 @@ def trace(
     anonymizers = load_anonymizers(system.settings.hooks, datasource)
     kind = subject_named(datamap, subject)
     catalog = read_catalog(connection)
-    found = examine(datamap, catalog, anonymizers)
+    found = examine(datamap, catalog, anonymizers, load_erasers(system.settings.hooks, datasource))
     _refuse_open(found, datasource)
     meant = keys(connection, catalog, kind) if callable(keys) else keys
     who = people(catalog, kind, meant, away=bool(known.at_home))

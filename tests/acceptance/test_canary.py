@@ -469,6 +469,7 @@ def erased(site: Site) -> None:
     who = {"actor": P["service"].email}
     site.send("aegis.users.anonymize", user_id=f"3002.{P['key'].email}", request_id="sent", **who)
     site.send("aegis.users.anonymize_many", user_ids=[P["wrong"].email], **who)
+    site.send("aegis.users.anonymize_many", group="old", **who)
     wait_until(lambda: site.ask("SELECT count(*) FROM aegis_tombstones") == 3, "it is erased")
     site.send("aegis.erasure.run", run_id=run)
     for name in ("agency", "lake"):
@@ -508,6 +509,10 @@ def commanded_erasures(site: Site) -> None:
     site.command("erasure verify", "-", "--json", stdin=person)
     site.command("erasure receipt", "by-command", "--json")
     site.command("erasure replay", "--since", "2020-01-01", *TYPED)
+    fill(site.app, range(3011, 3012))
+    site.command("erasure run", "--group", "old", *TYPED)
+    site.command("erasure run", "--group", "old", "--limit", "1", "--execute", *TYPED)
+    assert site.count("members", "email LIKE '3011.%'") == 0
 
 
 def destroyed(site: Site) -> None:

@@ -96,6 +96,10 @@ def test_an_eraser_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(found.source_hash) == 64
     assert [each.subject for each in erasers.load_erasers(["shop_files"], "other")] == ["agent", "user"]
     assert erasers.load_erasers([], "app") == []
+    others = erasers.load_erasers(["shop_files"], "other")
+    assert list(erasers.strangers(others, ["user", "agent"])) == []
+    (stranger,) = erasers.strangers(others, ["agents"])
+    assert "there is no subject agent; did you mean agents?" in stranger.why
     for name, words in (("shop_more", ""), ("shop_own", ', datasource="app"')):
         text = ERASER.replace('@eraser("files")', f'@eraser("files"{words})').replace("agent", name)
         (folder / f"{name}.py").write_text(text)
