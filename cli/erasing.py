@@ -313,6 +313,8 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "to look at", f"{rows} of {hit['table']}.{hit['column']}: a like {hit['identifier']}"
     for hit in searched["left"]:
         yield "in rows that stay", f"{hit['rows']} of {hit['table']}.{hit['column']} ({hit['identifier']})"
+    if rest := body.get("rest"):
+        yield "finished", f"on {rest['on']} what stays until then, by request {rest['request']}"
     yield "not searched", ", ".join(searched["not_searched"])
     for table, moment in body.get("purged", {}).items():
         yield "last vacuum", f"{table}: {output.moment(moment)}" if moment else f"{table}: not known"
@@ -381,6 +383,8 @@ def _print(found: Erasure, *, as_json: bool) -> None:
     facts += [("received", found.received_at and output.moment(found.received_at))]
     facts += [("due", found.due_at and output.moment(found.due_at))]
     facts += [("closed", found.closed_at and output.moment(found.closed_at))]
+    if found.rest:
+        facts += [("what stays", f"goes on {found.rest['on']}, by request {found.rest['request']}")]
     output.say()
     output.facts((name, value) for name, value in facts if value)
     if found.copies:

@@ -120,7 +120,9 @@ def _plan(system: System, one: Part) -> Plan:
     """Return the plan for what is left in one data source."""
     kept, source = persons.read(system, one.run["id"]), one.run["datasource"]
     subject = one.request["arguments"]["subject"]
-    with looking(system, kept.keys, subject=subject, datasource=source, known=kept.known) as found:
+    with looking(
+        system, kept.keys, subject=subject, datasource=source, known=kept.known(one.request["arguments"])
+    ) as found:
         return plan.of(system, found, source)
 
 

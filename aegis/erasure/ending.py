@@ -12,7 +12,7 @@ from aegis.audit.recorder import Note
 from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import burying, closing, copies, parts, persons, receipts
+from aegis.erasure import burying, closing, copies, parts, persons, receipts, rests
 from aegis.erasure.erasers import Reported
 from aegis.erasure.parts import Part
 from aegis.erasure.persons import Kept
@@ -51,6 +51,7 @@ def finish(
         moment = dialects.now(connection)
     stones = burying.tombstones_of(system, claimed.run, kept, trace, moment)
     planned = copies.planned(system, request["request_id"], claimed.run["datasource"], kept, moment)
+    later = rests.planned(trace)
     receipt = receipts.write(
         system,
         request,
@@ -62,6 +63,7 @@ def finish(
         elsewhere=[_receipt_of(other) for other in parts.others(system, request)],
         erasers=reported.told(),
         planned=planned,
+        rest=later.told if later else None,
         moment=moment,
     )
     tombstones.publish(system, stones)
@@ -70,6 +72,7 @@ def finish(
     event = ended(system, claimed.run, State.DONE, counted, request["plan_digest"])
     closed = None if planned else closing.close_event(system, request, 0)
     report = done | told | reported.plain() | {"text": receipt, "event": event.id, "residual": []}
+    report |= {"rest": later.told} if later else {}
 
     def write(connection: sa.Connection) -> None:
         mine = sa.update(Request).where(Request.request_id == request["request_id"])
@@ -78,6 +81,8 @@ def finish(
         persons.wipe(connection, claimed.id)
         tombstones.keep(connection, stones)
         parts.wake_home(connection, request)
+        if later is not None:
+            rests.keep(system, connection, later, run=claimed.run, request=request, kept=kept)
         copies.keep(connection, request["request_id"], planned, moment)
         if closed is not None:
             closing.close(connection, request["request_id"], moment, closed)

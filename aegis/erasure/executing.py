@@ -74,6 +74,7 @@ class Execution:
             largest=limits.largest_batch_rows,
             floor=limits.first_batch_rows,
         )
+        self._known = kept.known(request["arguments"])
         self._found: Trace | None = None
 
     @property
@@ -112,7 +113,7 @@ class Execution:
             changes = Changes(connection, found, self._means)
             for item in acts(found.coverage, found.rows):
                 done += _do(changes, item, anew=number == 0)
-            found = again(found, self._kept.known)
+            found = again(found, self._known)
             left = _left(Changes(connection, found, self._means), found)
             if not left:
                 return self._change(done, {"executed": True, "passes": number + 1})
@@ -207,7 +208,7 @@ class Execution:
             self._kept.keys,
             subject=self._subject,
             datasource=self._run["datasource"],
-            known=self._kept.known,
+            known=self._known,
         ) as trace:
             yield trace
 
@@ -224,7 +225,7 @@ class Execution:
             self._kept.keys,
             subject=self._subject,
             datasource=self._run["datasource"],
-            known=self._kept.known,
+            known=self._known,
         )
 
     def _look(self) -> Trace:

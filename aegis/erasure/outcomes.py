@@ -11,7 +11,7 @@ from aegis.audit.events import stamp
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import Request
-from aegis.erasure import asking, copies, ending, parts, persons
+from aegis.erasure import asking, copies, ending, parts, persons, rests
 from aegis.erasure.asking import OPERATION, Wish
 from aegis.erasure.copies import Copy
 from aegis.erasure.plan import Plan
@@ -51,6 +51,8 @@ class Erasure:
     finished_at: str | None = None
     #: The same people in other data sources.
     elsewhere: tuple["Erasure", ...] = ()
+    #: The request that finishes what is retained, and the day.
+    rest: Mapping[str, str] | None = None
     #: When every copy elsewhere was confirmed; with none: when it was done.
     closed_at: str | None = None
     #: The copies that have to forget them too, from when it is done.
@@ -151,7 +153,9 @@ def recent(system: System, limit: int) -> list[Erasure]:
     query = sa.select(table_of(Request)).where(Request.operation == OPERATION)
     with reading(system.databases.control, "control database") as connection:
         rows = connection.execute(query.order_by(Request.received_at.desc()).limit(_PARTS * limit))
-        whole = [dict(row) for row in rows.mappings() if not parts.home_of(dict(row))]
+        whole = [
+            dict(row) for row in rows.mappings() if not (parts.home_of(dict(row)) or rests.waits(dict(row)))
+        ]
     return [_told(system, row) for row in whole[:limit]]
 
 
@@ -173,6 +177,7 @@ def _told(system: System, request: Mapping[str, Any]) -> Erasure:
         received_at=stamp(request["received_at"]),
         due_at=request["due_at"] and stamp(request["due_at"]),
         finished_at=run["finished_at"] and stamp(run["finished_at"]),
+        rest=report.get("rest"),
         elsewhere=tuple(_told(system, other.request) for other in others),
         closed_at=request["closed_at"] and stamp(request["closed_at"]),
         copies=copies.of_request(system, request["request_id"]),

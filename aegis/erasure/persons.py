@@ -70,12 +70,12 @@ class Kept:
         """The key of each."""
         return [person.key for person in self.people]
 
-    @property
-    def known(self) -> Known:
-        """What stood in their own rows, here and at home."""
+    def known(self, arguments: Mapping[str, Any]) -> Known:
+        """Return what stood in their own rows, here and at home, and what their request has decided."""
         return Known(
             gone=[person.referred for person in self.people if person.referred],
             at_home=[row for person in self.people for row in person.at_home],
+            ended=frozenset(arguments.get("ended") or ()),
         )
 
     @property

@@ -44,6 +44,7 @@ def write(
     elsewhere: Sequence[Mapping[str, Any]],
     erasers: Sequence[Mapping[str, Any]],
     planned: Sequence[Planned],
+    rest: Mapping[str, Any] | None,
     moment: dt.datetime,
 ) -> str:
     """Return a receipt as canonical JSON; it names no person.
@@ -59,6 +60,7 @@ def write(
         elsewhere: the receipts of the same people in other data sources.
         erasers: what code of the application reported of what is not in the database.
         planned: the copies that have to forget them too.
+        rest: the request that will finish what is retained; none: nothing is, or nobody can tell when.
         moment: when the erasure ends.
 
     """
@@ -78,6 +80,7 @@ def write(
         "changed": dict(changed),
         "outcome": _outcome(trace),
         "retained": _retained(trace),
+        "rest": None if rest is None else dict(rest),
         "shared": _shared(trace),
         "searched": {
             "identifiers": sorted({kind for person in kept.everybody for kind in person.identifiers}),

@@ -38,6 +38,8 @@ class Known:
     gone: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     #: Where their home is another data source, what stands in their rows there.
     at_home: Sequence[HomeRow] = field(default=(), repr=False)
+    #: Entries of the data map that retain rows no longer.
+    ended: frozenset[str] = frozenset()
 
 
 NOTHING: Final = Known()

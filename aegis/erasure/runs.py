@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from aegis.erasure import approving, asking, ending, parts, persons, sweeping
+from aegis.erasure import approving, asking, ending, parts, persons, rests, sweeping
 from aegis.erasure.erasers import Calls, Reported
 from aegis.erasure.executing import PASSES, Execution, TooLarge
 from aegis.erasure.persons import Kept
@@ -112,8 +112,9 @@ class _Work:
         deadline = time.monotonic() + seconds
         system.relay.register(run["datasource"])
         holds.put_placed_in_force(system, run["datasource"])
-        approving.wait_for_approval(system, run, self._request)
         kept = persons.read(system, self._claim.id)
+        self._request = rests.begin(system, run, self._request, kept)
+        approving.wait_for_approval(system, run, self._request)
         shard = Shard(system, datasource=run["datasource"], run=self._claim.id, epoch=self._claim.epoch)
         shard.take_over()
         execution = Execution(system, run, self._request, kept, shard)

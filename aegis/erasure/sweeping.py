@@ -22,6 +22,7 @@ from aegis.erasure.erasers import Reported
 from aegis.erasure.persons import Kept, KeptPerson
 from aegis.erasure.residual.hits import Standing
 from aegis.erasure.residual.scanning import Mark
+from aegis.erasure.rows import Known
 from aegis.erasure.tracing import looking
 from aegis.erasure.verifying import Ground, Searched, search
 from aegis.errors import AegisError
@@ -111,6 +112,7 @@ class _Other:
     system: System = field(repr=False)
     claim: Claim
     kept: Kept = field(repr=False)
+    known: Known = field(repr=False)
     subject: str
     so_far: Searched
     #: The number of its first person in the pass.
@@ -131,7 +133,7 @@ class _Other:
     def _look(self) -> Ground:
         source = self.claim.run["datasource"]
         with looking(
-            self.system, self.kept.keys, subject=self.subject, datasource=source, known=self.kept.known
+            self.system, self.kept.keys, subject=self.subject, datasource=source, known=self.known
         ) as trace:
             return Ground(trace)
 
@@ -254,11 +256,12 @@ def _claimed(system: System, run: Mapping[str, Any], so_far: Searched) -> _Other
     claim = claims.claim(system, run["id"])
     try:
         claims.note(system, claim, state=State.VERIFYING, attempts=run["attempts"])
-        request = asking.fetch(system, claim.run["request_id"])
+        request, kept = asking.fetch(system, claim.run["request_id"]), persons.read(system, claim.id)
         return _Other(
             system=system,
             claim=claim,
-            kept=persons.read(system, claim.id),
+            kept=kept,
+            known=kept.known(request["arguments"]),
             subject=str(request["arguments"]["subject"]),
             so_far=so_far,
         )

@@ -1,6 +1,7 @@
 """The rows of some people, found in one snapshot by a data map that leaves nothing open."""
 
-from collections.abc import Callable, Iterator, Sequence
+import datetime as dt
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from aegis.datamap.coverage import Examination, examine
 from aegis.datamap.erasers import load_erasers
 from aegis.datamap.hooks import Anonymizer, load_anonymizers
-from aegis.datamap.model import DataMap, Subject
+from aegis.datamap.model import DataMap, Rule, Subject
 from aegis.datamap.reached import Coverage
 from aegis.datamap.reading import read_map
 from aegis.datamap.sources import map_path
@@ -124,7 +125,7 @@ def trace(
         AegisError: as `traced`, but for people who are not there.
 
     """
-    datamap = read_map(map_path(system.settings, datasource))
+    datamap = _now(read_map(map_path(system.settings, datasource)), connection, known.ended)
     anonymizers = load_anonymizers(system.settings.hooks, datasource)
     kind = subject_named(datamap, subject)
     catalog = read_catalog(connection)
@@ -148,6 +149,21 @@ def again(found: Trace, known: Known) -> Trace:
     """Find the rows of the same people once more, later in the same transaction."""
     rows = _follow(found.connection, found.catalog, found.coverage, found.who, known)
     return replace(found, rows=rows)
+
+
+def _now(datamap: DataMap, connection: sa.Connection, ended: Collection[str]) -> DataMap:
+    """Return what a map says today: rows whose time to be retained is over are deleted like any others."""
+    today = dialects.now(connection).date()
+    over = {
+        name: replace(rule, row="delete", reason=None, until=None, keep_at_least=None)
+        for name, rule in datamap.rules.items()
+        if rule.row == "retain" and (name in ended or _is_over(rule, today))
+    }
+    return replace(datamap, rules={**datamap.rules, **over})
+
+
+def _is_over(rule: Rule, today: dt.date) -> bool:
+    return rule.keep_at_least is None and rule.until is not None and rule.until < today
 
 
 def _follow(

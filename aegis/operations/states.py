@@ -31,6 +31,8 @@ class Wait(enum.StrEnum):
     AFTER = "after"
     #: The same erasure in other data sources.
     PARTS = "other data sources"
+    #: The end of the time for which rows must be kept.
+    REST = "retained rest"
     #: An eraser of the application that was asked and is not finished.
     ERASER = "eraser"
 
