@@ -370,29 +370,32 @@ def _print(found: Erasure, *, as_json: bool) -> None:
     if as_json:
         output.print_json({**asdict(found), "complete": bool(found)})
         return
+    facts = [(name, getattr(found, name)) for name in ("request", "digest")]
+    facts += [("received", found.received_at and output.moment(found.received_at))]
+    facts += [("due", found.due_at and output.moment(found.due_at))]
+    _print_one(found, facts)
+    for part in found.elsewhere:
+        output.say()
+        _print_one(part, [("request", part.request)])
+    if found.status == "dry_run":
+        output.say("\nNothing was changed; --execute does it.")
+
+
+def _print_one(found: Erasure, facts: Sequence[tuple[str, Any]]) -> None:
+    """Print what was done in one data source."""
     output.say(_sentence(found))
     if found.rows:
         output.say()
         output.columns(["action", "table", "rows"], _rows(found.rows), right=["rows"])
-    for part in found.elsewhere:
-        output.say(f"\n{_sentence(part)}")
-        if part.rows:
-            output.say()
-            output.columns(["action", "table", "rows"], _rows(part.rows), right=["rows"])
-    facts = [(name, getattr(found, name)) for name in ("request", "digest")]
-    facts += [("received", found.received_at and output.moment(found.received_at))]
-    facts += [("due", found.due_at and output.moment(found.due_at))]
-    facts += [("closed", found.closed_at and output.moment(found.closed_at))]
+    facts = [*facts, ("closed", found.closed_at and output.moment(found.closed_at))]
     if found.rest:
-        facts += [("what stays", f"goes on {found.rest['on']}, by request {found.rest['request']}")]
+        facts.append(("what stays", f"goes on {found.rest['on']}, by request {found.rest['request']}"))
     output.say()
     output.facts((name, value) for name, value in facts if value)
     if found.copies:
         output.say()
         told = [(copy.name, copy.kind, _where(copy), _asked(copy)) for copy in found.copies]
         output.columns(["copy", "kind", "stands", "asked"], told)
-    if found.status == "dry_run":
-        output.say("\nNothing was changed; --execute does it.")
 
 
 def _sentence(found: Erasure) -> str:

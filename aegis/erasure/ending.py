@@ -84,7 +84,7 @@ def finish(
         if later is not None:
             rests.keep(system, connection, later, run=claimed.run, request=request, kept=kept)
         copies.keep(connection, request["request_id"], planned, moment)
-        if closed is not None:
+        if closed is not None and not closing.open_elsewhere(connection, request):
             closing.close(connection, request["request_id"], moment, closed)
 
     # With a tenant and without: as others may have recorded something of them.

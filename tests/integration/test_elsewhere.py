@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from aegis.erasure.outcomes import Erasure
-from aegis.errors import InvalidDataMap, Refused
+from aegis.errors import InvalidDataMap, Refused, UnknownName
 from aegis.operations.states import State
-from aegis.settings import ErasureSettings, SourceSettings
+from aegis.settings import CopySettings, ErasureSettings, SourceSettings
 from api import erasure
 from api.audit import get_audit_events, relay_journals
 from api.erasure import anonymize_user, approve_erasure, carry_out_erasure, erasure_receipt, resume_erasure
@@ -176,6 +176,33 @@ def test_one_approval_for_all(world: World, sources: dict[str, sa.Engine]) -> No
     done = carry_out_erasure("r1")
     assert done, done.reason
     expect_home(world, done)
+
+
+@on("sqlite+sqlite")
+@pytest.mark.usefixtures("sources")
+def test_closed_with_the_copies_of_all(world: World) -> None:
+    """The whole is closed when the copies of each source are confirmed, and so is each part."""
+    given = world.settings.sources
+    agency = {"agency": CopySettings()}
+    world.configure(
+        datasources={
+            **given,
+            "app": replace(given["app"], copies={"search": CopySettings()}),
+            "billing": replace(given["billing"], copies=agency),
+        }
+    )
+    done = erase(7, idempotency_key="r1")
+    expect_home(world, done)
+    closed = {part.datasource: part.closed_at is not None for part in done.elsewhere}
+    assert (done.closed_at, closed) == (None, {"billing": False, "clicks": True})
+    with pytest.raises(UnknownName, match="has no copy press; it has: search"):
+        erasure.confirm_copy("r1", "press", ACTOR)
+    assert erasure.confirm_copy("r1", "search", ACTOR).closed_at is None
+    erasure.confirm_copy("r1", "agency", ACTOR)
+    told = erasure.erasure_status("r1")
+    assert told.closed_at
+    assert all(part.closed_at for part in told.elsewhere)
+    assert len(get_audit_events(action="erasure:close")) == 3
 
 
 @on("sqlite+sqlite")
