@@ -284,8 +284,7 @@ def _show_receipt(found: Receipt) -> None:
     output.say(f"Receipt of request {body['request']}: {people} erased from {body['datasource']}.\n")
     output.columns(["action", "table", "rows"], _rows(body["changed"]), right=["rows"])
     output.say()
-    output.facts(_receipt_facts(body))
-    output.facts(("copy", output.printable(_told_of(copy))) for copy in found.copies)
+    output.facts([*_receipt_facts(body), *(("copy", _told_of(copy)) for copy in found.copies)])
     output.say(f"\nIts SHA-256 stands in the audit log, in event {found.event}:\n  {found.sha256}")
 
 
@@ -316,8 +315,12 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if rest := body.get("rest"):
         yield "finished", f"on {rest['on']} what stays until then, by request {rest['request']}"
     yield "not searched", ", ".join(searched["not_searched"])
-    for table, moment in body.get("purged", {}).items():
-        yield "last vacuum", f"{table}: {output.moment(moment)}" if moment else f"{table}: not known"
+    purged = body.get("purged", {})
+    for table, moment in purged.items():
+        if moment:
+            yield "last vacuum", f"of {table}: {output.moment(moment)}"
+    if unknown := [table for table, moment in purged.items() if not moment]:
+        yield "last vacuum", f"not known of {', '.join(unknown)}"
     until = body["gone_from_backups"]
     yield "in backups", f"until {until}" if until else "nobody has said how long (backup_horizon_days)"
 
@@ -325,8 +328,7 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _told_of(copy: Copy) -> str:
     if copy.confirmed_at is None:
         return f"{copy.name}: {_where(copy)}"
-    by = f"by {copy.confirmed_by}, event {copy.event}"
-    return f"{copy.name}: {_where(copy)} {by}"
+    return f"{copy.name}: {_where(copy)} by {copy.confirmed_by}, event {copy.event}"
 
 
 def _where(copy: Copy) -> str:
@@ -342,7 +344,7 @@ def _asked(copy: Copy) -> str:
     if copy.kind == "manual":
         return "by a person: aegis erasure confirm"
     words = output.moment(copy.asked_at) if copy.asked_at else "not yet"
-    return output.printable(f"{words}; then not: {copy.reason}" if copy.reason else words)
+    return f"{words}; {copy.reason}" if copy.reason else words
 
 
 def _open(copies: Sequence[Copy]) -> str:
