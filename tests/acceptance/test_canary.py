@@ -455,6 +455,7 @@ def erased(site: Site) -> None:
     site.refused(erasure.approve_erasure, "asked", ACTOR)
     assert site.door(erasure.advance_erasure, run)["outcome"] == "done"
     assert site.door(erasure.erasure_status, "asked")
+    assert site.door(erasure.erasure_runs, "asked") == [run]
     site.door(erasure.recent_erasures)
     site.door(erasure.verify_erasure, key, identifiers={"email": P["row"].email})
     site.door(audit.relay_journals)
