@@ -297,14 +297,11 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "stays", output.printable(f"{rows} of {kept['table']}: {kept['reason']}, until {kept['until']}")
     for shared in body["shared"]:
         yield "shared", f"{output.counted(shared['rows'], 'row')} of {shared['table']}: {shared['what']}"
-    for name, count in body.get("members", {}).items():
+    if rest := body["rest"]:
+        yield "then gone", f"on {rest['on']}, by request {rest['request']}"
+    for name, count in body["members"].items():
         yield "went along", f"{output.number(count)} of subject {name}"
-    for other in body.get("elsewhere", ()):
-        yield "elsewhere", f"{other['datasource']}: receipt of request {other['request']}"
-    # Receipts of earlier versions have none.
-    for eraser in body.get("erasers", ()):
-        what = f"{eraser['name']}: {eraser['erased']} erased, {eraser['retained']} retained"
-        yield "eraser", output.printable("; ".join([what, *eraser["messages"]]))
+    yield from _elsewhere_facts(body)
     searched = body["searched"]
     yield "searched for", ", ".join(searched["identifiers"]) or "nothing: the data map names no identifiers"
     for hit in searched["to_look_at"]:
@@ -312,10 +309,20 @@ def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "to look at", f"{rows} of {hit['table']}.{hit['column']}: a like {hit['identifier']}"
     for hit in searched["left"]:
         yield "in rows that stay", f"{hit['rows']} of {hit['table']}.{hit['column']} ({hit['identifier']})"
-    if rest := body.get("rest"):
-        yield "finished", f"on {rest['on']} what stays until then, by request {rest['request']}"
     yield "not searched", ", ".join(searched["not_searched"])
-    purged = body.get("purged", {})
+    yield from _files_facts(body)
+
+
+def _elsewhere_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for other in body["elsewhere"]:
+        yield "elsewhere", f"{other['datasource']}: receipt of request {other['request']}"
+    for eraser in body["erasers"]:
+        what = f"{eraser['name']}: {eraser['erased']} erased, {eraser['retained']} retained"
+        yield "eraser", output.printable("; ".join([what, *eraser["messages"]]))
+
+
+def _files_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    purged = body["purged"]
     for table, moment in purged.items():
         if moment:
             yield "last vacuum", f"of {table}: {output.moment(moment)}"

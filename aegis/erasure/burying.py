@@ -1,13 +1,12 @@
 """The tombstones of an erasure: what stood in the people's own rows, and what stands there since."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.erasure.ownrows import digests_of
-from aegis.erasure.people import People, people
+from aegis.erasure.ownrows import digests_of, kinds
 from aegis.erasure.persons import Kept
 from aegis.erasure.tracing import Trace
 from aegis.operations.system import System
@@ -37,7 +36,7 @@ def tombstones_of(
 def _masked(system: System, trace: Trace, kept: Kept) -> dict[str, dict[str, str]]:
     """Return what stands in everybody's own rows now: digest of the key → identifier → digest."""
     found: dict[str, dict[str, str]] = {}
-    for who in _everybody(trace, kept):
+    for who, _ in kinds(trace, kept.people, kept.members):
         of_key, named = digests_of(system, who.subject, who.table)
         for where in who.wheres():
             query = sa.select(of_key, *named.values()).select_from(who.table.table).where(where)
@@ -45,13 +44,3 @@ def _masked(system: System, trace: Trace, kept: Kept) -> dict[str, dict[str, str
                 values = zip(named, row, strict=True)
                 found[digest] = {kind: value for kind, value in values if value is not None}
     return found
-
-
-def _everybody(trace: Trace, kept: Kept) -> Iterator[People]:
-    """Yield the people of the trace, and those who went along; whoever has a row of their own here."""
-    if trace.who.own is not None:
-        yield trace.who
-    for name in dict.fromkeys(str(member.subject) for member in kept.members):
-        # The map may have changed since: then nobody is called so any more.
-        if subject := trace.datamap.subjects.get(name):
-            yield people(trace.catalog, subject, [one.key for one in kept.members if one.subject == name])

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from aegis.datamap.model import DataMap, Subject
 from aegis.datamap.reading import read_map
+from aegis.erasure.people import People
 from aegis.erasure.persons import KeptPerson
 from aegis.erasure.rows import HomeRow
 from aegis.erasure.tracing import Trace
@@ -26,12 +27,13 @@ class Away:
     columns: tuple[str, ...]
 
 
-def others(system: System, trace: Trace, datasource: str) -> list[Away]:
-    """Return where else the people of a trace are.
+def others(system: System, trace: Trace, who: People, datasource: str) -> list[Away]:
+    """Return where else some people are.
 
     Args:
         system: this process's Aegis.
         trace: of their home.
+        who: the people.
         datasource: their home.
 
     Raises:
@@ -40,18 +42,20 @@ def others(system: System, trace: Trace, datasource: str) -> list[Away]:
 
     """
     return [
-        _away(trace, name, datamap, subject, datasource)
+        _away(who, name, datamap, subject, datasource)
         for name, source in sorted(system.settings.sources.items())
         if source.datamap is not None and name != datasource
         for datamap in [read_map(source.datamap)]
         for subject in datamap.subjects.values()
-        if _meant(trace, subject, datasource)
+        if _meant(trace, who, subject, datasource)
     ]
 
 
-def rows_at_home(trace: Trace, aways: Sequence[Away], people: Sequence[KeptPerson]) -> list[HomeRow]:
+def rows_at_home(
+    trace: Trace, who: People, people: Sequence[KeptPerson], aways: Sequence[Away]
+) -> list[HomeRow]:
     """Return what other sources need of the own row of each of the people."""
-    who, names = trace.who, sorted({name for away in aways for name in away.columns})
+    names = sorted({name for away in aways for name in away.columns})
     if not names:
         return []
     found, number = {}, len(who.columns)
@@ -62,8 +66,8 @@ def rows_at_home(trace: Trace, aways: Sequence[Away], people: Sequence[KeptPerso
     return [found[tuple(map(str, person.key))] for person in people]
 
 
-def _meant(trace: Trace, subject: Subject, datasource: str) -> bool:
-    """Whether a subject of another source is the subject of a trace."""
+def _meant(trace: Trace, who: People, subject: Subject, datasource: str) -> bool:
+    """Whether a subject of another source is what these people are."""
     source, _, table = (subject.home or "").partition(".")
     if source != datasource:
         return False
@@ -71,14 +75,14 @@ def _meant(trace: Trace, subject: Subject, datasource: str) -> bool:
     if found is None:
         message = f"subject {subject.name}: same_as: there is no table {table} in {datasource}"
         raise InvalidDataMap(message)
-    return found.label == trace.who.table.label
+    return found.label == who.table.label
 
 
-def _away(trace: Trace, name: str, datamap: DataMap, subject: Subject, datasource: str) -> Away:
+def _away(who: People, name: str, datamap: DataMap, subject: Subject, datasource: str) -> Away:
     column = str(subject.same_as).rpartition(".")[2]
     columns = tuple(dict.fromkeys([column, *_referred(datamap, subject)]))
     for missing in columns:
-        if missing not in trace.who.table.table.c:
+        if missing not in who.table.table.c:
             message = (
                 f"data map of {name}: subject {subject.name} refers to column {missing} of {subject.home}, "
                 f"which is not there in {datasource}"

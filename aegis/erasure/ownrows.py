@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from aegis.datamap.model import Subject
 from aegis.db.catalog import CatalogTable
 from aegis.erasure.acts import acts, flat
+from aegis.erasure.people import People, people
 from aegis.erasure.persons import KeptPerson
 from aegis.erasure.portions import in_portions
 from aegis.erasure.rows import GROUPS, HomeRow
@@ -46,18 +47,18 @@ def found(system: System, trace: Trace) -> list[KeptPerson]:
 
 
 def found_away(
-    system: System, trace: Trace, people: Iterable[tuple[KeptPerson, Any, HomeRow]]
+    system: System, trace: Trace, those: Iterable[tuple[KeptPerson, Any, HomeRow]]
 ) -> list[KeptPerson]:
     """Read people's own rows in another data source than their home; they need have none there.
 
     Args:
         system: this process's Aegis.
         trace: of the other source.
-        people: who they are at home, their key here, and what stands in their row at home.
+        those: who they are at home, their key here, and what stands in their row at home.
 
     """
     by_key: dict[str, list[tuple[KeptPerson, HomeRow]]] = defaultdict(list)
-    for person, key, row in people:
+    for person, key, row in those:
         by_key[str(key)].append((person, row))
     rows, digests, made = _rows(system, trace), _key_digests(system, trace), []
     for key, digest in zip(trace.who.keys, digests, strict=True):
@@ -111,6 +112,19 @@ def members(system: System, trace: Trace) -> Iterator[KeptPerson]:
                     digests=row.digests,
                     subject=subject.name,
                 )
+
+
+def kinds(
+    trace: Trace, those: Sequence[KeptPerson], along: Sequence[KeptPerson]
+) -> Iterator[tuple[People, list[KeptPerson]]]:
+    """Yield people by their kind, those who are meant first; whoever has a row of their own here."""
+    if trace.who.own is not None:
+        yield trace.who, list(those)
+    for name in dict.fromkeys(str(one.subject) for one in along):
+        # The map may have changed since: then nobody is called so any more.
+        if subject := trace.datamap.subjects.get(name):
+            mine = [one for one in along if one.subject == name]
+            yield people(trace.catalog, subject, [one.key for one in mine]), mine
 
 
 def digests_of(

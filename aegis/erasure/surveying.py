@@ -56,17 +56,45 @@ def survey(
 
     """
     with traced(system, keys, subject=subject, datasource=datasource, tenant=tenant) as trace:
-        aways = elsewhere.others(system, trace, datasource)
-        people = ownrows.found(system, trace)
-        rows = elsewhere.rows_at_home(trace, aways, people)
-        home = _of(system, trace, datasource, people)
+        home = _of(system, trace, datasource, ownrows.found(system, trace))
+        kinds = [
+            (people, aways, elsewhere.rows_at_home(trace, who, people, aways))
+            for who, people in ownrows.kinds(trace, home.people, home.members)
+            if (aways := elsewhere.others(system, trace, who, datasource))
+        ]
+    for people, aways, rows in kinds:
+        home = _with_others(system, home, people, aways, rows)
+    return home
+
+
+def _with_others(
+    system: System,
+    home: Survey,
+    people: Sequence[KeptPerson],
+    aways: Sequence[Away],
+    rows: Sequence[HomeRow],
+) -> Survey:
+    """Look at people of one kind in other data sources, and let each know what the others call them."""
     there, keys_there = [], []
     for away in aways:
         own = [row[away.column] for row in rows]
         if any(key is not None for key in own):
-            there.append(_there(system, away, home.people, own, rows))
+            there.append(_there(system, away, people, own, rows))
             keys_there.append(own)
-    return _acquainted(home, there, keys_there)
+    named = [dict(person.identifiers) for person in people]
+    for other, own in zip(there, keys_there, strict=True):
+        by_key = {str(person.key[0]): person for person in other.people}
+        for place, key in enumerate(own):
+            if same := by_key.get(str(key)):
+                named[place] = joined(named[place], other.datasource, same.identifiers)
+    told = [_told(other, own, home.datasource, named) for other, own in zip(there, keys_there, strict=True)]
+    known = {id(one): replace(one, identifiers=names) for one, names in zip(people, named, strict=True)}
+    return replace(
+        home,
+        people=[known.get(id(one), one) for one in home.people],
+        members=[known.get(id(one), one) for one in home.members],
+        elsewhere=[*home.elsewhere, *told],
+    )
 
 
 def _of(system: System, trace: Trace, datasource: str, people: Sequence[KeptPerson]) -> Survey:
@@ -99,29 +127,8 @@ def _there(
         return _of(system, trace, away.datasource, ownrows.found_away(system, trace, same))
 
 
-def _acquainted(home: Survey, there: Sequence[Survey], keys: Sequence[Sequence[Any]]) -> Survey:
-    """Let each data source know what the same people are called in all others.
-
-    Args:
-        home: of their home.
-        there: of each other data source.
-        keys: the key that each of the home's people has there.
-
-    """
-    if not there:
-        return home
-    named = [dict(person.identifiers) for person in home.people]
-    for other, own in zip(there, keys, strict=True):
-        by_key = {str(person.key[0]): person for person in other.people}
-        for place, key in enumerate(own):
-            if same := by_key.get(str(key)):
-                named[place] = joined(named[place], other.datasource, same.identifiers)
-    people = [replace(one, identifiers=names) for one, names in zip(home.people, named, strict=True)]
-    told = [_told(other, own, home.datasource, named) for other, own in zip(there, keys, strict=True)]
-    return replace(home, people=people, elsewhere=told)
-
-
 def _told(survey: Survey, keys: Sequence[Any], home: str, named: Sequence[Mapping[str, str]]) -> Survey:
+    """Return what was found in another data source, with what the same people are called in all others."""
     names = {str(person.key[0]): dict(person.identifiers) for person in survey.people}
     for key, more in zip(keys, named, strict=True):
         if key is not None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from aegis.operations.states import State
-from aegis.settings import ErasureSettings
+from aegis.settings import ErasureSettings, SourceSettings
 from api import erasure, privacy
 from api.audit import get_audit_events, relay_journals
 from api.erasure import anonymize_users, approve_erasure, carry_out_erasure, erasure_receipt, resume_erasure
@@ -127,3 +127,32 @@ def test_guards_and_holds(world: World) -> None:
     held = anonymize_users([3], ACTOR)
     assert held.status == State.BLOCKED
     assert "(beta)" in str(held.reason)
+
+
+@on("sqlite+sqlite")
+@pytest.mark.usefixtures("tenants")
+def test_its_users_elsewhere(world: World, tmp_path: Path) -> None:
+    """Another data source that knows the users, and no tenant, is a part of the same request."""
+    datamap = tmp_path / "billing.datamap.yaml"
+    datamap.write_text(
+        "subjects: {buyer: {same_as: app.users.id}}\n"
+        "tables: {bills: {row: delete, via: {buyer: app.users.id}}}\n",
+        encoding="utf-8",
+    )
+    source = SourceSettings(url=f"sqlite:///{tmp_path / 'billing.db'}", datamap=datamap)
+    world.add_source("billing", source, {"bills": "id INT PRIMARY KEY, buyer INT, note VARCHAR(90)"})
+    world.insert("bills", [{"id": n, "buyer": n, "note": "x"} for n in (1, 2, 3)])
+    world.insert("bills", [{"id": 4, "buyer": 3, "note": "by one@acme.example"}])
+    words: dict[str, Any] = {"subject": "tenant", "datasource": "app"}
+    waiting = anonymize_users(["acme"], ACTOR, idempotency_key="r1", **words)
+    assert waiting.status == State.WAITING
+    assert "billing is blocked (something of them is left: 1 row of bills.note (app:email)" in str(
+        waiting.reason
+    )
+    world.remove("bills", "id = 4")
+    resume_erasure("r1", ACTOR)
+    done = carry_out_erasure("r1")
+    assert done, done.reason
+    (part,) = done.elsewhere
+    assert (part.subject, part.persons, part.rows) == ("buyer", 2, {"delete:bills": 2})
+    assert world.count("bills") == 1
