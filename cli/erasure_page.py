@@ -31,7 +31,7 @@ _RULES: Final[Mapping[str, str]] = {
 }
 _PENDING: Final = (
     "A legal hold on a single of these rows stops all of it, when it is carried out.",
-    "One data source is looked at. Other data sources, backups, archives and copies elsewhere are not in it.",
+    "Data sources that are not named here, backups, archives and copies elsewhere are not in it.",
     "Rows that the application writes between now and then are treated alike, and are not in these counts.",
 )
 
@@ -48,9 +48,19 @@ def page_of(made: Plan) -> str:
         _totals(made),
         _legend(made),
         *_sections(made),
+        *[item for other in made.elsewhere for item in _other(other)],
         _approval(made),
         tag("footer", f"Made from one snapshot of {made.datasource}, {output.moment(made.read_at)}."),
     )
+
+
+def _other(made: Plan) -> Iterator[Element]:
+    """Yield what would be done to the same person in another data source."""
+    yield tag("h1", f"The same person in {made.datasource}, as {made.subject}")
+    yield _facts(made)
+    yield _totals(made)
+    yield _legend(made)
+    yield from _sections(made)
 
 
 def _facts(made: Plan) -> Element:
@@ -72,11 +82,13 @@ def _pairs(pairs: Iterable[tuple[Content, Content]]) -> Element:
 
 
 def _verdict(made: Plan) -> Element:
-    if not made.objections:
+    against = [*made.objections]
+    against += [f"{other.datasource}: {why}" for other in made.elsewhere for why in other.objections]
+    if not against:
         said = "Nothing speaks against it; legal holds are looked at when it is carried out."
         return tag("div", tag("p", tag("strong", "It can be carried out. "), said), class_="verdict go")
     start = "It cannot be carried out: "
-    lines = [tag("p", tag("strong", start), f"{objection}.") for objection in made.objections]
+    lines = [tag("p", tag("strong", start), f"{objection}.") for objection in against]
     return tag("div", *lines, class_="verdict stop")
 
 
@@ -235,7 +247,7 @@ def _approval(made: Plan) -> Element:
         tag("h2", "Approving it, and carrying it out"),
         tag(
             "p",
-            first if made.objections else None,
+            first if any(each.objections for each in (made, *made.elsewhere)) else None,
             "The digest stands for this plan: the decisions of the data map, the columns of the tables, and "
             "the person. An approval binds to it: an erasure with another digest needs another approval. "
             "Rows that the application writes meanwhile do not change it.",
