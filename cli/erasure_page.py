@@ -49,6 +49,11 @@ def page_of(made: Plan) -> str:
         _legend(made),
         *_sections(made),
         *[item for other in made.elsewhere for item in _other(other)],
+        tag(
+            "section",
+            tag("h2", "What this plan does not say"),
+            tag("ul", *[tag("li", text) for text in _PENDING]),
+        ),
         _approval(made),
         tag("footer", f"Made from one snapshot of {made.datasource}, {output.moment(made.read_at)}."),
     )
@@ -56,10 +61,9 @@ def page_of(made: Plan) -> str:
 
 def _other(made: Plan) -> Iterator[Element]:
     """Yield what would be done to the same person in another data source."""
-    yield tag("h1", f"The same person in {made.datasource}, as {made.subject}")
+    yield tag("section", tag("h1", f"The same person in {made.datasource}, as {made.subject}"))
     yield _facts(made)
     yield _totals(made)
-    yield _legend(made)
     yield from _sections(made)
 
 
@@ -124,13 +128,16 @@ def _sections(made: Plan) -> Iterator[Element]:
     yield _section("Would stay", intro, _kept(found), *map(_block, (step for step in found if step.columns)))
     yield _section("Shared with other people", "Rows that another person owns too.", _shared(made))
     yield from _database(made)
-    pending = tag("ul", *[tag("li", text) for text in _PENDING])
-    yield tag("section", tag("h2", "What this plan does not say"), pending)
 
 
 def _legend(made: Plan) -> Element:
     """Say what the words and signs of the page mean."""
-    named = {outcome for step in made.steps for outcome in step.outcomes.values()}
+    named = {
+        outcome
+        for each in (made, *made.elsewhere)
+        for step in each.steps
+        for outcome in step.outcomes.values()
+    }
     pairs: list[tuple[Content, str]] = [(_badge(kind), OUTCOMES[kind]) for kind in sorted(named)]
     if any(HOOK in step.columns.values() for step in made.steps):
         pairs.append(
