@@ -5,6 +5,7 @@ from functools import partial
 
 from aegis.doctor.backlogs import check_backlogs, check_purges, check_runs
 from aegis.doctor.broker import check_broker
+from aegis.doctor.erasures import check_erasures
 from aegis.doctor.findings import Finding, Found, careful, fault
 from aegis.doctor.holds import check_holds
 from aegis.doctor.host import check_keys, check_programs, check_settings
@@ -49,5 +50,6 @@ def _checks(patient: Patient) -> Iterator[tuple[str, Callable[[], Found]]]:
     yield "backlogs", partial(check_backlogs, patient)
     yield "runs", partial(check_runs, patient)
     yield "purges", partial(check_purges, patient)
+    yield "erasures", partial(check_erasures, patient)
     yield "audit log", partial(check_log, patient)
     yield "broker", partial(check_broker, patient.settings)

@@ -8,9 +8,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.audit.events import stamp
+from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
-from aegis.db.tables import Request
+from aegis.db.tables import Request, Run
 from aegis.erasure import asking, copies, ending, parts, persons, rests
 from aegis.erasure.asking import OPERATION, Wish
 from aegis.erasure.copies import Copy
@@ -18,7 +19,7 @@ from aegis.erasure.plan import Plan
 from aegis.erasure.runs import advance
 from aegis.errors import AegisError, Passing
 from aegis.operations import claims, runs
-from aegis.operations.states import CLAIMABLE, State, Wait
+from aegis.operations.states import CLAIMABLE, FINAL, STUCK, State, Wait
 from aegis.operations.system import System
 
 #: Faults that pass are waited out so often.
@@ -157,6 +158,40 @@ def recent(system: System, limit: int) -> list[Erasure]:
             dict(row) for row in rows.mappings() if not (parts.home_of(dict(row)) or rests.waits(dict(row)))
         ]
     return [_told(system, row) for row in whole[:limit]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neglected:
+    """A request that is late, or waits for a person."""
+
+    request: str
+    status: str
+    reason: str | None
+    #: ISO 8601, UTC.
+    due_at: str | None
+    late: bool
+
+
+def neglected(system: System) -> list[Neglected]:
+    """Return the requests that should have ended by now, or do not go on by themselves; by their date."""
+    unfinished = (Request.operation == OPERATION) & Run.state.not_in(sorted(FINAL))
+    query = sa.select(Request.request_id, Request.arguments, Request.due_at, Run.state, Run.reason)
+    query = query.join(Run, Run.request_id == Request.request_id).where(unfinished)
+    with reading(system.databases.control, "control database") as connection:
+        moment = dialects.now(connection)
+        rows = connection.execute(query.order_by(Request.due_at)).mappings().all()
+    found = [(row, row["due_at"] is not None and row["due_at"] < moment) for row in rows]
+    return [
+        Neglected(
+            request=parts.home_of(dict(row)) or row["request_id"],
+            status=row["state"],
+            reason=row["reason"],
+            due_at=row["due_at"] and stamp(row["due_at"]),
+            late=late,
+        )
+        for row, late in found
+        if late or row["state"] in STUCK
+    ]
 
 
 def _told(system: System, request: Mapping[str, Any]) -> Erasure:

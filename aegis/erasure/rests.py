@@ -149,6 +149,9 @@ def begin(
         moment = dialects.now(connection)
     if rest is not None and (rest.ends is None or rest.ends > moment):
         until = rest.ends or moment + _DAY
+        with writing(system.databases.control, _CONTROL) as connection:
+            mine = sa.update(Request).where(Request.request_id == request["request_id"])
+            connection.execute(mine.values(due_at=until))
         raise Waits(Wait.REST, _until(until), seconds=(until - moment).total_seconds())
     arguments = {**request["arguments"], "ended": sorted(rest.rules) if rest else []}
     known = kept.known(arguments)

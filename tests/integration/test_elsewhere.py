@@ -8,6 +8,8 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
+from aegis.doctor.erasures import check_erasures
+from aegis.doctor.patient import Patient
 from aegis.erasure.outcomes import Erasure
 from aegis.errors import InvalidDataMap, Refused, UnknownName
 from aegis.operations.states import State
@@ -142,6 +144,9 @@ def test_the_home_ends_last(world: World) -> None:
     assert content(world, "users")[0][2] != "a@example.com", "the home's rows are changed meanwhile"
     assert [run for run in get_audit_events(action="erasure:run") if run["target_id"] == done.run] == []
 
+    found = check_erasures(Patient(system=world.system, control_ready=True))
+    assert "aegis erasure resume r1" in {finding.cure for finding in found if finding.verdict == "fault"}
+
     world.remove("notes", "id = 2")
     assert resume_erasure("r1", ACTOR).elsewhere[0].status == State.ACCEPTED
     done = carry_out_erasure("r1")
@@ -203,6 +208,8 @@ def test_closed_with_the_copies_of_all(world: World) -> None:
     assert told.closed_at
     assert all(part.closed_at for part in told.elsewhere)
     assert len(get_audit_events(action="erasure:close")) == 3
+    found = check_erasures(Patient(system=world.system, control_ready=True))
+    assert [finding.verdict for finding in found] == ["note", "ok"]
 
 
 @on("sqlite+sqlite")
