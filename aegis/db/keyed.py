@@ -19,6 +19,11 @@ class _Hmac(FunctionElement[str]):
     type = sa.String()
 
 
+class _HalfHmac(FunctionElement[str]):
+    inherit_cache = True
+    type = sa.String()
+
+
 class _Leading(FunctionElement[int]):
     inherit_cache = True
     type = sa.BigInteger()
@@ -36,6 +41,11 @@ def hmac_hex(text: sa.ColumnElement[Any], inner: bytes, outer: bytes) -> sa.Colu
     return _Hmac(text, _bound(inner), _bound(outer))
 
 
+def half_hmac_hex(text: sa.ColumnElement[Any], inner: bytes, outer: bytes) -> sa.ColumnElement[str]:
+    """Return the first 32 of the digits that `hmac_hex` returns."""
+    return _HalfHmac(text, _bound(inner), _bound(outer))
+
+
 def leading_number(digits: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
     """Return the first 12 hexadecimal digits of a text as a number, from 0 to 2^48 - 1."""
     return _Leading(digits)
@@ -46,11 +56,26 @@ def _bound(pad: bytes) -> sa.BindParameter[str]:
     return sa.bindparam(None, pad.hex(), sa.String(), unique=True)
 
 
+@compiles(_HalfHmac)
+def _cut(element: _HalfHmac, compiler: SQLCompiler, **options: Any) -> str:
+    return f"substr({compiler.process(_Hmac(*element.clauses), **options)}, 1, 32)"
+
+
+@compiles(_HalfHmac, "postgresql")
+def _cut_before(element: _HalfHmac, compiler: SQLCompiler, **options: Any) -> str:
+    # Digits that are not wanted are not written first.
+    return f"encode(substr({_sha256(element, compiler, options)}, 1, 16), 'hex')"
+
+
 @compiles(_Hmac, "postgresql")
 def _by_sha256(element: _Hmac, compiler: SQLCompiler, **options: Any) -> str:
+    return f"encode({_sha256(element, compiler, options)}, 'hex')"
+
+
+def _sha256(element: _Hmac | _HalfHmac, compiler: SQLCompiler, options: dict[str, Any]) -> str:
     text, inner, outer = parts(element, compiler, options)
     message = f"decode({inner}, 'hex') || convert_to(CAST({text} AS TEXT), 'UTF8')"
-    return f"encode(sha256(decode({outer}, 'hex') || sha256({message})), 'hex')"
+    return f"sha256(decode({outer}, 'hex') || sha256({message}))"
 
 
 @compiles(_Hmac, "mysql", "mariadb")

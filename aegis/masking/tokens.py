@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 
-from aegis.db.keyed import hmac_hex
+from aegis.db.keyed import half_hmac_hex
 from aegis.db.patterns import whole
 from aegis.db.randomness import random_hex
 from aegis.db.surrogates import LENGTH, is_surrogate, surrogate
@@ -76,7 +76,7 @@ class SurrogateEmail(_Random):
 
     def recognises(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """Recognise the address's form."""
-        return whole(column, f"s1_[0-9a-f]{{32}}{_DOMAIN_PATTERN}")
+        return whole(column, f"s1_[0-9a-f]{{32}}{_DOMAIN_PATTERN}", begins="s1_")
 
 
 class RandomToken(_Random):
@@ -96,7 +96,7 @@ class RandomToken(_Random):
 
     def recognises(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """Recognise the token's form."""
-        return whole(column, f"{_RANDOM_PREFIX}[0-9a-f]{{{_RANDOM_DIGITS}}}")
+        return whole(column, f"{_RANDOM_PREFIX}[0-9a-f]{{{_RANDOM_DIGITS}}}", begins=_RANDOM_PREFIX)
 
 
 class Hmac(_Token):
@@ -135,13 +135,13 @@ class Hmac(_Token):
     def expression(self, column: sa.ColumnElement[Any], key: MaskKey | None = None) -> sa.ColumnElement[Any]:
         """Write the value's token."""
         key = needed(key, self.name)
-        digits = sa.func.substr(hmac_hex(column, *key.pads("token")), 1, HMAC_DIGITS, type_=sa.String())
+        digits = half_hmac_hex(column, *key.pads("token"))
         token: sa.ColumnElement[Any] = sa.literal(f"k{key.id}_", sa.String()) + digits
         return token + sa.literal(self.suffix[0], sa.String()) if self.suffix[0] else token
 
     def recognises(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         """Recognise the form of a token, made with whatever key."""
-        return whole(column, f"k{ID}_[0-9a-f]{{{HMAC_DIGITS}}}{self.suffix[1]}")
+        return whole(column, f"k{ID}_[0-9a-f]{{{HMAC_DIGITS}}}{self.suffix[1]}", begins="k")
 
 
 class HmacEmail(Hmac):
