@@ -1,7 +1,9 @@
 """How many rows the next batch takes: a time is aimed at, not a count.
 
-Where a commit alone takes longer than the aim, smaller batches would only make it worse: time
-shrinks a batch no further than `floor`. A lock or a time limit of the database does, down to one.
+What a batch costs without its rows (a commit, the round trips, the files of an archive) is no reason to
+make it smaller, which would only make it worse: a batch of few rows shows it, and as much again as the aim
+may go to it. Time shrinks a batch no further than `floor`; a lock or a time limit of the database does,
+down to one.
 """
 
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ class Pace:
     floor: int = 1
     #: Smoothed rows per second; 0 before the first batch.
     rate: float = 0.0
+    #: Seconds that a batch takes however few rows it has; learned from those of `floor` rows or fewer.
+    overhead: float = 0.0
     #: The longest batch so far over the rows that are being worked on.
     longest: float = 0.0
 
@@ -35,7 +39,10 @@ class Pace:
         self.longest = 0.0 if through else seconds
         if not through:
             return
-        rate = self.size / max(seconds, 1e-6)
+        if self.size <= self.floor:
+            least = min(seconds, self.target_seconds)
+            self.overhead = 0.5 * (self.overhead or least) + 0.5 * least
+        rate = self.size / max(seconds - self.overhead, seconds / 4, 1e-6)
         self.rate = rate if self.rate == 0 else 0.6 * self.rate + 0.4 * rate
         smallest = max(self.size * 0.5, min(self.size, self.floor))
         wanted = max(self.rate * self.target_seconds, smallest)

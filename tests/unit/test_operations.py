@@ -89,6 +89,17 @@ class TestPace:
             pace.worked(pace.size / 100_000)
         assert pace.size == 5_000
 
+    def test_what_no_size_changes(self) -> None:
+        """What a batch costs without rows does not keep the size down; no batch takes twice the aim."""
+        pace = Pace(size=200, floor=200, target_seconds=0.05, largest=50_000)
+        for _ in range(20):
+            pace.worked(0.045 + pace.size / 100_000)
+        assert 4_500 <= pace.size <= 5_500
+        slow = Pace(size=200, floor=200, target_seconds=0.05, largest=50_000)
+        for _ in range(20):
+            slow.worked(0.2 + slow.size / 100_000)
+        assert slow.size == 200, "time goes elsewhere, and more rows at once would not be noticed"
+
     def test_refused(self) -> None:
         """Each refusal halves, down to one row; then there is nothing smaller."""
         pace = Pace(size=9, target_seconds=0.05, largest=100)
