@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.erasure.acts import Act, acts, flat
+from aegis.erasure.acts import Act
 from aegis.erasure.persons import KeptPerson
 from aegis.erasure.portions import in_portions
 from aegis.erasure.rows import GROUPS
@@ -28,7 +28,7 @@ def refuse_held(
         Refused: names the hold.
 
     """
-    found = [act for act in flat(acts(trace.coverage, trace.rows)) if act.groups]
+    found = [act for act in trace.each_act if act.groups]
     for scope in scopes:
         if scope.stops or scope.policy is not None or not _of_tenant(scope, people):
             continue

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from aegis.datamap.model import Subject
 from aegis.db.catalog import CatalogTable
-from aegis.erasure.acts import acts, flat
 from aegis.erasure.persons import KeptPerson
 from aegis.erasure.portions import in_portions
 from aegis.erasure.rows import GROUPS, HomeRow
@@ -93,7 +92,7 @@ def members(system: System, trace: Trace) -> Iterator[KeptPerson]:
             continue
         groups = [
             group
-            for act in flat(acts(trace.coverage, trace.rows))
+            for act in trace.each_act
             if act.table == table.label and act.action in {"delete", "anonymize"}
             for group in act.groups
         ]

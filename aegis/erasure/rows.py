@@ -23,7 +23,7 @@ from aegis.erasure.sides import Link, Side
 #: Values of the rows before in one statement.
 _VALUES: Final = 500
 #: Groups whose rows one statement reads.
-GROUPS: Final = 100
+GROUPS: Final = 500
 
 
 #: What stands in somebody's own row at home: column → value.

@@ -1,5 +1,6 @@
 """One table of an erasure, and the columns of it by which rows are followed."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,10 @@ class Side:
 
     def among(self, groups: Sequence[Link]) -> sa.ColumnElement[bool]:
         """Return the rows of some groups: those that have their values still."""
-        return sa.or_(*[self._alike(values) for values in groups])
+        by_empty: dict[tuple[int, ...], list[Link]] = defaultdict(list)
+        for values in groups:
+            by_empty[tuple(place for place, value in enumerate(values) if value is None)].append(values)
+        return sa.or_(*[self._alike(empty, some) for empty, some in by_empty.items()])
 
     def values_of(self, named: Mapping[str, Any]) -> Link:
         """Return a group's values of a row that is not there any more, from what referred to it."""
@@ -73,9 +77,21 @@ class Side:
         places = {self._place[name] for name in names}
         return tuple(None if place in places else value for place, value in enumerate(values))
 
-    def _alike(self, values: Link) -> sa.ColumnElement[bool]:
-        pairs = zip(self._columns, values, strict=True)
-        return sa.and_(*[c.is_(None) if value is None else c == value for c, value in pairs])
+    def _alike(self, empty: Sequence[int], groups: Sequence[Link]) -> sa.ColumnElement[bool]:
+        """Return the rows of groups that have NULL in the same places, and values in all others."""
+        nulls = [self._columns[place].is_(None) for place in empty]
+        full = [place for place in range(len(self._columns)) if place not in empty]
+        if not full:
+            return sa.and_(*nulls)
+        # One by one as well: by that, indexes are found everywhere.
+        each = [
+            self._columns[place].in_(list(dict.fromkeys(values[place] for values in groups)))
+            for place in full
+        ]
+        if len(full) == 1 or len(groups) == 1:
+            return sa.and_(*each, *nulls)
+        wanted = [tuple(values[place] for place in full) for values in groups]
+        return sa.and_(*each, sa.tuple_(*[self._columns[place] for place in full]).in_(wanted), *nulls)
 
     def refers_to(self, way: int, links: Sequence[Link]) -> sa.ColumnElement[bool]:
         """Return the rows that refer, by an edge, to parents with one of these values."""

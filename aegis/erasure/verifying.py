@@ -111,10 +111,10 @@ class Ground:
         for label, reached in trace.coverage.tables.items():
             names = tuple(trace.rows.side(label).names)
             known: dict[tuple[str, ...], Standing] = {}
-            for group in trace.rows.groups(label):
-                made = {decision.action for decision in decisions(trace.coverage, reached, trace.rows, group)}
-                standing = Standing.RETAINED if "retain" in made else Standing.OWN
-                if group.followed or "retain" in made:
+            for group, made in decisions(trace.coverage, reached, trace.rows):
+                retained = any(decision.action == "retain" for decision in made)
+                standing = Standing.RETAINED if retained else Standing.OWN
+                if group.followed or retained:
                     values = trace.rows.side(label).named(group.values)
                     known[tuple(_as_read(values[name]) for name in names)] = standing
             self._found[label] = (names, known)
