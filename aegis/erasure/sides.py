@@ -1,8 +1,8 @@
 """One table of an erasure, and the columns of it by which rows are followed."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -11,9 +11,26 @@ from aegis.datamap.edges import Edge
 from aegis.datamap.reached import Coverage
 from aegis.db import documents
 from aegis.db.catalog import Catalog
+from aegis.db.membership import among
+from aegis.erasure.portions import in_portions
 
 #: Values of some columns, in their order.
 Link = tuple[Any, ...]
+#: How many of them stand in one statement: of one column, and of several, of which each pair is compared.
+_OF_ONE: Final = 5_000
+_OF_SEVERAL: Final = 500
+_Group = TypeVar("_Group", bound="Alike")
+
+
+class Alike(Protocol):
+    """Rows that are alike in every column by which rows are followed."""
+
+    values: Link
+
+
+def together(columns: int) -> int:
+    """Return how many values of so many columns stand in one statement."""
+    return _OF_ONE if columns == 1 else _OF_SEVERAL
 
 
 class Side:
@@ -47,6 +64,10 @@ class Side:
         """Return the query for the rows of some groups, in the order of their key."""
         columns = [column for column in self._table.c if column.name not in leaving_out]
         return sa.select(*columns).where(self.among(groups)).order_by(*self._table.primary_key.columns)
+
+    def portions(self, groups: Iterable[_Group]) -> Iterator[list[_Group]]:
+        """Yield as many groups at a time as one statement names."""
+        return in_portions(groups, together(len(self._columns)))
 
     def among(self, groups: Sequence[Link]) -> sa.ColumnElement[bool]:
         """Return the rows of some groups: those that have their values still."""
@@ -85,7 +106,7 @@ class Side:
             return sa.and_(*nulls)
         # One by one as well: by that, indexes are found everywhere.
         each = [
-            self._columns[place].in_(list(dict.fromkeys(values[place] for values in groups)))
+            among(self._columns[place], list(dict.fromkeys(values[place] for values in groups)))
             for place in full
         ]
         if len(full) == 1 or len(groups) == 1:
@@ -101,10 +122,10 @@ class Side:
         compared = [sa.cast(c, sa.String) if text else c for c, text in zip(own, as_text, strict=True)]
         wanted = [tuple(str(v) if t else v for v, t in zip(link, as_text, strict=True)) for link in links]
         if len(compared) == 1:
-            among = compared[0].in_([value for (value,) in wanted])
+            found = among(compared[0], [value for (value,) in wanted])
         else:
-            among = sa.tuple_(*compared).in_(wanted)
-        return among if edge.when is None else sa.and_(among, self._holds(edge.when) == 1)
+            found = sa.tuple_(*compared).in_(wanted)
+        return found if edge.when is None else sa.and_(found, self._holds(edge.when) == 1)
 
     def link(self, values: Link, way: int) -> Link | None:
         """Return the values of the columns that refer by an edge; None where it refers to nothing."""
