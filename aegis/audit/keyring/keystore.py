@@ -5,7 +5,6 @@ belongs to, and it opens only with the epoch's key, a file that is not in the st
 """
 
 import datetime as dt
-import hashlib
 import hmac
 import secrets
 import time
@@ -62,7 +61,7 @@ class HeldKey:
 
     def reference(self, *parts: str) -> str:
         """Return a keyed reference: 128 bits of HMAC-SHA256, with a prefix that tells the kind."""
-        digest = hmac.new(self.material, framed(parts), hashlib.sha256).hexdigest()
+        digest = hmac.digest(self.material, framed(parts), "sha256").hex()
         return REFERENCES[self.kind] + digest[:32]
 
     def seal(self, plain: bytes, about: bytes = b"") -> bytes:
@@ -196,7 +195,7 @@ class KeyStore:
         return None
 
     def _lookup(self, kind: Kind, owner: tuple[str, ...]) -> str:
-        return hmac.new(self._lookup_key, framed((kind, *owner)), hashlib.sha256).hexdigest()
+        return hmac.digest(self._lookup_key, framed((kind, *owner)), "sha256").hex()
 
     @cached_property
     def _lookup_key(self) -> bytes:
