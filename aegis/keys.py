@@ -57,11 +57,16 @@ class Secret:
     #: First 8 hex digits of a hash of the key: safe to print and to store.
     key_id: str
     material: bytes = field(repr=False)
+    #: Those that were derived, for as long as the key itself is remembered.
+    _derived: dict[Purpose, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def subkey(self, purpose: Purpose) -> bytes:
         """Return the 32-byte subkey for one purpose (HKDF-SHA256, no salt)."""
-        info = b"aegis/v1/" + purpose.encode()
-        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self.material)
+        if purpose not in self._derived:
+            info = b"aegis/v1/" + purpose.encode()
+            key = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info)
+            self._derived[purpose] = key.derive(self.material)
+        return self._derived[purpose]
 
 
 class KeyFiles:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.db.engines import make_engine
+from aegis.erasure.residual.finding import Sought
 from aegis.erasure.residual.needles import Needle, needles_of
 from aegis.erasure.residual.scanning import Scan
 from aegis.settings import SourceSettings
@@ -112,7 +113,7 @@ def measure(engine: sa.Engine, persons: int) -> Searched:
 
 
 def _scanned(engine: sa.Engine, wanted: Sequence[Needle]) -> int:
-    return sum(len(part.hits) for part in Scan(engine, "the table", wanted, digest=str).run())
+    return sum(len(part.hits) for part in Scan(engine, "the table", Sought(wanted), digest=str).run())
 
 
 def _asked(engine: sa.Engine, condition: str, values: Any) -> int:

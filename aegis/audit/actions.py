@@ -149,11 +149,13 @@ CLEAR_TARGETS: Final = frozenset(
     {"policy", "table", "run", "source", "hold", "budget", "key", "system", "archive"}
     | {"log", "witness", "epoch"}
 )
+#: Aegis's own actions, as against those that an application names.
+_OWN: Final = frozenset(Action)
 
 
 def split(action: str, details: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Divide details into those that may stand in clear and those to seal."""
-    allowed = CLEAR.get(Action(action), frozenset()) if action in set(Action) else frozenset()
+    allowed = CLEAR.get(Action(action), frozenset()) if action in _OWN else frozenset()
     clear = {name: value for name, value in details.items() if name in allowed and _plain(value)}
     return clear, {name: value for name, value in details.items() if name not in clear}
 

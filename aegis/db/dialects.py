@@ -5,7 +5,7 @@ Tested: PostgreSQL 15 to 18, MariaDB from 10.11, SQLite from 3.40. MySQL 8 is wr
 
 import datetime as dt
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -347,6 +347,19 @@ def insert_missing(connection: sa.Connection, table: sa.Table, values: Mapping[s
     statement = insert.values(**values).on_conflict_do_nothing()
     counted = connection.execute(statement, execution_options={"preserve_rowcount": True})
     return counted.rowcount == 1
+
+
+def insert_all_missing(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, all with the same columns, but for those of which a unique key is taken."""
+    if not rows:
+        return
+    name = connection.dialect.name
+    if name in MARIADB:
+        for values in rows:
+            _insert_or_duplicate(connection, table, values)
+        return
+    insert = postgresql.insert(table) if name == POSTGRESQL else sqlite.insert(table)
+    connection.execute(insert.on_conflict_do_nothing(), [dict(values) for values in rows])
 
 
 def _insert_or_duplicate(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:

@@ -60,8 +60,8 @@ def _sorted(coverage: Coverage, rows: Rows) -> Mapping[str, Mapping[_Sort, list[
     """Return the groups of each table by what happens to them."""
     found: dict[str, dict[_Sort, list[Group]]] = {label: defaultdict(list) for label in coverage.tables}
     for reached in coverage.tables.values():
-        for group in rows.groups(reached.table):
-            for decision in decisions(coverage, reached, rows, group):
+        for group, made in decisions(coverage, reached, rows):
+            for decision in made:
                 if decision.action and decision.action != "fail":
                     sort = (decision.action, decision.ways, group.own)
                     found[reached.table][sort].append(group)

@@ -18,7 +18,7 @@ from aegis.db.reflection import renews_itself
 from aegis.erasure.acts import Act
 from aegis.erasure.people import key_values
 from aegis.erasure.portions import in_portions
-from aegis.erasure.rows import GROUPS, Group
+from aegis.erasure.rows import Group
 from aegis.erasure.tracing import Trace
 from aegis.errors import UnsafeTable
 from aegis.masking.keys import MaskKey
@@ -58,8 +58,7 @@ class Changes:
         """Do an act to some of its groups; return `action:table` → rows."""
         done: Counter[str] = Counter()
         # Two people may have what the ghost can have once: the second one's row is to find the first one's.
-        size = 1 if act.action == "reassign" else GROUPS
-        for some in in_portions(groups, size):
+        for some in in_portions(groups, 1) if act.action == "reassign" else self._portions(act.table, groups):
             where = self._among(act.table, some)
             if act.action == "delete":
                 done[f"delete:{act.table}"] += self._delete(act.table, where)
@@ -111,7 +110,7 @@ class Changes:
             if due is None:
                 return 0
         rows = 0
-        for some in in_portions(act.groups, GROUPS):
+        for some in self._portions(act.table, act.groups):
             where = self._among(act.table, some)
             query = sa.select(sa.func.count()).select_from(table)
             rows += int(self._connection.scalar(query.where(where if due is None else where & due)) or 0)
@@ -172,7 +171,7 @@ class Changes:
             table, side = self._table(act.table), self._trace.rows.side(act.table)
             own = {name for edge in inside if edge.child == act.table for name in edge.columns}
             emptied = sorted(name for name in own if table.c[name].nullable)
-            for some in in_portions(act.groups, GROUPS) if emptied else ():
+            for some in side.portions(act.groups) if emptied else ():
                 where = self._among(act.table, some)
                 self._connection.execute(
                     sa.update(table).where(where).values(dict.fromkeys(emptied, sa.null()))
@@ -255,6 +254,9 @@ class Changes:
 
     def _table(self, label: str) -> sa.Table:
         return self._trace.catalog.tables[label].table
+
+    def _portions(self, label: str, groups: Sequence[Group]) -> Iterator[list[Group]]:
+        return self._trace.rows.side(label).portions(groups)
 
     def _among(self, label: str, groups: Sequence[Group]) -> sa.ColumnElement[bool]:
         return self._trace.rows.side(label).among([group.values for group in groups])

@@ -6,7 +6,7 @@ also refers to somebody else, by a way that takes rows, is shared: the data map'
 the others.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,9 +42,23 @@ class Decision:
     stuck: bool = False
 
 
-def decisions(coverage: Coverage, reached: Reached, rows: Rows, group: Group) -> list[Decision]:
-    """Return what happens to a group of rows."""
-    shared = _shared(coverage, reached, rows, group)
+def decisions(coverage: Coverage, reached: Reached, rows: Rows) -> Iterator[tuple[Group, Sequence[Decision]]]:
+    """Yield each group of rows of a table with what happens to it.
+
+    That depends on nothing but the ways that lead to it, so of many people's rows it is decided once.
+    """
+    taking = _taking(coverage, reached)
+    made: dict[tuple[frozenset[int], bool, bool], list[Decision]] = {}
+    for group in rows.groups(reached.table):
+        anothers = not group.own and rows.others(reached.table, group, taking)
+        alike = frozenset(group.ways), group.own, anothers
+        if alike not in made:
+            made[alike] = _decide(coverage, reached, group, anothers=anothers)
+        yield group, made[alike]
+
+
+def _decide(coverage: Coverage, reached: Reached, group: Group, *, anothers: bool) -> list[Decision]:
+    shared = _told([coverage.edges[way] for way in sorted(group.ways)], reached) if anothers else None
     made = []
     wanted = _actions(coverage, reached, group)
     for action in wanted:
@@ -66,9 +80,17 @@ def kept(coverage: Coverage, rows: Rows) -> set[tuple[str, Link]]:
     return {
         (reached.table, group.values)
         for reached in coverage.tables.values()
+        if _may_keep(coverage, reached)
         for group in rows.groups(reached.table)
         if group.followed and _shared(coverage, reached, rows, group) == "keep"
     }
+
+
+def _may_keep(coverage: Coverage, reached: Reached) -> bool:
+    """Whether the map says `keep` of rows of a table, whichever way leads to them."""
+    edges = [edge for edge in coverage.edges if edge.child == reached.table]
+    entries = [*(edge.entry for edge in edges), reached.entry]
+    return any(rule is not None and rule.shared == "keep" for rule in entries)
 
 
 def _actions(coverage: Coverage, reached: Reached, group: Group) -> list[Row]:
@@ -85,8 +107,7 @@ def _actions(coverage: Coverage, reached: Reached, group: Group) -> list[Row]:
 
 def another_persons(coverage: Coverage, reached: Reached, rows: Rows, group: Group) -> bool:
     """Whether rows belong to somebody else as well."""
-    taking = [way for way, edge in enumerate(coverage.edges) if _takes(edge, reached.table)]
-    return not group.own and rows.others(reached.table, group, taking)
+    return not group.own and rows.others(reached.table, group, _taking(coverage, reached))
 
 
 def _shared(coverage: Coverage, reached: Reached, rows: Rows, group: Group) -> Shared | None:
@@ -101,8 +122,10 @@ def _told(edges: Iterable[Edge], reached: Reached) -> Shared | None:
     return next((rule.shared for rule in entries if rule is not None and rule.shared), None)
 
 
-def _takes(edge: Edge, table: str) -> bool:
-    return edge.child == table and edge.row in _TAKES
+def _taking(coverage: Coverage, reached: Reached) -> list[int]:
+    """Return the ways that make a row of a table somebody's own."""
+    edges = enumerate(coverage.edges)
+    return [way for way, edge in edges if edge.child == reached.table and edge.row in _TAKES]
 
 
 def _ends(coverage: Coverage, way: int) -> bool:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.audit.actions import Action, Outcome
 from aegis.audit.events import Event
-from aegis.erasure.acts import Act, acts, flat
+from aegis.erasure.acts import Act
 from aegis.erasure.changes import Changes, Means
 from aegis.erasure.holding import refuse_held
 from aegis.erasure.objections import objections
@@ -95,9 +95,7 @@ class Execution:
 
         def look(connection: sa.Connection, _holds: Sequence[Scope]) -> None:
             self._found = self._traced(connection)
-            rows = sum(
-                g.rows for act in flat(acts(self._found.coverage, self._found.rows)) for g in act.groups
-            )
+            rows = sum(g.rows for act in self._found.each_act for g in act.groups)
             if rows > self._system.settings.erasure.single_transaction_rows:
                 raise TooLarge
             self._refuse(self._found)
@@ -111,7 +109,7 @@ class Execution:
         done: Counter[str] = Counter()
         for number in range(PASSES):
             changes = Changes(connection, found, self._means)
-            for item in acts(found.coverage, found.rows):
+            for item in found.acts:
                 done += _do(changes, item, anew=number == 0)
             found = again(found, self._known)
             left = _left(Changes(connection, found, self._means), found)
@@ -131,7 +129,7 @@ class Execution:
         for number in range(int(self._shard.mark.get("passes", 0)), PASSES):
             found = self._look()
             once = set(self._shard.mark.get("once", ()))
-            for item in acts(found.coverage, found.rows):
+            for item in found.acts:
                 for step in self._portions(found, item, once, number):
                     if not tell(self._shard.batch(step, self._event)):
                         return False
@@ -312,7 +310,7 @@ def _do(changes: Changes, item: Act | list[Act], *, anew: bool) -> Counter[str]:
 def _left(changes: Changes, found: Trace) -> Counter[str]:
     """Return the rows that an erasure has still to change: `action:table` → rows."""
     left: Counter[str] = Counter()
-    for act in flat(acts(found.coverage, found.rows)):
+    for act in found.each_act:
         left[f"{act.counted}:{act.table}"] += changes.left(act)
     return +left
 

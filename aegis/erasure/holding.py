@@ -1,14 +1,11 @@
 """Legal holds over an erasure: one that covers a single row of the person's stops all of it."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from aegis.erasure.acts import Act, acts, flat
+from aegis.erasure.acts import Act
 from aegis.erasure.persons import KeptPerson
-from aegis.erasure.portions import in_portions
-from aegis.erasure.rows import GROUPS
 from aegis.erasure.tracing import Trace
 from aegis.errors import Refused
 from aegis.operations.rowkeys import held_rows
@@ -28,7 +25,7 @@ def refuse_held(
         Refused: names the hold.
 
     """
-    found = [act for act in flat(acts(trace.coverage, trace.rows)) if act.groups]
+    found = [act for act in trace.each_act if act.groups]
     for scope in scopes:
         if scope.stops or scope.policy is not None or not _of_tenant(scope, people):
             continue
@@ -54,11 +51,7 @@ def _has(connection: sa.Connection, trace: Trace, act: Act, scope: Scope) -> boo
     table, side = trace.catalog.tables[act.table].table, trace.rows.side(act.table)
     held = held_rows(table, [scope.key or {}])
     return any(
-        connection.scalar(sa.select(sa.exists().where(held, side.among(values)).select_from(table)))
-        for values in _values(act)
+        connection.scalar(sa.select(sa.exists().where(held, among).select_from(table)))
+        for some in side.portions(act.groups)
+        for among in [side.among([group.values for group in some])]
     )
-
-
-def _values(act: Act) -> Iterator[list[tuple[Any, ...]]]:
-    for some in in_portions(act.groups, GROUPS):
-        yield [group.values for group in some]

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aegis.datamap.reached import Reached
-from aegis.erasure.acts import acts, flat
 from aegis.erasure.steps import Step
 from aegis.erasure.tracing import Trace
 from aegis.errors import AegisError
@@ -39,7 +38,7 @@ def _stuck(steps: Sequence[Step]) -> Iterator[str]:
 def _unfit(trace: Trace) -> Iterator[str]:
     """Try the masks of every table that has rows to mask against its keys, CHECKs and domains."""
     found = {}
-    for act in flat(acts(trace.coverage, trace.rows)):
+    for act in trace.each_act:
         if act.masks and act.groups:
             found[act.table, tuple(sorted(act.masks))] = act
     for act in found.values():

@@ -9,11 +9,10 @@ import sqlalchemy as sa
 
 from aegis.datamap.model import Subject
 from aegis.db.catalog import CatalogTable
-from aegis.erasure.acts import acts, flat
 from aegis.erasure.people import People, people
 from aegis.erasure.persons import KeptPerson
 from aegis.erasure.portions import in_portions
-from aegis.erasure.rows import GROUPS, HomeRow
+from aegis.erasure.rows import HomeRow
 from aegis.erasure.tracing import Trace
 from aegis.masking.strategies import strategy_of
 from aegis.operations.system import System
@@ -94,13 +93,14 @@ def members(system: System, trace: Trace) -> Iterator[KeptPerson]:
             continue
         groups = [
             group
-            for act in flat(acts(trace.coverage, trace.rows))
+            for act in trace.each_act
             if act.table == table.label and act.action in {"delete", "anonymize"}
             for group in act.groups
         ]
-        side = trace.rows.side(table.label) if groups else None
-        for some in in_portions(groups, GROUPS):
-            assert side is not None  # noqa: S101 - there are groups
+        if not groups:
+            continue
+        side = trace.rows.side(table.label)
+        for some in side.portions(groups):
             where = side.among([group.values for group in some])
             for row in _read(system, trace, subject, table, [where], names=[]).values():
                 yield KeptPerson(

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from aegis.datamap.model import DataMap, Subject
 from aegis.db.catalog import Catalog, CatalogTable
+from aegis.db.membership import among
 from aegis.db.readings import exactly
 from aegis.errors import Denied, NobodyThere, UnknownName, UsageError
 
@@ -53,10 +54,11 @@ class People:
         """Yield conditions that together are true of the rows that stand for them."""
         if self.own is None:
             return
+        columns = self.columns
         for start in range(0, len(self.keys), _KEYS):
             some = self.keys[start : start + _KEYS]
-            if len(self.columns) == 1:
-                yield _among(self.columns[0], [value for (value,) in some])
+            if len(columns) == 1:
+                yield _among(columns[0], [value for (value,) in some])
             else:
                 yield sa.or_(*[self._is(key) for key in some])
 
@@ -199,4 +201,4 @@ def _python_type(column: sa.Column[Any]) -> type[Any]:
 def _among(column: sa.Column[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     if isinstance(values[0], str) and isinstance(column.type, sa.String):
         return exactly(column, *values)
-    return column.in_(values)
+    return among(column, values)

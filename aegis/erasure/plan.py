@@ -165,7 +165,7 @@ def _identity(system: System, trace: Trace, datasource: str) -> str:
 def reference(system: System, subject: str, key: Key) -> str:
     """Return what stands for a person: nobody without the worker key can tell who it is."""
     named = canonical([subject, *(str(value) for value in key)])
-    return hmac.new(system.worker_key.subkey("erasure-subject"), named, hashlib.sha256).hexdigest()
+    return hmac.digest(system.worker_key.subkey("erasure-subject"), named, "sha256").hex()
 
 
 def _rules(catalog: Catalog, coverage: Coverage) -> dict[str, Any]:

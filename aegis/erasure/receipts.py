@@ -18,7 +18,6 @@ from aegis.audit import events, proving
 from aegis.audit.events import canonical
 from aegis.db.upkeep import read_upkeep
 from aegis.erasure import copies
-from aegis.erasure.acts import acts, flat
 from aegis.erasure.copies import Copy, Planned
 from aegis.erasure.persons import Kept
 from aegis.erasure.residual.hits import Hit, Verdict
@@ -167,7 +166,7 @@ def _purged(connection: sa.Connection, changed: Mapping[str, int]) -> dict[str, 
 
 def _outcome(trace: Trace) -> str:
     """Return whether somebody could still link what was written, with a key or with other knowledge."""
-    kinds = {masks_of(act.masks).outcome for act in flat(acts(trace.coverage, trace.rows)) if act.masks}
+    kinds = {masks_of(act.masks).outcome for act in trace.each_act if act.masks}
     return "pseudonymous" if "pseudonymous" in kinds else "anonymous"
 
 

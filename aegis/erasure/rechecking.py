@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aegis.erasure import ownrows, persons
-from aegis.erasure.acts import acts, flat
 from aegis.erasure.changes import Changes, Means
 from aegis.erasure.people import Key
 from aegis.erasure.residual.hits import Hit
@@ -71,7 +70,7 @@ def recheck(
 def _left(system: System, trace: Trace) -> dict[str, int]:
     means = Means(key=persons.new_mask(), lasting=lasting_key(system.worker_key))
     changes, left = Changes(trace.connection, trace, means), dict[str, int]()
-    for act in flat(acts(trace.coverage, trace.rows)):
+    for act in trace.each_act:
         if rows := changes.left(act):
             name = f"{act.counted}:{act.table}"
             left[name] = left.get(name, 0) + rows

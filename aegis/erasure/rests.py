@@ -22,8 +22,7 @@ from aegis.erasure import asking, persons, plan
 from aegis.erasure.decisions import Decision, decisions
 from aegis.erasure.persons import Kept
 from aegis.erasure.plan import reference
-from aegis.erasure.portions import in_portions
-from aegis.erasure.rows import GROUPS, Group
+from aegis.erasure.rows import Group
 from aegis.erasure.tracing import Trace, looking
 from aegis.operations import requests, runs
 from aegis.operations.runs import ERASURE, Order
@@ -177,8 +176,8 @@ def _until(moment: dt.datetime) -> str:
 def _retained(trace: Trace) -> Iterator[tuple[str, Group, Rule]]:
     """Yield each group that is retained, with the entries that say so."""
     for label, reached in trace.coverage.tables.items():
-        for group in trace.rows.groups(label):
-            for decision in decisions(trace.coverage, reached, trace.rows, group):
+        for group, made in decisions(trace.coverage, reached, trace.rows):
+            for decision in made:
                 if decision.action == "retain":
                     own = reached.entry if group.own else None
                     for rule in _rules(trace, decision, own):
@@ -209,7 +208,7 @@ def _newest(trace: Trace, label: str, column: str, groups: Sequence[Group]) -> d
     """Return the newest time in a column of some rows; None where one has none, or none that can be read."""
     table, side = trace.catalog.tables[label].table, trace.rows.side(label)
     clock, found = table.c[column], list[dt.datetime]()
-    for some in in_portions(groups, GROUPS):
+    for some in side.portions(groups):
         query = sa.select(sa.func.max(clock), sa.func.count() - sa.func.count(clock)).select_from(table)
         value, without = trace.connection.execute(query.where(side.among([g.values for g in some]))).one()
         moment = _moment(value)

@@ -1,6 +1,6 @@
 """The rows of one person: every edge followed from their own rows outwards, in one snapshot.
 
-Rows are found by sets, a few hundred values of the rows before at a time, by the indexes that the
+Rows are found by sets, many values of the rows before at a time, by the indexes that the
 referring columns have. Of a row only the columns of its edges are read; rows that are alike in those are
 one group with a count. So a circle of references, a table with several ways in and one without a primary
 key are all the same: a group is met again, and counted once.
@@ -18,13 +18,7 @@ from aegis.db import dialects
 from aegis.db.catalog import Catalog
 from aegis.erasure.people import People
 from aegis.erasure.portions import in_portions
-from aegis.erasure.sides import Link, Side
-
-#: Values of the rows before in one statement.
-_VALUES: Final = 500
-#: Groups whose rows one statement reads.
-GROUPS: Final = 100
-
+from aegis.erasure.sides import Link, Side, together
 
 #: What stands in somebody's own row at home: column → value.
 HomeRow = Mapping[str, Any]
@@ -45,7 +39,7 @@ class Known:
 NOTHING: Final = Known()
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Group:
     """Rows of one table that are alike in every column by which rows are followed."""
 
@@ -95,8 +89,8 @@ class Rows:
     ) -> Iterator[sa.Select[Any]]:
         """Yield queries that together read the rows of these groups, each row once."""
         side = self._sides[label]
-        for some in in_portions((group.values for group in groups), GROUPS):
-            yield side.rows(some, leaving_out)
+        for some in side.portions(groups):
+            yield side.rows([group.values for group in some], leaving_out)
 
     @property
     def own_reference_binds(self) -> bool:
@@ -156,15 +150,18 @@ class Rows:
         child = self._sides[edge.child]
         return [
             group
-            for some in in_portions(new, _VALUES)
+            for some in in_portions(new, together(len(edge.columns)))
             for group in self._keep(edge.child, child.refers_to(way, some), way=way)
         ]
 
     def _keep(self, label: str, where: sa.ColumnElement[bool], *, way: int | None) -> list[Group]:
         """Note the groups with a condition; return those that can be followed from now on."""
         known, fresh = self._found[label], []
-        for *values, rows in self._connection.execute(self._sides[label].groups(where)):
-            group = known.setdefault(tuple(values), Group(values=tuple(values), rows=int(rows)))
+        for *values, rows in self._connection.execute(self._sides[label].groups(where)).all():
+            link = tuple(values)
+            group = known.get(link)
+            if group is None:
+                group = known[link] = Group(values=link, rows=int(rows))
             if way is None:
                 group.own = True
             else:

@@ -15,7 +15,7 @@ from aegis.erasure.erasers import Calls, Reported
 from aegis.erasure.executing import PASSES, Execution, TooLarge
 from aegis.erasure.persons import Kept
 from aegis.erasure.slices import OnProgress, Slice
-from aegis.erasure.verifying import Ground, Searched
+from aegis.erasure.verifying import LateGround, Searched
 from aegis.errors import AegisError, Fenced, Interrupted, Refused, UnsafeTable, UsageError
 from aegis.operations import claims, holds, runs, slices
 from aegis.operations.batches import Change, Shard
@@ -169,8 +169,7 @@ class _Work:
             self._piece.reason = "others whose rows are about to be changed will be searched for with it"
             claims.settle(system, claimed, State.VERIFYING, wait=sweeping.PAUSE_SECONDS)
             return None
-        with execution.looking() as trace:
-            ground = Ground(trace)
+        ground = LateGround(execution.looking)
         searched, freed = sweeping.sweep(system, claimed, kept, ground, so_far=so_far, deadline=deadline)
         self._piece.freed += freed
         self._note(searched.plain())

@@ -1,7 +1,8 @@
 """One table of an erasure, and the columns of it by which rows are followed."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -10,9 +11,26 @@ from aegis.datamap.edges import Edge
 from aegis.datamap.reached import Coverage
 from aegis.db import documents
 from aegis.db.catalog import Catalog
+from aegis.db.membership import among
+from aegis.erasure.portions import in_portions
 
 #: Values of some columns, in their order.
 Link = tuple[Any, ...]
+#: How many of them stand in one statement: of one column, and of several, of which each pair is compared.
+_OF_ONE: Final = 5_000
+_OF_SEVERAL: Final = 500
+_Group = TypeVar("_Group", bound="Alike")
+
+
+class Alike(Protocol):
+    """Rows that are alike in every column by which rows are followed."""
+
+    values: Link
+
+
+def together(columns: int) -> int:
+    """Return how many values of so many columns stand in one statement."""
+    return _OF_ONE if columns == 1 else _OF_SEVERAL
 
 
 class Side:
@@ -47,9 +65,16 @@ class Side:
         columns = [column for column in self._table.c if column.name not in leaving_out]
         return sa.select(*columns).where(self.among(groups)).order_by(*self._table.primary_key.columns)
 
+    def portions(self, groups: Iterable[_Group]) -> Iterator[list[_Group]]:
+        """Yield as many groups at a time as one statement names."""
+        return in_portions(groups, together(len(self._columns)))
+
     def among(self, groups: Sequence[Link]) -> sa.ColumnElement[bool]:
         """Return the rows of some groups: those that have their values still."""
-        return sa.or_(*[self._alike(values) for values in groups])
+        by_empty: dict[tuple[int, ...], list[Link]] = defaultdict(list)
+        for values in groups:
+            by_empty[tuple(place for place, value in enumerate(values) if value is None)].append(values)
+        return sa.or_(*[self._alike(empty, some) for empty, some in by_empty.items()])
 
     def values_of(self, named: Mapping[str, Any]) -> Link:
         """Return a group's values of a row that is not there any more, from what referred to it."""
@@ -73,9 +98,21 @@ class Side:
         places = {self._place[name] for name in names}
         return tuple(None if place in places else value for place, value in enumerate(values))
 
-    def _alike(self, values: Link) -> sa.ColumnElement[bool]:
-        pairs = zip(self._columns, values, strict=True)
-        return sa.and_(*[c.is_(None) if value is None else c == value for c, value in pairs])
+    def _alike(self, empty: Sequence[int], groups: Sequence[Link]) -> sa.ColumnElement[bool]:
+        """Return the rows of groups that have NULL in the same places, and values in all others."""
+        nulls = [self._columns[place].is_(None) for place in empty]
+        full = [place for place in range(len(self._columns)) if place not in empty]
+        if not full:
+            return sa.and_(*nulls)
+        # One by one as well: by that, indexes are found everywhere.
+        each = [
+            among(self._columns[place], list(dict.fromkeys(values[place] for values in groups)))
+            for place in full
+        ]
+        if len(full) == 1 or len(groups) == 1:
+            return sa.and_(*each, *nulls)
+        wanted = [tuple(values[place] for place in full) for values in groups]
+        return sa.and_(*each, sa.tuple_(*[self._columns[place] for place in full]).in_(wanted), *nulls)
 
     def refers_to(self, way: int, links: Sequence[Link]) -> sa.ColumnElement[bool]:
         """Return the rows that refer, by an edge, to parents with one of these values."""
@@ -85,10 +122,10 @@ class Side:
         compared = [sa.cast(c, sa.String) if text else c for c, text in zip(own, as_text, strict=True)]
         wanted = [tuple(str(v) if t else v for v, t in zip(link, as_text, strict=True)) for link in links]
         if len(compared) == 1:
-            among = compared[0].in_([value for (value,) in wanted])
+            found = among(compared[0], [value for (value,) in wanted])
         else:
-            among = sa.tuple_(*compared).in_(wanted)
-        return among if edge.when is None else sa.and_(among, self._holds(edge.when) == 1)
+            found = sa.tuple_(*compared).in_(wanted)
+        return found if edge.when is None else sa.and_(found, self._holds(edge.when) == 1)
 
     def link(self, values: Link, way: int) -> Link | None:
         """Return the values of the columns that refer by an edge; None where it refers to nothing."""

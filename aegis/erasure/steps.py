@@ -73,8 +73,8 @@ def steps_of(coverage: Coverage, rows: Rows, hooked: Hooked = MappingProxyType({
 
 def _of_table(coverage: Coverage, reached: Reached, rows: Rows, hooked: Hooked) -> Iterable[Step]:
     counts: dict[Row, _Count] = defaultdict(_Count)
-    for group in rows.groups(reached.table):
-        for decision in decisions(coverage, reached, rows, group):
+    for group, made in decisions(coverage, reached, rows):
+        for decision in made:
             # Rows that are left alone are told where they would have been changed.
             count = counts[decision.action or _first(coverage, decision.ways)]
             count.ways |= decision.ways

@@ -24,7 +24,7 @@ from aegis.erasure.residual.hits import Standing
 from aegis.erasure.residual.scanning import Mark
 from aegis.erasure.rows import Known
 from aegis.erasure.tracing import looking
-from aegis.erasure.verifying import Ground, Searched, search
+from aegis.erasure.verifying import Ground, Judge, Searched, search
 from aegis.errors import AegisError
 from aegis.operations import claims
 from aegis.operations.claims import Claim
@@ -64,7 +64,7 @@ def should_wait(system: System, claimed: Claim) -> bool:
 
 
 def sweep(
-    system: System, claimed: Claim, kept: Kept, ground: Ground, *, so_far: Searched, deadline: float
+    system: System, claimed: Claim, kept: Kept, ground: Judge, *, so_far: Searched, deadline: float
 ) -> tuple[Searched, list[str]]:
     """Look for the people of a claimed request, and for those of the others, until the time is up.
 
@@ -162,7 +162,7 @@ class _Other:
 class _Judge:
     """Asks of each row the one whose person it may be."""
 
-    def __init__(self, ground: Ground, whose: Sequence[_Other | None]) -> None:
+    def __init__(self, ground: Judge, whose: Sequence[_Other | None]) -> None:
         self._ground, self._whose = ground, whose
 
     def judge(self, person: int, label: str, row: Mapping[str, str]) -> Standing:

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from aegis.datamap.sources import map_path
 from aegis.db import dialects
 from aegis.db.catalog import Catalog, read_catalog
 from aegis.db.engines import snapshot
+from aegis.erasure.acts import Act, acts, flat
 from aegis.erasure.decisions import kept
 from aegis.erasure.people import Key, People, people, refuse_absent, subject_named
 from aegis.erasure.rows import NOTHING, Known, Rows
@@ -36,6 +38,16 @@ class Trace:
     anonymizers: Sequence[Anonymizer]
     who: People
     rows: Rows
+
+    @cached_property
+    def acts(self) -> Sequence[Act | list[Act]]:
+        """What is to be done, in its order; a list are deletions in a circle."""
+        return list(acts(self.coverage, self.rows))
+
+    @property
+    def each_act(self) -> Iterator[Act]:
+        """Every act, also those of circles."""
+        return flat(self.acts)
 
 
 #: Finds whom an erasure is about in the snapshot in which their rows are found.

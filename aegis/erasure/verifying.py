@@ -8,12 +8,15 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 from aegis.erasure.decisions import decisions
+from aegis.erasure.residual.finding import Sought
 from aegis.erasure.residual.hits import Hit, Hits, Standing, Verdict
-from aegis.erasure.residual.needles import Needle, needles_of
+from aegis.erasure.residual.needles import needles_of
 from aegis.erasure.residual.scanning import Mark, Scan
 from aegis.erasure.residual.stores import own_scans, search_redis
 from aegis.erasure.tracing import Trace
@@ -111,10 +114,10 @@ class Ground:
         for label, reached in trace.coverage.tables.items():
             names = tuple(trace.rows.side(label).names)
             known: dict[tuple[str, ...], Standing] = {}
-            for group in trace.rows.groups(label):
-                made = {decision.action for decision in decisions(trace.coverage, reached, trace.rows, group)}
-                standing = Standing.RETAINED if "retain" in made else Standing.OWN
-                if group.followed or "retain" in made:
+            for group, made in decisions(trace.coverage, reached, trace.rows):
+                retained = any(decision.action == "retain" for decision in made)
+                standing = Standing.RETAINED if retained else Standing.OWN
+                if group.followed or retained:
                     values = trace.rows.side(label).named(group.values)
                     known[tuple(_as_read(values[name]) for name in names)] = standing
             self._found[label] = (names, known)
@@ -124,6 +127,27 @@ class Ground:
         del person
         names, known = self._found.get(label, ((), {}))
         return known.get(tuple(row.get(name, "") for name in names), Standing.OTHER)
+
+
+class LateGround:
+    """A ground that is looked at when the first row has to be judged: mostly nothing is found.
+
+    Args:
+        look: opens a snapshot in which the people's rows are found.
+
+    """
+
+    def __init__(self, look: Callable[[], AbstractContextManager[Trace]]) -> None:
+        self._look = look
+
+    @cached_property
+    def _ground(self) -> Ground:
+        with self._look() as trace:
+            return Ground(trace)
+
+    def judge(self, person: int, label: str, row: Mapping[str, str]) -> Standing:
+        """Return whose a row is."""
+        return self._ground.judge(person, label, row)
 
 
 def _as_read(value: Any) -> str:
@@ -160,11 +184,11 @@ def search(
     if not needles:
         so_far.whole = True
         return so_far
-    limits = system.settings.retention
+    limits, sought = system.settings.retention, Sought(needles)
     scan = Scan(
         system.databases.source(datasource),
         f"data source {datasource}",
-        needles,
+        sought,
         judge=ground.judge,
         digest=_digest(system),
         lock_ms=limits.lock_timeout_milliseconds,
@@ -176,20 +200,18 @@ def search(
         on_stretch()
         if time.monotonic() >= deadline:
             return so_far
-    so_far.hits.add(_own(system, datasource, needles, on_stretch))
-    found, unread = _in_redis(system, needles, on_stretch)
+    so_far.hits.add(_own(system, datasource, sought, on_stretch))
+    found, unread = _in_redis(system, sought, on_stretch)
     so_far.hits.add(found)
     so_far.not_searched = (*scan.ground().left_out, *unread, *NEVER_SEARCHED)
     so_far.whole = True
     return so_far
 
 
-def _own(
-    system: System, datasource: str, needles: Sequence[Needle], on_stretch: Callable[[], None]
-) -> Iterator[Hit]:
+def _own(system: System, datasource: str, sought: Sought, on_stretch: Callable[[], None]) -> Iterator[Hit]:
     """Search Aegis's own databases; where one is the data source it was searched already."""
     here = system.databases.source(datasource).url
-    for label, scan in own_scans(system.databases, needles, _digest(system)).items():
+    for label, scan in own_scans(system.databases, sought, _digest(system)).items():
         engine = system.databases.control if label == "control database" else system.databases.keys
         if engine.url != here:
             for part in scan.run():
@@ -198,12 +220,12 @@ def _own(
 
 
 def _in_redis(
-    system: System, needles: Sequence[Needle], on_stretch: Callable[[], None]
+    system: System, sought: Sought, on_stretch: Callable[[], None]
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
     try:
         client = client_of(system.settings, decoded=False)
         try:
-            found = search_redis(client, needles, _digest(system), on_stretch)
+            found = search_redis(client, sought, _digest(system), on_stretch)
         finally:
             client.close()
     except (AegisError, ValueError, OSError):

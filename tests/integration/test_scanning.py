@@ -16,6 +16,7 @@ from aegis.db import blocks
 from aegis.db.engines import reading
 from aegis.db.searchable import read_ground
 from aegis.embedded import EmbeddedRedis
+from aegis.erasure.residual.finding import Sought
 from aegis.erasure.residual.hits import Hit, Hits, Standing, Verdict
 from aegis.erasure.residual.needles import Needle, needles_of
 from aegis.erasure.residual.scanning import Mark, Scan, Scanned
@@ -71,7 +72,7 @@ Rows = dict[tuple[str, str, str], int]
 def scan(world: World, needles: Sequence[Needle], **words: Any) -> Scan:
     """Return a scan of the application's database."""
     words = {"digest": lambda value: f"digest of {len(value)}", **words}
-    return Scan(world.system.databases.source(world.datasource), "data source", needles, **words)
+    return Scan(world.system.databases.source(world.datasource), "data source", Sought(needles), **words)
 
 
 def found(world: World, people: Sequence[Mapping[str, Any]] = (PERSON,), **words: Any) -> list[Hit]:
@@ -321,7 +322,7 @@ def test_a_hidden_row_is_an_error(world: World) -> None:
         world.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public, aegis TO scanner")
         world.execute("ALTER TABLE secret ENABLE ROW LEVEL SECURITY")
         as_scanner = sa.create_engine(url.set(username="scanner", password="p"), poolclass=sa.NullPool)
-        looked = Scan(as_scanner, "data source", needles_of(0, PERSON), digest=str)
+        looked = Scan(as_scanner, "data source", Sought(needles_of(0, PERSON)), digest=str)
         with pytest.raises(UnsafeTable, match="row-level security"):
             list(looked.run())
     finally:
@@ -381,7 +382,7 @@ def test_sqlite_in_utf16(world: World, tmp_path: Any) -> None:
         connection.exec_driver_sql("PRAGMA encoding = 'UTF-16le'")
         connection.exec_driver_sql("CREATE TABLE t (body TEXT, raw BLOB)")
         connection.exec_driver_sql("INSERT INTO t VALUES ('\u00c4nne@x.de', CAST('x' AS BLOB))")
-    parts = list(Scan(engine, "it", needles_of(0, {"email": "\u00e4nne@x.de"}), digest=str).run())
+    parts = list(Scan(engine, "it", Sought(needles_of(0, {"email": "\u00e4nne@x.de"})), digest=str).run())
     assert rows_of(parts) == 1
     engine.dispose()
     del world
@@ -400,7 +401,7 @@ def test_aegis_own_stores(world: World) -> None:
     """The control database and the key store are searched, and each hit says in which."""
     world.create("events", "id BIGINT PRIMARY KEY, created_at {instant}")
     world.policy("for-anna.berg", "events", approve=False)
-    scans = own_scans(world.system.databases, needles_of(0, {"user_name": "for-anna.berg"}), str)
+    scans = own_scans(world.system.databases, Sought(needles_of(0, {"user_name": "for-anna.berg"})), str)
     tables = {label: {hit.table for part in it.run() for hit in part.hits} for label, it in scans.items()}
     assert "data_retention_policies" in tables["control database"]
     assert tables["key store"] == set()
@@ -428,7 +429,7 @@ def test_redis(broker: redis.Redis) -> None:
     broker.xadd("a stream", {"to": email})
     broker.set("other", "joanna@x.de")
     needles = needles_of(0, {"email": email})
-    searched = search_redis(broker, needles, lambda key: f"digest of {len(key)}")
+    searched = search_redis(broker, Sought(needles), lambda key: f"digest of {len(key)}")
     assert [(hit.column, hit.verdict, hit.rows) for hit in searched.hits] == [
         ("key", Verdict.BLOCKING, 1),
         ("value", Verdict.BLOCKING, 6),
@@ -442,7 +443,7 @@ def test_redis_that_is_not_there() -> None:
     """Nobody is told that nothing was found where nothing was searched."""
     client = redis.Redis(port=1, retry=Retry(NoBackoff(), 0), socket_connect_timeout=1)
     with pytest.raises(Unreachable, match="does not answer"):
-        search_redis(client, needles_of(0, PERSON), str)
+        search_redis(client, Sought(needles_of(0, PERSON)), str)
 
 
 def test_redis_that_may_not_be_read(broker: redis.Redis) -> None:
@@ -451,5 +452,5 @@ def test_redis_that_may_not_be_read(broker: redis.Redis) -> None:
     name, port = "blind", broker.connection_pool.connection_kwargs["port"]
     client = redis.Redis(port=port, username=name, password="p")
     with pytest.raises(Refused, match="allow Aegis"):
-        search_redis(client, needles_of(0, PERSON), str)
+        search_redis(client, Sought(needles_of(0, PERSON)), str)
     client.close()

@@ -5,11 +5,10 @@ belongs to, and it opens only with the epoch's key, a file that is not in the st
 """
 
 import datetime as dt
-import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -62,7 +61,7 @@ class HeldKey:
 
     def reference(self, *parts: str) -> str:
         """Return a keyed reference: 128 bits of HMAC-SHA256, with a prefix that tells the kind."""
-        digest = hmac.new(self.material, framed(parts), hashlib.sha256).hexdigest()
+        digest = hmac.digest(self.material, framed(parts), "sha256").hex()
         return REFERENCES[self.kind] + digest[:32]
 
     def seal(self, plain: bytes, about: bytes = b"") -> bytes:
@@ -147,17 +146,27 @@ class KeyStore:
     def make_missing(self, kind: Kind, owners: Iterable[tuple[str, ...]]) -> None:
         """Make the keys of those owners that have none, in one transaction."""
         wanted = {self._lookup(kind, owner): owner for owner in owners}
-        fresh = {lookup: HeldKey(kind=kind, material=secrets.token_bytes(KEY_BYTES)) for lookup in wanted}
         with writing(self._databases.keys, LABEL) as connection:
-            query = sa.select(WrappedKey.lookup).where(WrappedKey.kind == kind, WrappedKey.lookup.in_(wanted))
-            there = set(connection.scalars(query))
-            made = [
-                lookup
-                for lookup, owner in wanted.items()
-                if lookup not in there and self._insert(connection, fresh[lookup], lookup, owner)
-            ]
-        for lookup in made:
-            self._remembered.put((kind, lookup), fresh[lookup])
+            there = self._blinded(connection, kind, wanted)
+            fresh = {
+                lookup: HeldKey(kind=kind, material=secrets.token_bytes(KEY_BYTES))
+                for lookup in wanted
+                if lookup not in there
+            }
+            rows = self._rows(connection, [(fresh[lookup], lookup, wanted[lookup]) for lookup in fresh])
+            dialects.insert_all_missing(connection, table_of(WrappedKey), rows)
+            # Another process may have made one between our look and our insert: its key counts.
+            kept = self._blinded(connection, kind, fresh)
+        for row in rows:
+            if kept.get(row["lookup"]) == row["reference"]:
+                self._remembered.put((kind, row["lookup"]), fresh[row["lookup"]])
+
+    @staticmethod
+    def _blinded(connection: sa.Connection, kind: Kind, lookups: Iterable[str]) -> dict[str, str]:
+        """Return what stands in the store for the references of those that have a key."""
+        query = sa.select(WrappedKey.lookup, WrappedKey.reference)
+        query = query.where(WrappedKey.kind == kind, WrappedKey.lookup.in_(list(lookups)))
+        return {row.lookup: row.reference for row in connection.execute(query)}
 
     def forget(self) -> None:
         """Forget every key in memory."""
@@ -186,7 +195,7 @@ class KeyStore:
         return None
 
     def _lookup(self, kind: Kind, owner: tuple[str, ...]) -> str:
-        return hmac.new(self._lookup_key, framed((kind, *owner)), hashlib.sha256).hexdigest()
+        return hmac.digest(self._lookup_key, framed((kind, *owner)), "sha256").hex()
 
     @cached_property
     def _lookup_key(self) -> bytes:
@@ -227,21 +236,32 @@ class KeyStore:
         return found
 
     def _insert(self, connection: sa.Connection, fresh: HeldKey, lookup: str, owner: tuple[str, ...]) -> bool:
-        """Insert a key, wrapped under the newest epoch's; return whether none was there."""
+        """Insert a key; return whether none was there."""
+        (values,) = self._rows(connection, [(fresh, lookup, owner)])
+        return dialects.insert_missing(connection, table_of(WrappedKey), values)
+
+    def _rows(
+        self, connection: sa.Connection, keys: Sequence[tuple[HeldKey, str, tuple[str, ...]]]
+    ) -> list[dict[str, Any]]:
+        """Return the rows of new keys, wrapped under the newest epoch's; each with its look-up and owner."""
         row = keystore.newest(connection)
         if row is None:
             message = "the key store has no epoch; run `aegis migrate`"
             raise NotPrepared(message)
-        wrapping, reference = self.wrappings.load(row.number, row.key_id), fresh.reference(*owner)
-        values = {
-            "kind": fresh.kind,
-            "lookup": lookup,
-            "reference": wrapping.blind(reference),
-            "epoch": row.number,
-            "wrapped": wrapping.wrap(fresh.material, reference, framed((fresh.kind, lookup))),
-            "created_at": dialects.now(connection),
-        }
-        return dialects.insert_missing(connection, table_of(WrappedKey), values)
+        wrapping, moment = self.wrappings.load(row.number, row.key_id), dialects.now(connection)
+        made = []
+        for fresh, lookup, owner in keys:
+            reference = fresh.reference(*owner)
+            values = {
+                "kind": fresh.kind,
+                "lookup": lookup,
+                "reference": wrapping.blind(reference),
+                "epoch": row.number,
+                "wrapped": wrapping.wrap(fresh.material, reference, framed((fresh.kind, lookup))),
+                "created_at": moment,
+            }
+            made.append(values)
+        return made
 
 
 def framed(parts: tuple[str, ...]) -> bytes:

@@ -5,7 +5,6 @@ key is, and not which reference of the log it belongs to. So a backup of the sto
 meaning with the file.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,7 +50,7 @@ class Wrapping:
 
     def blind(self, reference: str) -> str:
         """Return what stands in the store for a reference: its HMAC-SHA256 under this epoch's key."""
-        return hmac.new(self._blinding, reference.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._blinding, reference.encode(), "sha256").hex()
 
     @cached_property
     def _blinding(self) -> bytes:

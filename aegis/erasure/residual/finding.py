@@ -26,22 +26,29 @@ def anybodys(_person: int, _table: str, _row: Mapping[str, str]) -> Standing:
     return Standing.OTHER
 
 
+class Sought:
+    """The needles of everybody who is looked for, prepared once for all that is searched."""
+
+    def __init__(self, needles: Iterable[Needle]) -> None:
+        self.needles: dict[bytes, list[Needle]] = defaultdict(list)
+        for needle in needles:
+            for anchor in needle.anchors:
+                self.needles[anchor].append(needle)
+        self.anchors = Anchors(self.needles)
+
+
 class Finder:
     """Finds the needles of many persons in one pass.
 
     Args:
-        needles: of everybody who is looked for.
+        sought: everybody who is looked for.
         judge: says whose a row is.
         digest: makes of a key that may be somebody's own value what can be shown.
 
     """
 
-    def __init__(self, needles: Iterable[Needle], judge: Judge, digest: Callable[[str], str]) -> None:
-        self._needles: dict[bytes, list[Needle]] = defaultdict(list)
-        for needle in needles:
-            for anchor in needle.anchors:
-                self._needles[anchor].append(needle)
-        self._anchors = Anchors(self._needles)
+    def __init__(self, sought: Sought, judge: Judge, digest: Callable[[str], str]) -> None:
+        self._sought = sought
         self._judge = judge
         self._digest = digest
 
@@ -56,10 +63,10 @@ class Finder:
         text = folded(b"".join(lines))
         found: dict[int, dict[Needle, None]] = defaultdict(dict)
         ends = None
-        for start, anchor in self._anchors.find(text):
+        for start, anchor in self._sought.anchors.find(text):
             if ends is None:
                 ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == _NEWLINE)
-            found[int(np.searchsorted(ends, start))].update(dict.fromkeys(self._needles[anchor]))
+            found[int(np.searchsorted(ends, start))].update(dict.fromkeys(self._sought.needles[anchor]))
         return ((number, list(needles)) for number, needles in found.items())
 
     def _of_row(self, place: Searchable, row: Mapping[str, str], needles: Sequence[Needle]) -> Iterator[Hit]:

@@ -8,6 +8,7 @@ alone, so that one place where it stands keeps the erasure from being done.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from aegis.erasure.residual.spellings import folded, plain
@@ -46,7 +47,7 @@ class Needle:
     #: The number in every way that people write one.
     number: re.Pattern[str] | None = field(default=None, repr=False)
 
-    @property
+    @cached_property
     def anchors(self) -> frozenset[bytes]:
         """What is in the folded form of every row that the needle is in."""
         if self.whole:

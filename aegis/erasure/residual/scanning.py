@@ -5,7 +5,7 @@ stop after each and go on later. A row that the application moves meanwhile from
 read into one that was read already is not seen.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -16,9 +16,8 @@ from aegis.db import dialects
 from aegis.db.blocks import Begin, Block, Extent, Stretch, extent_of, read_stretch
 from aegis.db.engines import reading
 from aegis.db.searchable import Ground, Searchable, read_ground
-from aegis.erasure.residual.finding import Finder, Judge, anybodys
+from aegis.erasure.residual.finding import Finder, Judge, Sought, anybodys
 from aegis.erasure.residual.hits import Hit, Hits
-from aegis.erasure.residual.needles import Needle
 from aegis.errors import TooLong
 
 
@@ -63,7 +62,7 @@ class Scan:
     Args:
         engine: the database, or a replica of it.
         label: what to call it in an error.
-        needles: of everybody who is looked for.
+        sought: everybody who is looked for.
         judge: says whose a row is.
         digest: makes of a key that may be somebody's own value what can be shown.
         lock_ms: how long a lock is waited for.
@@ -75,7 +74,7 @@ class Scan:
         self,
         engine: sa.Engine,
         label: str,
-        needles: Sequence[Needle],
+        sought: Sought,
         *,
         judge: Judge = anybodys,
         digest: Callable[[str], str],
@@ -84,7 +83,7 @@ class Scan:
     ) -> None:
         self._engine = engine
         self._label = label
-        self._finder = Finder(needles, judge, digest)
+        self._finder = Finder(sought, judge, digest)
         self._lock_ms = lock_ms
         self._statement_ms = statement_ms
 

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -12,9 +12,8 @@ import redis
 from aegis.db.blocks import block_of
 from aegis.db.engines import Databases
 from aegis.db.searchable import Searchable
-from aegis.erasure.residual.finding import Finder, anybodys
+from aegis.erasure.residual.finding import Finder, Sought, anybodys
 from aegis.erasure.residual.hits import Hit, Hits
-from aegis.erasure.residual.needles import Needle
 from aegis.erasure.residual.scanning import Scan
 from aegis.errors import Refused, Unreachable
 
@@ -34,17 +33,15 @@ class RedisSearched:
     left_out: tuple[str, ...]
 
 
-def own_scans(
-    databases: Databases, needles: Sequence[Needle], digest: Callable[[str], str]
-) -> dict[str, Scan]:
+def own_scans(databases: Databases, sought: Sought, digest: Callable[[str], str]) -> dict[str, Scan]:
     """Return the scans of Aegis's own databases, by what each is called."""
     engines = {"control database": databases.control, "key store": databases.keys}
-    return {label: Scan(engine, label, needles, digest=digest) for label, engine in engines.items()}
+    return {label: Scan(engine, label, sought, digest=digest) for label, engine in engines.items()}
 
 
 def search_redis(
     client: redis.Redis,
-    needles: Sequence[Needle],
+    sought: Sought,
     digest: Callable[[str], str],
     on_stretch: Callable[[], None] = lambda: None,
 ) -> RedisSearched:
@@ -52,7 +49,7 @@ def search_redis(
 
     Args:
         client: a connection to it that decodes nothing.
-        needles: of everybody who is looked for.
+        sought: everybody who is looked for.
         digest: makes of a key what can be shown.
         on_stretch: is called after some of the values.
 
@@ -61,7 +58,7 @@ def search_redis(
         Refused: its rules do not let Aegis read everything.
 
     """
-    finder = Finder(needles, anybodys, digest)
+    finder = Finder(sought, anybodys, digest)
     found, unread = Hits(), set[str]()
     try:
         values = _values(client, unread)
