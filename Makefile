@@ -18,9 +18,10 @@ FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 # Thousands of tests make databases: in memory where there is room for them, since they would wait for a
 # disk's fsync. What is killed in them dies by SIGKILL, which the system's memory outlives as a disk does.
+# Of three workers, two have work while one waits for a process, a server or the clock.
 MEMORY := $(shell df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 6000000 { print "/dev/shm" }')
 PLACE := $(or $(MEMORY:%=%/aegis-tests-$(shell pwd | cksum | cut -d' ' -f1)),.pytest_tmp)
-PYTEST := $(BIN)/python -m pytest --basetemp=$(PLACE) -n 2 --dist worksteal
+PYTEST := $(MEMORY:%=TMPDIR=%) $(BIN)/python -m pytest --basetemp=$(PLACE) -n 3 --dist worksteal
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \

@@ -106,7 +106,15 @@ def check(
 
 def read(control: sa.Engine, sources: Mapping[str, sa.Engine]) -> Account:
     """Read both sides."""
-    journal = [row for engine in sources.values() for row in _rows(engine, _journal(engine))]
+    journal: list[Row] = []
+    for engine in sources.values():
+        with engine.connect() as connection:
+            journal += _rows(connection, _journal(engine))
+    with control.connect() as connection:
+        return _read(connection, journal)
+
+
+def _read(control: sa.Connection, journal: Iterable[Row]) -> Account:
     state = next(iter(_rows(control, "SELECT * FROM aegis_audit_state")), {"size": 0, "minimum": 0})
     runs = _rows(control, "SELECT * FROM aegis_runs")
     marked = {row["run"] for row in _rows(control, "SELECT run FROM aegis_relay_marks")}
@@ -129,7 +137,7 @@ def read(control: sa.Engine, sources: Mapping[str, sa.Engine]) -> Account:
     )
 
 
-def _counted(control: sa.Engine, query: str) -> Counter[tuple[str, str, str]]:
+def _counted(control: sa.Connection, query: str) -> Counter[tuple[str, str, str]]:
     """Return policy, table and action → rows."""
     rows = _rows(control, query)
     return Counter({(row["policy"], row["table_name"], row["action"]): int(row["rows"]) for row in rows})
@@ -363,9 +371,8 @@ def _journal(engine: sa.Engine) -> str:
     return f"SELECT * FROM {schema}aegis_journal"  # noqa: S608 - one of two names
 
 
-def _rows(engine: sa.Engine, query: str) -> list[Row]:
-    with engine.connect() as connection:
-        return [dict(row) for row in connection.execute(sa.text(query)).mappings()]
+def _rows(connection: sa.Connection, query: str) -> list[Row]:
+    return [dict(row) for row in connection.execute(sa.text(query)).mappings()]
 
 
 def _bytes(value: Any) -> bytes:

@@ -10,13 +10,14 @@ import hypothesis
 import pytest
 import sqlalchemy as sa
 
-from aegis.embedded import EmbeddedPostgres, EmbeddedRedis
+from aegis.embedded import EmbeddedRedis
 from aegis.errors import NotPrepared
 from aegis.operations import system as systems
 from aegis.operations.system import System
 from aegis.settings import Settings, SourceSettings
 from api.audit import relay_journals
 from tests import account, mariadb, statements, worlds
+from tests.postgres import Postgres
 from tests.repeats import examples
 from tests.worlds import Builder, World
 
@@ -48,9 +49,9 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A PostgreSQL server for the whole session, durable as in production."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+    with Postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 
@@ -74,7 +75,7 @@ def home_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_templates(postgres_server: EmbeddedPostgres, home_template: Path) -> dict[str, str]:
+def postgres_templates(postgres_server: Postgres, home_template: Path) -> dict[str, str]:
     """Two prepared databases: `one` with everything, `source` with the journal only."""
     one = System(Settings(home=home_template, database_url=postgres_server.create_database("one")))
     one.migrate()
@@ -106,7 +107,7 @@ def new_database(request: pytest.FixtureRequest) -> Iterator[Callable[[str, str]
     def make(kind: str, content: str) -> str:
         name = f"test_{next(_NUMBERS)}"
         if kind == "postgresql":
-            server: EmbeddedPostgres = request.getfixturevalue("postgres_server")
+            server: Postgres = request.getfixturevalue("postgres_server")
             made.append((server, name))
             templates = request.getfixturevalue("postgres_templates") if content != "empty" else {}
             return server.create_database(name, templates.get(content))

@@ -1,7 +1,7 @@
 """A process that has imported the command line and forks for each command, which saves a second each.
 
 What runs is the real command in a process of its own: `python -m aegis.home` with its arguments, folder,
-environment and stdin. Only the interpreter's start and the imports are shared.
+environment and stdin; or a script, as `python -c`. Only the interpreter's start and the imports are shared.
 """
 
 import atexit
@@ -46,14 +46,21 @@ class Starter:
         self._lock = threading.Lock()
 
     def run(
-        self, words: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: str = ""
+        self,
+        words: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        stdin: str = "",
+        script: str | None = None,
     ) -> tuple[int, str, str]:
-        """Run `aegis` to its end; return its exit code and what it printed."""
+        """Run `aegis`, or a script, to its end; return its exit code and what it printed."""
         assert self._process.stdin
         assert self._process.stdout
         with tempfile.TemporaryDirectory() as place:
             Path(place, "in").write_text(stdin, "utf-8")
-            asked = {"words": list(words), "folder": str(folder), "environment": dict(environment)}
+            asked: dict[str, Any] = {"words": list(words), "script": script}
+            asked |= {"folder": str(folder), "environment": dict(environment)}
             with self._lock:
                 self._process.stdin.write(json.dumps({**asked, "place": place}) + "\n")
                 self._process.stdin.flush()
@@ -101,7 +108,10 @@ def _command(asked: Mapping[str, Any]) -> NoReturn:
             assert isinstance(stream, io.TextIOWrapper)
             stream.reconfigure(encoding=os.environ.get("PYTHONIOENCODING"))
         sys.argv = ["aegis", *asked["words"]]
-        runpy.run_module("aegis.home", run_name="__main__", alter_sys=True)
+        if asked["script"] is None:
+            runpy.run_module("aegis.home", run_name="__main__", alter_sys=True)
+        else:
+            exec(asked["script"], {"__name__": "__main__"})  # noqa: S102 - the test's own
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

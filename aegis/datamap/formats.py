@@ -14,6 +14,9 @@ import yaml
 from aegis.errors import InvalidFile
 
 _DEEPEST: Final = 10
+#: Brackets in brackets, after which a text is read no further: each of them makes all that follow slower.
+_DEEPEST_READ: Final = 100
+_TOO_DEEP: Final = "it is nested too deep"
 _BREAKS: Final = frozenset("\r\x85\u2028\u2029")
 _KINDS: Final = {
     str: "text",
@@ -65,7 +68,12 @@ def read_yaml(text: str, problems: Problems) -> yaml.Node:
     """
     root = None
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST_READ:
+                problems.add(_line(event.start_mark), _TOO_DEEP)
+                break
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 problems.add(_line(event.start_mark), "anchors and aliases are not read: write it out")
         problems.refuse()
@@ -74,8 +82,6 @@ def read_yaml(text: str, problems: Problems) -> yaml.Node:
         problems.add(_line(error.problem_mark or error.context_mark), _syntax(error, text))
     except yaml.YAMLError:
         problems.add(1, "it has a character that no YAML file may have")
-    except RecursionError:
-        problems.add(1, "it is nested too deep")
     if root is None and not problems.found:
         problems.add(1, "the file is empty")
     problems.refuse()
@@ -112,7 +118,7 @@ def items(node: yaml.SequenceNode) -> Iterator[Entry]:
 def value_of(node: yaml.Node, problems: Problems, where: str, depth: int = 0) -> Any:
     """Return a node as plain data."""
     if depth > _DEEPEST:
-        problems.add(line_of(node), f"{where}: it is nested too deep")
+        problems.add(line_of(node), f"{where}: {_TOO_DEEP}")
         return None
     if isinstance(node, yaml.MappingNode):
         below = entries(node, problems, where) or []

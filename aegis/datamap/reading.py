@@ -1,6 +1,7 @@
 """Read a data map from YAML: everything that is wrong with it, each with its line and its cure."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from aegis.masking.strategies import PLAIN, WITH_ARGUMENT, strategy_of
 
 SUBJECT: Final = ("table", "key", "tenant", "created", "ghost", "identifiers", "groups", "same_as")
 _SAME_AS_PARTS: Final = 3
+#: Texts whose data maps are remembered: one erasure asks for its map many times.
+_REMEMBERED: Final = 16
 
 
 def read_map(path: Path) -> DataMap:
@@ -31,6 +34,7 @@ def read_map(path: Path) -> DataMap:
     return parse_map(read_text(path), str(path))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse_map(text: str, file: str) -> DataMap:
     """Return the data map that a text is.
 

@@ -156,7 +156,8 @@ def _read_rows(
 ) -> Stretch:
     table = place.table
     order = _order(place, table)
-    query = sa.select(*[_cell(connection, column) for column in table.c], *order).select_from(table)
+    cell = _decoded_here if _keeps_any_bytes(connection) else _as_it_is
+    query = sa.select(*map(cell, table.c), *order).select_from(table)
     if place.versioned:
         query = query.with_hint(table, "FOR SYSTEM_TIME ALL")
     if order:
@@ -173,7 +174,7 @@ def _read_rows(
     return Stretch(size=count, after=last if order and count == size else None)
 
 
-def _order(place: Searchable, table: sa.Table) -> list[sa.ColumnElement[Any]]:
+def _order(place: Searchable, table: sa.TableClause) -> list[sa.ColumnElement[Any]]:
     """Return what the rows are read by; a versioned table has several with one key."""
     if place.rowid:
         return [sa.literal_column(place.rowid)]
@@ -189,17 +190,22 @@ def _after(order: Sequence[sa.ColumnElement[Any]], begin: Sequence[Any]) -> sa.C
     return sa.and_(order[0] >= begin[0], sa.or_(*steps))
 
 
-def _cell(connection: sa.Connection, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    """Return a column as the driver can read it whatever is in it: SQLite's texts need not be valid."""
-    if connection.dialect.name != dialects.SQLITE or not _writes_utf8(connection):
-        return column
+def _keeps_any_bytes(connection: sa.Connection) -> bool:
+    """Whether a text need not be a valid one: SQLite keeps what it is given, and writes UTF-8 as it is."""
+    if connection.dialect.name != dialects.SQLITE:
+        return False
+    return str(connection.scalar(sa.text("PRAGMA encoding"))) == "UTF-8"
+
+
+def _as_it_is(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return column
+
+
+def _decoded_here(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return a column as the driver can read it whatever is in it."""
     as_bytes = sa.cast(column, sa.LargeBinary)
     either = sa.case((sa.func.typeof(column) == "text", as_bytes), else_=column)
     return sa.type_coerce(either, sa.types.NullType())
-
-
-def _writes_utf8(connection: sa.Connection) -> bool:
-    return str(connection.scalar(sa.text("PRAGMA encoding"))) == "UTF-8"
 
 
 def _gathered(rows: Iterable[_Row], room: Callable[[_Row], int], most: int) -> Iterator[list[_Row]]:

@@ -11,7 +11,6 @@ from typing import Final, Literal, get_args
 import alembic.command
 import sqlalchemy as sa
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from aegis.db.engines import Databases, reading, translated
@@ -48,9 +47,10 @@ class Migrations:
 
     def revision(self, store: Store) -> Revision:
         """Return the database's revision."""
+        name = VERSION_TABLES[store]
         with reading(self._engine(store), _LABELS[store]) as connection:
-            options = {"version_table": VERSION_TABLES[store]}
-            found = MigrationContext.configure(connection, opts=options).get_current_revision()
+            noted = sa.select(sa.column("version_num", sa.String)).select_from(sa.table(name))
+            found = connection.scalar(noted) if sa.inspect(connection).has_table(name) else None
         return Revision(store=store, found=found, wanted=_newest(store))
 
     def upgrade(self, store: Store) -> Revision:

@@ -35,9 +35,12 @@ class Searchable:
     rowid: str | None = None
 
     @property
-    def table(self) -> sa.Table:
-        """The table, with columns of no type: their values are as the driver has them."""
-        return sa.Table(self.name, sa.MetaData(), *map(sa.Column, self.columns), schema=self.schema)
+    def table(self) -> sa.TableClause:
+        """The table, with columns of no type: their values are as the driver has them.
+
+        It is told by its names alone, so that a statement on it is compiled once in a process.
+        """
+        return sa.table(self.name, *map(sa.column, self.columns), schema=self.schema)
 
 
 @dataclass(frozen=True, kw_only=True)

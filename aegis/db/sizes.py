@@ -24,7 +24,7 @@ class Size:
     pages: int = 0
 
 
-def size_of(connection: sa.Connection, table: sa.Table) -> Size | None:
+def size_of(connection: sa.Connection, table: sa.TableClause) -> Size | None:
     """Return a table's size; None where the database does not tell cheaply."""
     name = connection.dialect.name
     if name == dialects.SQLITE:
@@ -37,7 +37,7 @@ def size_of(connection: sa.Connection, table: sa.Table) -> Size | None:
     return Size(rows=int(row.heap), total=int(row.everything), pages=int(row.pages))
 
 
-def rows_about(connection: sa.Connection, table: sa.Table) -> int | None:
+def rows_about(connection: sa.Connection, table: sa.TableClause) -> int | None:
     """Return about how many rows a table has; None where the database does not tell at once."""
     name = connection.dialect.name
     if name == dialects.SQLITE:
@@ -48,7 +48,7 @@ def rows_about(connection: sa.Connection, table: sa.Table) -> int | None:
     return None if rows is None or rows < 0 else int(rows)
 
 
-def _span_of_rowids(connection: sa.Connection, table: sa.Table) -> int | None:
+def _span_of_rowids(connection: sa.Connection, table: sa.TableClause) -> int | None:
     """Return how many rows the numbers of the first and the last leave room for."""
     kind = "SELECT wr FROM pragma_table_list(:name) WHERE schema = 'main'"
     number: sa.ColumnElement[Any] = sa.literal_column("rowid")
@@ -60,7 +60,7 @@ def _span_of_rowids(connection: sa.Connection, table: sa.Table) -> int | None:
     return last - first + 1 if isinstance(last, int) and isinstance(first, int) else None
 
 
-def qualified(connection: sa.Connection, table: sa.Table) -> str:
+def qualified(connection: sa.Connection, table: sa.TableClause) -> str:
     """Return a table's name as SQL writes it."""
     return connection.dialect.identifier_preparer.format_table(table)
 
@@ -103,7 +103,7 @@ def _wanted(query: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if f":{key}" in query}
 
 
-def _sqlite(connection: sa.Connection, table: sa.Table) -> Size | None:
+def _sqlite(connection: sa.Connection, table: sa.TableClause) -> Size | None:
     pages, size = (connection.scalar(sa.text(f"PRAGMA {name}")) for name in ("page_count", "page_size"))
     if int(pages or 0) * int(size or 0) > _SQLITE_MOST or not _counts_pages(connection):
         return None

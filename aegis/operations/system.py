@@ -85,8 +85,9 @@ class System:
             with self._alone():
                 self._prepare_default()
         self.worker_key  # noqa: B018 - a missing key is told now, not in mid-run
-        self.migrations.check("control")
-        self.migrations.check("keys")
+        if not self.settings.embedded_control:
+            for store in STORES:
+                self.migrations.check(store)
 
     def _prepare_default(self) -> None:
         if not self.key_files.exist:

@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,6 +46,7 @@ from cli.audit_export import export
 from tasks import audit as tasks
 from tests import worlds
 from tests.receivers import HttpServer, SyslogServer, certificate
+from tests.starter import starter
 from tests.worlds import Builder, World
 
 CONTROL: Final = "control database"
@@ -602,8 +601,7 @@ from aegis.audit.exports import cursor, sinks
 from api.audit import export_audit_log
 
 def die(*_):
-    print("here", flush=True)
-    signal.pause()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 write, count = os.write, [0]
 
@@ -635,22 +633,15 @@ export_audit_log(sys.argv[2], sys.argv[3])
 
 
 def kill_an_export(world: World, where: str, layout: str, to: Path) -> None:
-    """Run an export in another process and kill it where it says."""
+    """Run an export in another process, which kills itself where it says."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AEGIS_")}
     environment |= {"AEGIS_HOME": str(world.settings.home), "AEGIS_CONFIG": ""}
     if world.settings.database_url:
         environment["AEGIS_DATABASE_URL"] = world.settings.database_url
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, where, layout, str(to)],
-        cwd=Path(__file__).parents[2],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "here\n"
-        process.send_signal(signal.SIGKILL)
+    words = [where, layout, str(to)]
+    folder = world.settings.home
+    code, _, errors = starter().run(words, folder=folder, environment=environment, script=KILLED)
+    assert code == -signal.SIGKILL, errors
 
 
 @pytest.mark.parametrize("layout", ["sqlite-one", "postgresql-one"], indirect=True)

@@ -3,8 +3,6 @@
 import datetime as dt
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,10 @@ from aegis.settings import SourceSettings
 from api import privacy
 from api.audit import account_of, get_audit_events, record_audit
 from tests import worlds
+from tests.starter import starter
 from tests.worlds import World, on
 
 EACH = on(*worlds.EACH_DATABASE)
-ROOT = Path(__file__).parents[2]
 KILLED = """
 import os, signal
 from api.privacy import enforce_retention_policies
@@ -38,12 +36,13 @@ class Died(BaseException):
 
 def killed_in_mid_run(world: World) -> None:
     """Enforce in a process that kills itself after its first batch."""
-    environ = {"AEGIS_HOME": str(world.settings.home), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
+    home = world.settings.home
+    environ = {"AEGIS_HOME": str(home), "PATH": os.defpath}
     environ["AEGIS_RETENTION__FIRST_BATCH_ROWS"] = environ["AEGIS_RETENTION__LARGEST_BATCH_ROWS"] = "10"
     if world.settings.database_url:
         environ["AEGIS_DATABASE_URL"] = world.settings.database_url
-    done = subprocess.run([sys.executable, "-c", KILLED], env=environ, capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    code, _, errors = starter().run([], folder=home, environment=environ, script=KILLED)
+    assert code == -signal.SIGKILL, errors
 
 
 def end_leases(world: World) -> None:
