@@ -80,9 +80,8 @@ class Databases:
     def _engine(self, label: str, source: SourceSettings, *, own: bool) -> sa.Engine:
         if self._process != os.getpid():
             self.after_fork()
-        if label not in self._engines:
-            self._engines[label] = make_engine(source, own=own)
-        return self._engines[label]
+        # Of two threads that make one at the same time both get the same: the other's has no connection yet.
+        return self._engines.get(label) or self._engines.setdefault(label, make_engine(source, own=own))
 
 
 def make_engine(source: SourceSettings, *, own: bool) -> sa.Engine:
