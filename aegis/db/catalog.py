@@ -6,7 +6,8 @@ describes tables one by one, and on SQLite, where it costs nothing.
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -28,6 +29,8 @@ _DECLARED: Final = sa.text(
     "SELECT m.name, t.name, upper(t.type) FROM sqlite_master m JOIN pragma_table_xinfo(m.name) t "
     "WHERE m.type = 'table' AND t.type <> ''"
 )
+#: Tables that are remembered as they were described.
+_REMEMBERED: Final = 2_000
 _AFFINITIES: Final = ("INT", "CHAR", "CLOB", "TEXT", "BLOB", "REAL", "FLOA", "DOUB")
 
 
@@ -137,7 +140,40 @@ def _tables(
                 found = picture.table(name, _label(default, schema, name), own, texts)
                 domains.unwrap(found.table)
                 documents.mark_documents(connection, found.table)
-                yield found
+                yield _remembered(_described(inspector.dialect.name, found))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Described:
+    """A table, which is the same as another one when everything that is known of it is."""
+
+    known: tuple[Any, ...]
+    table: CatalogTable = field(compare=False)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(described: _Described) -> CatalogTable:
+    """Return the table that was described so before: statements on it are compiled already."""
+    return described.table
+
+
+def _described(dialect: str, found: CatalogTable) -> _Described:
+    columns = tuple((*map(repr, (c.name, c.info)), *_ruled(c)) for c in found.table.columns)
+    own = (dialect, found.label, found.table.name, found.table.schema, found.key)
+    return _Described(known=(*own, columns, found.uniques, found.indexes), table=found)
+
+
+def _ruled(column: sa.Column[Any]) -> tuple[Any, ...]:
+    default = getattr(column.server_default, "arg", None)
+    computed = column.computed and (str(column.computed.sqltext), column.computed.persisted)
+    return (
+        type(column.type),
+        repr(column.type),
+        column.nullable,
+        str(default),
+        computed,
+        bool(column.identity),
+    )
 
 
 class _Picture:

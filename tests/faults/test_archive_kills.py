@@ -1,6 +1,5 @@
 """SIGKILL in each step of an archive and of its restore: what came back is what went, byte for byte."""
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from aegis.retention.restoring import Restore
 from aegis.settings import Settings
 from api import archives as doors
 from api import audit, privacy
+from tests.forks import forking
 from tests.worlds import ACTOR, EACH_DATABASE, World, content, on
 
 #: Only a failing test waits so long.
@@ -72,10 +72,7 @@ def work(settings: Settings, step: str, run: str) -> None:
 
 def killed_in(world: World, step: str, run: str) -> None:
     """Let another process die in a step, and its lease be over."""
-    # Forked from a server of one thread that has imported everything: a new interpreter costs a second.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    child = context.Process(target=work, args=(world.settings, step, run))
+    child = forking().Process(target=work, args=(world.settings, step, run))
     child.start()
     child.join(PATIENCE)
     assert child.exitcode == -signal.SIGKILL, step

@@ -1,6 +1,5 @@
 """SIGKILL between any two statements of an erasure: whoever goes on ends it, with the same counts."""
 
-import multiprocessing
 import os
 import signal
 from collections import Counter
@@ -14,6 +13,7 @@ from aegis.operations.system import use
 from aegis.settings import ErasureSettings, Settings
 from api import erasure
 from api.audit import get_audit_events
+from tests.forks import forking
 from tests.oneperson import EACH as DONE
 from tests.oneperson import begin, content, expect, people
 from tests.repeats import LONG
@@ -51,10 +51,7 @@ def work(settings: Settings, run: str, fatal: int) -> None:
 
 def killed(world: World, run: str, fatal: int) -> bool:
     """Let another process work until it dies; return whether it did."""
-    # Forked from a server of one thread that has imported everything: a new interpreter costs a second.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    child = context.Process(target=work, args=(world.settings, run, fatal))
+    child = forking().Process(target=work, args=(world.settings, run, fatal))
     child.start()
     child.join(PATIENCE)
     assert child.exitcode in {0, -signal.SIGKILL}

@@ -3,12 +3,8 @@
 import contextlib
 import datetime as dt
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -24,11 +20,11 @@ from aegis.errors import NotPrepared, Refused, Tampered, UsageError
 from api import log
 from api.audit import get_audit_events, record_audit, seal_audit_log
 from tests import worlds
+from tests.forks import forking, run_script
 from tests.workerkit import wait_until
 from tests.worlds import World, on
 
 EACH = on(*worlds.EACH_DATABASE)
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -383,21 +379,14 @@ class Program:
     def __init__(self, world: World, script: str, *words: str) -> None:
         """Start it; its lines go to a file, which survives its death."""
         self.lines_path = world.settings.home / f"lines-{os.urandom(4).hex()}"
-        self._out = self.lines_path.open("w")
-        environ = {
-            "AEGIS_HOME": str(world.settings.home),
-            "PYTHONPATH": str(ROOT),
-            "PATH": os.defpath,
-        }
+        self._errors_path = self.lines_path.with_suffix(".errors")
+        environ = {"AEGIS_HOME": str(world.settings.home), "PATH": os.defpath}
         if world.settings.database_url:
             environ["AEGIS_DATABASE_URL"] = world.settings.database_url
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", script, *words],
-            env=environ,
-            stdout=self._out,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        given = (script, words, environ, self.lines_path, self._errors_path)
+        self.process = forking().Process(target=run_script, args=given)
+        self.lines_path.touch()
+        self.process.start()
 
     @property
     def lines(self) -> list[str]:
@@ -410,26 +399,34 @@ class Program:
 
     def __exit__(self, *_: object) -> None:
         """Kill it, so that a test that fails leaves nobody at work."""
-        if self.process.poll() is None:
+        if self.running:
             self.kill()
 
     def kill(self) -> None:
         """SIGKILL."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.communicate()
-        self._out.close()
+        self.process.kill()
+        self.process.join()
 
     def wait(self) -> None:
         """Wait for its own end."""
-        _, errors = self.process.communicate()
-        self._out.close()
-        assert self.process.returncode == 0, errors
+        self.process.join()
+        assert self.process.exitcode == 0, self.errors
+
+    @property
+    def errors(self) -> str:
+        """What it has complained of."""
+        return self._errors_path.read_text()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.is_alive()
 
 
 def _seal_and_kill(world: World, running: contextlib.ExitStack, writers: Sequence[Program]) -> list[Program]:
     """Keep two sequencers at work and kill the older one again and again; return all there were."""
     sealers = [running.enter_context(Program(world, SEALER)) for _ in range(2)]
-    while any(writer.process.poll() is None for writer in writers):
+    while any(writer.running for writer in writers):
         victim = sealers[-2]
         wanted = len(sealers) % 3 + 2
         wait_until(partial(_sealed_or_over, victim, wanted, writers), "it sealed", 300)
@@ -441,8 +438,8 @@ def _seal_and_kill(world: World, running: contextlib.ExitStack, writers: Sequenc
 
 
 def _sealed_or_over(sealer: Program, wanted: int, writers: Sequence[Program]) -> bool:
-    assert sealer.process.poll() is None, sealer.process.communicate()[1]
-    return len(sealer.lines) >= wanted or all(writer.process.poll() is not None for writer in writers)
+    assert sealer.running, sealer.errors
+    return len(sealer.lines) >= wanted or not any(writer.running for writer in writers)
 
 
 @on("sqlite-one", "postgresql-one")

@@ -1,7 +1,6 @@
 """The kill switch, and holds over a whole table: in force at the very next batch of a run at work."""
 
 import datetime as dt
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from aegis.retention.slices import Slice
 from aegis.settings import Settings, SourceSettings
 from api import privacy
 from api.audit import get_audit_events
+from tests.forks import forking
 from tests.worlds import ACTOR, EACH_DATABASE, World, on
 
 REVIEW = dt.date(2099, 1, 1)
@@ -43,7 +43,7 @@ def work(settings: Settings, run: str, pipe: Connection) -> None:
 @contextmanager
 def a_process_between_batches(world: World, run: str) -> Iterator[Callable[[], Any]]:
     """Stop another process between its first batch and the next; yield what lets it go on to its end."""
-    context = multiprocessing.get_context("spawn")
+    context = forking()
     mine, its = context.Pipe()
     child = context.Process(target=work, args=(world.settings, run, its))
     child.start()
