@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,6 @@ from typing import Any, Final
 import click
 
 from aegis.audit.events import uuid7
-from aegis.erasure.copies import Copy
 from aegis.erasure.outcomes import Erasure
 from aegis.erasure.receipts import Receipt
 from aegis.erasure.replaying import Replayed
@@ -33,7 +31,7 @@ from api.erasure import (
     verify_erasure,
 )
 from api.files import new_file
-from cli import output, person, progress, signing
+from cli import erased, output, person, progress, signing
 
 #: Statuses that a later call changes by itself.
 _LATER: Final = frozenset({"busy", "retry", "fenced", "waiting", "accepted", "running", "verifying"})
@@ -88,7 +86,7 @@ def status(*, request_id: str | None, as_json: bool) -> int:
     """Say where a request stands, or where the newest ones do."""
     if request_id is not None:
         found = erasure_status(request_id)
-        _print(found, as_json=as_json)
+        erased.show(found, as_json=as_json)
         return 0
     newest = recent_erasures()
     if as_json:
@@ -97,7 +95,7 @@ def status(*, request_id: str | None, as_json: bool) -> int:
         output.say("Nobody has asked for an erasure yet. What one would do: aegis erasure plan USER")
     else:
         headings = ["request", "status", "people", "rows", "received", "due", "copies", "why"]
-        output.columns(headings, [_line(one) for one in newest], right=["people", "rows"])
+        output.columns(headings, [erased.line(one) for one in newest], right=["people", "rows"])
     return 0
 
 
@@ -132,7 +130,7 @@ def approve(
 @output.json_option
 def resume(*, request_id: str, actor: str, as_json: bool) -> None:
     """Let a blocked request go on, with a new plan for what is left."""
-    _print(resume_erasure(request_id, actor), as_json=as_json)
+    erased.show(resume_erasure(request_id, actor), as_json=as_json)
 
 
 @click.command()
@@ -141,7 +139,7 @@ def resume(*, request_id: str, actor: str, as_json: bool) -> None:
 @output.json_option
 def cancel(*, request_id: str, actor: str, as_json: bool) -> None:
     """End a request for good; what was changed until then stays, and is accounted for."""
-    _print(cancel_erasure(request_id, actor), as_json=as_json)
+    erased.show(cancel_erasure(request_id, actor), as_json=as_json)
 
 
 @click.command()
@@ -154,7 +152,7 @@ def confirm(*, request_id: str, copy: str, actor: str, as_json: bool) -> None:
 
     When the last copy is confirmed, the request is closed.
     """
-    _print(confirm_copy(request_id, copy, actor), as_json=as_json)
+    erased.show(confirm_copy(request_id, copy, actor), as_json=as_json)
 
 
 @click.command()
@@ -232,7 +230,7 @@ def verify(
         return 0 if found.clean else 1
     if found.rows:
         output.say(f"In {found.datasource} an erasure of this {found.subject} would change:\n")
-        output.columns(["action", "table", "rows"], _rows(found.rows), right=["rows"])
+        output.columns(["action", "table", "rows"], erased.rows_of(found.rows), right=["rows"])
     else:
         output.say(f"The data map reaches nothing of this {found.subject} in {found.datasource} to change.")
     if not found.identifiers:
@@ -270,7 +268,7 @@ def receipt(*, request_id: str, path: Path | None, as_json: bool) -> None:
     elif as_json:
         output.print_json({**asdict(found), "body": found.body})
     else:
-        _show_receipt(found)
+        erased.show_receipt(found)
 
 
 def _to_give_away(found: Receipt) -> dict[str, Any]:
@@ -278,92 +276,11 @@ def _to_give_away(found: Receipt) -> dict[str, Any]:
     return {**asdict(found), "copies": [{**asdict(copy), "confirmed_by": None} for copy in found.copies]}
 
 
-def _show_receipt(found: Receipt) -> None:
-    body = found.body
-    people = output.counted(body["persons"], "person", "people")
-    output.say(f"Receipt of request {body['request']}: {people} erased from {body['datasource']}.\n")
-    output.columns(["action", "table", "rows"], _rows(body["changed"]), right=["rows"])
-    output.say()
-    output.facts([*_receipt_facts(body), *(("copy", _told_of(copy)) for copy in found.copies)])
-    output.say(f"\nIts SHA-256 stands in the audit log, in event {found.event}:\n  {found.sha256}")
-
-
-def _receipt_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "received", output.moment(body["received_at"])
-    yield "ended", output.moment(body["ended_at"])
-    yield "result", body["outcome"]
-    for kept in body["retained"]:
-        rows = output.counted(kept["rows"], "row")
-        yield "stays", output.printable(f"{rows} of {kept['table']}: {kept['reason']}, until {kept['until']}")
-    for shared in body["shared"]:
-        yield "shared", f"{output.counted(shared['rows'], 'row')} of {shared['table']}: {shared['what']}"
-    if rest := body["rest"]:
-        yield "then gone", f"on {rest['on']}, by request {rest['request']}"
-    for name, count in body["members"].items():
-        yield "went along", f"{output.number(count)} of subject {name}"
-    yield from _elsewhere_facts(body)
-    searched = body["searched"]
-    yield "searched for", ", ".join(searched["identifiers"]) or "nothing: the data map names no identifiers"
-    for hit in searched["to_look_at"]:
-        rows = output.counted(hit["rows"], "row")
-        yield "to look at", f"{rows} of {hit['table']}.{hit['column']}: a like {hit['identifier']}"
-    for hit in searched["left"]:
-        yield "in rows that stay", f"{hit['rows']} of {hit['table']}.{hit['column']} ({hit['identifier']})"
-    yield "not searched", ", ".join(searched["not_searched"])
-    yield from _files_facts(body)
-
-
-def _elsewhere_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for other in body["elsewhere"]:
-        yield "elsewhere", f"{other['datasource']}: receipt of request {other['request']}"
-    for eraser in body["erasers"]:
-        what = f"{eraser['name']}: {eraser['erased']} erased, {eraser['retained']} retained"
-        yield "eraser", output.printable("; ".join([what, *eraser["messages"]]))
-
-
-def _files_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    purged = body["purged"]
-    for table, moment in purged.items():
-        if moment:
-            yield "last vacuum", f"of {table}: {output.moment(moment)}"
-    if unknown := [table for table, moment in purged.items() if not moment]:
-        yield "last vacuum", f"not known of {', '.join(unknown)}"
-    until = body["gone_from_backups"]
-    yield "in backups", f"until {until}" if until else "nobody has said how long (backup_horizon_days)"
-
-
-def _told_of(copy: Copy) -> str:
-    if copy.confirmed_at is None:
-        return f"{copy.name}: {_where(copy)}"
-    return f"{copy.name}: {_where(copy)} by {copy.confirmed_by}, event {copy.event}"
-
-
-def _where(copy: Copy) -> str:
-    """Say in words how far a copy is."""
-    if copy.confirmed_at:
-        return f"confirmed {output.moment(copy.confirmed_at)}"
-    late = f"overdue since {output.moment(copy.due_at)}"
-    return late if copy.overdue else f"due {output.moment(copy.due_at)}"
-
-
-def _asked(copy: Copy) -> str:
-    """Say in words whether a copy was asked."""
-    if copy.kind == "manual":
-        return "by a person: aegis erasure confirm"
-    words = output.moment(copy.asked_at) if copy.asked_at else "not yet"
-    return f"{words}; {copy.reason}" if copy.reason else words
-
-
-def _open(copies: Sequence[Copy]) -> str:
-    waiting = sum(copy.confirmed_at is None for copy in copies)
-    return f"{waiting} of {len(copies)} open" if copies else "-"
-
-
 COMMANDS: Final = (run, status, approve, resume, cancel, confirm, receipt, verify, replay)
 
 
 def _show(found: Erasure, *, as_json: bool) -> int:
-    _print(found, as_json=as_json)
+    erased.show(found, as_json=as_json)
     if found.status in {State.DONE, "dry_run"}:
         return 1 if found.reason else 0
     if found.status == "not_found":
@@ -373,68 +290,3 @@ def _show(found: Erasure, *, as_json: bool) -> int:
         return AegisError.exit_code
     needs_person = found.status not in _LATER or str(found.reason).startswith(Wait.APPROVAL)
     return AegisError.exit_code if needs_person else Interrupted.exit_code
-
-
-def _print(found: Erasure, *, as_json: bool) -> None:
-    if as_json:
-        output.print_json({**asdict(found), "complete": bool(found)})
-        return
-    facts = [(name, getattr(found, name)) for name in ("request", "digest")]
-    facts += [("received", found.received_at and output.moment(found.received_at))]
-    facts += [("due", found.due_at and output.moment(found.due_at))]
-    _print_one(found, facts)
-    for part in found.elsewhere:
-        output.say()
-        _print_one(part, [("request", part.request)])
-    if found.status == "dry_run":
-        output.say("\nNothing was changed; --execute does it.")
-
-
-def _print_one(found: Erasure, facts: Sequence[tuple[str, Any]]) -> None:
-    """Print what was done in one data source."""
-    output.say(_sentence(found))
-    if found.rows:
-        output.say()
-        output.columns(["action", "table", "rows"], _rows(found.rows), right=["rows"])
-    facts = [*facts, ("closed", found.closed_at and output.moment(found.closed_at))]
-    if found.rest:
-        facts.append(("what stays", f"goes on {found.rest['on']}, by request {found.rest['request']}"))
-    output.say()
-    output.facts((name, value) for name, value in facts if value)
-    if found.copies:
-        output.say()
-        told = [(copy.name, copy.kind, _where(copy), _asked(copy)) for copy in found.copies]
-        output.columns(["copy", "kind", "stands", "asked"], told)
-
-
-def _sentence(found: Erasure) -> str:
-    who = f"This {found.subject}" if found.persons == 1 else f"{found.persons} of subject {found.subject}"
-    rows = output.counted(sum(found.rows.values()), "row")
-    why = f": {output.printable(found.reason)}" if found.reason else ""
-    stay = sum(count for name, count in found.rows.items() if name.startswith("retain:"))
-    would = output.counted(sum(found.rows.values()) - stay, "row")
-    sentences = {
-        "done": f"{who}: erased from {found.datasource}, {rows} changed.",
-        "dry_run": f"{who}: {would} of {found.datasource} would change, {stay} stay{why}.",
-        "not_found": f"Nobody was erased{why}.",
-    }
-    other = f"{who}: {found.status}{why}. {rows} changed until now."
-    return sentences.get(found.status, other)
-
-
-def _rows(rows: Mapping[str, int]) -> list[tuple[str, str, str]]:
-    parts = [(*name.partition(":")[::2], count) for name, count in rows.items()]
-    return [(action, table, output.number(count)) for action, table, count in parts]
-
-
-def _line(found: Erasure) -> tuple[str, ...]:
-    return (
-        str(found.request),
-        found.status,
-        output.number(found.persons),
-        output.number(sum(found.rows.values())),
-        output.moment(found.received_at),
-        output.moment(found.due_at),
-        _open(found.copies),
-        output.printable(found.reason or "-"),
-    )
