@@ -22,7 +22,7 @@ from aegis.erasure.people import Key, of_tenant
 from aegis.erasure.plan import reference
 from aegis.errors import NobodyInGroup, UnknownName
 from aegis.operations import tombstones
-from aegis.operations.states import FINAL
+from aegis.operations.states import FINAL, Wait
 from aegis.operations.system import System
 from aegis.operations.tombstones import Digests
 
@@ -100,8 +100,9 @@ class Members:
 
 
 def _asked(system: System, datasource: str) -> frozenset[str]:
-    """Return the references of the people whose erasure from a source has not ended."""
+    """Return the references of people whose erasure from a source has not ended, but for a retained rest."""
     query = sa.select(ErasedPerson.reference).join(Run, Run.id == ErasedPerson.run)
     query = query.where(Run.datasource == datasource, Run.state.not_in(sorted(FINAL)))
+    query = query.where(sa.or_(Run.waits_for.is_(None), Run.waits_for != Wait.REST))
     with reading(system.databases.control, "control database") as connection:
         return frozenset(connection.scalars(query))
