@@ -19,7 +19,9 @@ _MOST_SHOWN: Final = 64
 
 #: What ends an e-mail address, on either side.
 _APART: Final = ' \t\r\n\v\f<>()\\[\\]{},;:"|'
-_EMAIL: Final = f"(?<![^{_APART}@])[^{_APART}@]+(?:@|%40)[^{_APART}@]*[^{_APART}@.!?]"
+#: What stands before the @ is more than the end of a sentence.
+_NAME: Final = f"(?=[.!?]*[^{_APART}@.!?])[^{_APART}@]+"
+_EMAIL: Final = f"(?<![^{_APART}@]){_NAME}(?:@|%40)[^{_APART}@]*[^{_APART}@.!?]"
 #: Also mapped into IPv6.
 _IPV4: Final = "(?<![0-9.])(?:(?<![0-9A-Za-z:])[0-9A-Fa-f:]*:)?(?:[0-9]{1,3}[.]){3}[0-9]{1,3}(?![0-9])"
 #: It has `::` or all its colons; a time of day has neither.
@@ -29,8 +31,15 @@ _PHONE: Final = (
     "(?<![0-9])(?<![0-9]-)[+]?[(]?(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9-]))[0-9]"
     "(?=(?:[ ()./-]{0,3}[0-9]){6})[0-9 ()./-]*[0-9]"
 )
-#: In this order: a number within an address is the address's.
-FOUND: Final = ((_EMAIL, "[email]"), (_IPV4, "[ip]"), (_IPV6, "[ip]"), (_PHONE, "[phone]"))
+#: In this order: a number within an address is the address's. What stood behind a number, as if it went on,
+#: is looked at once more.
+FOUND: Final = (
+    (_EMAIL, "[email]"),
+    (_IPV4, "[ip]"),
+    (_IPV6, "[ip]"),
+    (_PHONE, "[phone]"),
+    (_IPV6, "[ip]"),
+)
 #: Stands for an identifier that was given.
 SUBJECT: Final = "[redacted]"
 #: Shorter identifiers are found as words of their own only.
