@@ -1,7 +1,8 @@
 """The retained rest of an erasure: rows that a law keeps for a time are deleted when that is over.
 
 An erasure that leaves such rows ends with a further request, which waits until nothing of the people has to
-be retained any longer. Until then their keys are kept sealed, to find the rows by, and nothing else of them.
+be retained any longer. Until then what their rows are found by is kept sealed: keys, and whatever else refers
+to people. Nothing else of them is.
 """
 
 import datetime as dt
@@ -51,7 +52,6 @@ class Planned:
 
     request: str
     run: str
-    rest: Rest
     ends: dt.datetime
 
     @property
@@ -79,7 +79,7 @@ def planned(trace: Trace) -> Planned | None:
     rest = rest_of(trace)
     if rest is None or rest.ends is None:
         return None
-    return Planned(request=events.uuid7(), run=events.uuid7(), rest=rest, ends=rest.ends)
+    return Planned(request=events.uuid7(), run=events.uuid7(), ends=rest.ends)
 
 
 def keep(
@@ -91,7 +91,7 @@ def keep(
     request: Mapping[str, Any],
     kept: Kept,
 ) -> None:
-    """Accept the request in the transaction that ends the erasure; of the people only their keys are kept."""
+    """Accept the request in the transaction that ends the erasure, with what finds the people's rows."""
     subject = request["arguments"]["subject"]
     requests.also(
         system,
@@ -138,7 +138,8 @@ def begin(
         AegisError: as `looking`.
 
     """
-    if run["origin"] != REST or request["plan_digest"]:
+    # One that was blocked before, and resumed, has a plan that does not know what has ended.
+    if run["origin"] != REST or "ended" in request["arguments"]:
         return request
     subject, source = str(request["arguments"]["subject"]), run["datasource"]
     known = kept.known(request["arguments"])
@@ -166,7 +167,7 @@ def begin(
 
 def waits(request: Mapping[str, Any]) -> bool:
     """Whether a request finishes a rest whose time has not come."""
-    return "rest_of" in (request["arguments"] or {}) and not request["plan_digest"]
+    return "rest_of" in request["arguments"] and "ended" not in request["arguments"]
 
 
 def _until(moment: dt.datetime) -> str:

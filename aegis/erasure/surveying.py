@@ -88,11 +88,14 @@ def _with_others(
             if same := by_key.get(str(key)):
                 named[place] = joined(named[place], other.datasource, same.identifiers)
     told = [_told(other, own, home.datasource, named) for other, own in zip(there, keys_there, strict=True)]
-    known = {id(one): replace(one, identifiers=names) for one, names in zip(people, named, strict=True)}
+    known = {
+        (one.subject, one.key): replace(one, identifiers=names)
+        for one, names in zip(people, named, strict=True)
+    }
     return replace(
         home,
-        people=[known.get(id(one), one) for one in home.people],
-        members=[known.get(id(one), one) for one in home.members],
+        people=[known.get((one.subject, one.key), one) for one in home.people],
+        members=[known.get((one.subject, one.key), one) for one in home.members],
         elsewhere=[*home.elsewhere, *told],
     )
 

@@ -1,5 +1,6 @@
 """Requests: what was asked for under one id is done once, however often it is asked."""
 
+import datetime as dt
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
@@ -49,18 +50,8 @@ def once(
     digest = payload_digest(system, operation, arguments)
     with writing(system.databases.control, "control database") as connection:
         moment = dialects.now(connection)
-        values = {
-            "request_id": request_id,
-            "operation": operation,
-            "payload_digest": digest,
-            "actor_ref": actor_ref,
-            "state": State.ACCEPTED,
-            "received_at": moment,
-            "epoch": 0,
-            "attempts": 0,
-            "arguments": kept,
-            **columns,
-        }
+        values = _accepted(request_id, operation, digest, moment)
+        values |= {"actor_ref": actor_ref, "arguments": kept, **columns}
         if not dialects.insert_missing(connection, table_of(Request), values):
             return _earlier(connection, request_id, operation, digest)
         result = work(connection)
@@ -82,19 +73,22 @@ def also(
     **columns: Any,
 ) -> None:
     """Accept a further request in the transaction in which another one is accepted, under a new id."""
-    values = {
+    digest = payload_digest(system, operation, arguments)
+    values = _accepted(request_id, operation, digest, dialects.now(connection))
+    values |= {"arguments": kept, "result": result, **columns}
+    connection.execute(sa.insert(table_of(Request)).values(**values))
+
+
+def _accepted(request_id: str, operation: str, digest: str, moment: dt.datetime) -> dict[str, Any]:
+    return {
         "request_id": request_id,
         "operation": operation,
-        "payload_digest": payload_digest(system, operation, arguments),
+        "payload_digest": digest,
         "state": State.ACCEPTED,
-        "received_at": dialects.now(connection),
+        "received_at": moment,
         "epoch": 0,
         "attempts": 0,
-        "arguments": kept,
-        "result": result,
-        **columns,
     }
-    connection.execute(sa.insert(table_of(Request)).values(**values))
 
 
 def plan_digest(system: System, request_id: str) -> str:

@@ -119,3 +119,21 @@ def test_whose_end_nobody_can_tell(world: World, shop: Path) -> None:
     )
     again = anonymize_user(1, ACTOR)
     assert again.rows == {"delete:items": 2, "delete:invoices": 2}
+
+
+@on("sqlite+sqlite")
+def test_blocked_before_it_had_a_plan(world: World, shop: Path) -> None:
+    """A rest that met a map with a gap deletes its rows when a person resumes it."""
+    done = anonymize_user(1, ACTOR)
+    expect(world, done.rows)
+    assert done.rest is not None
+    rest = done.rest["request"]
+    age(world, 30)
+    text = shop.read_text().replace((NOW + 5 * DAY).date().isoformat(), "2026-01-01")
+    shop.write_text(text.replace("columns: {email: surrogate}", "columns: {}"))
+    make_due(world, rest)
+    assert carry_out_erasure(rest).status == State.BLOCKED
+    shop.write_text(text)
+    erasure.resume_erasure(rest, ACTOR)
+    finished = carry_out_erasure(rest)
+    assert (bool(finished), finished.rows) == (True, {"delete:items": 2, "delete:invoices": 2})
