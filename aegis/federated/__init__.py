@@ -1,0 +1,1 @@
+"""Aggregates of many people: noise, budgets, and their release, once."""
