@@ -1,7 +1,8 @@
 """Where outputs of releases lie that are too large for a row: sealed, each under a name of its own.
 
 A file is there completely or not at all. Which files count is decided by the rows that name them;
-one that no row names is left over from a process that died, and goes when it is old enough.
+one that no row names is left over from a process that died, and goes when it is old enough. Files
+of others may lie beside ours: those that do not end in `.aegis` are never touched.
 """
 
 import datetime as dt
@@ -16,6 +17,7 @@ from aegis.operations.system import System
 #: Sealed bytes up to here stand in their row; what is larger is a file.
 INLINE_BYTES: Final = 64 * 1024
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_ENDING: Final = ".aegis"
 #: What a killed process leaves of a file that it had not finished.
 _UNFINISHED: Final = re.compile(r"\.[0-9a-f]{16}\.new")
 
@@ -27,7 +29,7 @@ def keep(system: System, name: str, sealed: bytes) -> None:
         Unreachable: the place cannot be written.
 
     """
-    _place(system).put("", _checked(name), sealed)
+    _place(system).put("", _file(name), sealed)
 
 
 def fetch(system: System, name: str) -> bytes:
@@ -38,24 +40,28 @@ def fetch(system: System, name: str) -> bytes:
         Unreachable: the place cannot be read.
 
     """
-    return _place(system).get("", _checked(name))
+    return _place(system).get("", _file(name))
 
 
 def drop(system: System, name: str) -> None:
     """Remove an output; it may be gone already."""
-    _place(system).remove("", _checked(name))
+    _place(system).remove("", _file(name))
 
 
 def drop_orphans(system: System, named: AbstractSet[str], before: dt.datetime) -> int:
     """Remove what no row names and what was written before a moment; return how many files went."""
     place = _place(system)
     orphans = [
-        name
-        for name, moment in place.written("").items()
-        if moment < before and name not in named and (_NAME.fullmatch(name) or _UNFINISHED.fullmatch(name))
+        file
+        for file, moment in place.written("").items()
+        if moment < before
+        and (
+            _UNFINISHED.fullmatch(file)
+            or (file.endswith(_ENDING) and file.removesuffix(_ENDING) not in named)
+        )
     ]
-    for name in orphans:
-        place.remove("", name)
+    for file in orphans:
+        place.remove("", file)
     return len(orphans)
 
 
@@ -63,8 +69,8 @@ def _place(system: System) -> Store:
     return open_store(system.settings.outputs_url)
 
 
-def _checked(name: str) -> str:
+def _file(name: str) -> str:
     if not _NAME.fullmatch(name):
         message = "the name of an output is 1 to 200 letters, digits, dots, dashes and underscores"
         raise UsageError(message)
-    return name
+    return name + _ENDING
