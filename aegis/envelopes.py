@@ -87,7 +87,9 @@ def open_(secret: Secret, sealed: bytes, *, about: bytes) -> bytes:
     try:
         return _SUITE.decrypt(sealed, _private(secret), info=_info(about))
     except (InvalidTag, ValueError):
-        message = "the envelope does not open: it was sealed to another key or about something else, or it was changed"
+        message = (
+            "the envelope does not open: it was sealed to another key or about something else, or changed"
+        )
         raise Tampered(message) from None
 
 

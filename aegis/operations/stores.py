@@ -5,15 +5,24 @@ manifest, which is replaced by a newer one.
 """
 
 import datetime as dt
+import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
-from aegis.errors import NotPrepared, Refused, Tampered, Unreachable
+from aegis.errors import NotPrepared, Refused, Tampered, Unreachable, UsageError
+
+#: Most characters of a name that somebody else chose.
+_LONGEST: Final = 500
+#: The name's fault, not the disk's.
+_NOT_THERE: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
+)
 
 
 class Store(Protocol):
@@ -27,6 +36,9 @@ class Store(Protocol):
 
     def get(self, folder: str, name: str) -> bytes:
         """Return a file's content."""
+
+    def take(self, name: str, most: int) -> bytes:
+        """Return a file that somebody else put below the place; raise UsageError when it is not fit."""
 
     def sizes(self, folder: str) -> Mapping[str, int]:
         """Return the names that are there, with their bytes."""
@@ -82,6 +94,38 @@ class FolderStore:
         """
         with _told(f"the folder {self._root} cannot be read"), _missing(name):
             return (self._root / folder / name).read_bytes()
+
+    def take(self, name: str, most: int) -> bytes:
+        """Return a file that somebody else put below the place.
+
+        Raises:
+            UsageError: the name leads out of the place, or to nothing that is a file or can be read; or the
+                file has more than `most` bytes.
+
+        """
+        try:
+            with (
+                _told(f"the folder {self._root} cannot be read"),
+                open(self._within(name), "rb", opener=_open_plainly) as file,
+            ):
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    _refuse("is no plain file")
+                return _at_most(file.read(status.st_size + 1) if status.st_size <= most else None, most)
+        except Unreachable as error:
+            if isinstance(error.__context__, OSError) and error.__context__.errno in _NOT_THERE:
+                _refuse("is not there, or cannot be read by Aegis's user")
+            raise
+
+    def _within(self, name: str) -> Path:
+        root = self._root.resolve()
+        try:
+            place = (root / _relative(name)).resolve()
+        except RuntimeError:
+            _refuse("is a symbolic link to itself")
+        if not place.is_relative_to(root):
+            _refuse("leads out of its place")
+        return place
 
     def sizes(self, folder: str) -> Mapping[str, int]:
         """Return the names that are there, with their bytes."""
@@ -140,6 +184,25 @@ class RemoteStore:
         with self._told(), _missing(name):
             return bytes(self._files.cat_file(self._path(folder, name)))
 
+    def take(self, name: str, most: int) -> bytes:
+        """Return a file that somebody else put below the place.
+
+        Raises:
+            UsageError: the name leads out of the place or to no file, or the file has more than `most` bytes.
+
+        """
+        path = self._path(_relative(name))
+        with self._told():
+            try:
+                found = self._files.info(path)
+                fits = found["type"] == "file" and int(found["size"] or 0) <= most
+                data = bytes(self._files.cat_file(path)) if fits else None
+            except FileNotFoundError:
+                _refuse("is not there")
+        if found["type"] != "file":
+            _refuse("is no plain file")
+        return _at_most(data, most)
+
     def sizes(self, folder: str) -> Mapping[str, int]:
         """Return the names that are there, with their bytes."""
         return {_name_of(item): int(item["size"] or 0) for item in self._listed(folder)}
@@ -174,7 +237,7 @@ class RemoteStore:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except Tampered:
+        except (Tampered, UsageError):
             raise
         except Exception as error:  # noqa: BLE001 - every store has errors of its own, and their texts may quote keys
             message = f"the store {self._label} does not answer ({type(error).__name__})"
@@ -206,6 +269,30 @@ def _open_remote(url: str) -> tuple[Any, str]:
         )
         raise NotPrepared(message) from None
     return files, str(root)
+
+
+def _open_plainly(path: str, flags: int) -> int:
+    # Not blocking: it could be a pipe that nobody writes to.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _relative(name: str) -> str:
+    """Return a name that stays below its place, as far as a name can tell."""
+    parts = name.split("/")
+    if len(name) > _LONGEST or not all(parts) or {".", ".."} & set(parts) or "\\" in name or "\0" in name:
+        _refuse("leads out of its place, or is written in a way that could")
+    return name
+
+
+def _at_most(data: bytes | None, most: int) -> bytes:
+    if data is None or len(data) > most:
+        _refuse(f"has more than {most} bytes")
+    return data
+
+
+def _refuse(why: str) -> NoReturn:
+    message = f"the file that was named {why}"
+    raise UsageError(message) from None
 
 
 def _name_of(item: Mapping[str, Any]) -> str:
