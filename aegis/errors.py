@@ -12,6 +12,8 @@
     │   └── SettingsError                    aegis.toml or the environment is wrong
     ├── Refused                     exit 4   will not be done as things stand
     │   ├── Denied (PermissionError)         the caller has no right to it
+    │   │   └── TooFew                       fewer people stand behind an aggregate than have to
+    │   ├── BudgetSpent                      a release costs more than its privacy budget has left
     │   ├── UnsafeTable                      changing this table could destroy too much
     │   ├── GuardStopped                     more rows would go than a guard lets
     │   ├── NotPrepared                      a key, table or migration is missing
@@ -89,6 +91,14 @@ class Refused(AegisError):
 
 class Denied(Refused, PermissionError):
     """The caller has no right to what it asked for."""
+
+
+class TooFew(Denied):
+    """Fewer people stand behind an aggregate than have to; the message does not say how many."""
+
+
+class BudgetSpent(Refused):
+    """A release costs more than is left of its privacy budget; nothing was drawn and nothing charged."""
 
 
 class UnsafeTable(Refused):
