@@ -41,7 +41,8 @@ class BudgetAccount(Base):
     spent: Mapped[int] = mapped_column(sa.BigInteger)
     #: Charges ever: the number of the newest.
     charges: Mapped[int] = mapped_column(sa.BigInteger)
-    created_by: Mapped[str] = mapped_column(sa.String(64))
+    #: None: it was made on first use.
+    created_by: Mapped[str | None] = mapped_column(sa.String(64))
     created_at: Mapped[dt.datetime] = mapped_column(Moment)
 
 

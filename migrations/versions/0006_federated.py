@@ -39,7 +39,7 @@ def _accounts() -> None:
         sa.Column("window_spent", sa.BigInteger(), nullable=False),
         sa.Column("spent", sa.BigInteger(), nullable=False),
         sa.Column("charges", sa.BigInteger(), nullable=False),
-        sa.Column("created_by", sa.String(length=64), nullable=False),
+        sa.Column("created_by", sa.String(length=64), nullable=True),
         sa.Column("created_at", Moment, nullable=False),
         sa.ForeignKeyConstraint(
             ["parent"],
