@@ -113,8 +113,9 @@ def budget_history(name: str, *, limit: int = 100, before: int | None = None) ->
         ValueError: there is no budget of that name, or the limit is no number of rows.
 
     """
-    if type(limit) is not int or limit < 1:
-        message = "limit must be a whole number of at least 1"
-        raise UsageError(message)
+    for word, number in (("limit", limit), ("before", 1 if before is None else before)):
+        if type(number) is not int or number < 1:
+            message = f"{word} must be a whole number of at least 1"
+            raise UsageError(message)
     with reading(current().databases.control, _CONTROL) as connection:
         return accounts.history(connection, name, limit=limit, before=before)
