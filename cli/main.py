@@ -41,6 +41,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
             "cli.datamap", "datamap", "Say what is personal and where; check it against the schema."
         ),
         "erasure": Entry("cli.erasure", "erasure", "One person: erase, prove it, or export everything."),
+        "federated": Entry("cli.federated", "federated", "Aggregates over many people: budgets, releases."),
         "hold": Entry("cli.hold", "hold", "Legal holds: place, list, release."),
         "stop": Entry("cli.stop", "stop", "The kill switch: nothing is changed from the next batch on."),
         "start": Entry("cli.stop", "start", "Let what was stopped go on."),

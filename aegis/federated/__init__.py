@@ -1,1 +1,1 @@
-"""Aggregates of many people: noise, budgets, and their release, once."""
+"""Aggregates over many people: noise that keeps its word, within a budget, released once."""
