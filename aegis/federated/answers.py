@@ -18,12 +18,11 @@ from aegis.db.engines import writing
 from aegis.db.tables import Request
 from aegis.errors import Conflict, Interrupted
 from aegis.federated import outputs
-from aegis.federated.messages import Order
+from aegis.federated.messages import OPERATION, Order
 from aegis.federated.reasons import SENTENCES, UNREAD, NotAccepted, Reason
 from aegis.operations.states import FINAL, State
 from aegis.operations.system import System
 
-OPERATION: Final = "federated.protect"
 #: A sealed answer up to here stands in its row; what is larger is a file. MariaDB keeps 64 KiB.
 _INLINE_BYTES: Final = 48 * 1024
 _CONTROL: Final = "control database"

@@ -17,6 +17,8 @@ from aegis.federated import wire
 from aegis.federated.reasons import NotAccepted, Reason
 from aegis.keys import Secret
 
+#: What its rows are called.
+OPERATION: Final = "federated.protect"
 #: The most that an envelope may have in a message; what is larger goes by reference.
 MOST_SEALED: Final = 1024 * 1024 + 4096
 #: What of a message is the same for every service: the arguments of `federated_aggregation_protect`.
@@ -94,6 +96,11 @@ def about_result(request_id: str) -> bytes:
     return _about("aegis.federated.protect/result", request_id)
 
 
+def is_id(request_id: object) -> bool:
+    """Say whether this can be the id of a request."""
+    return isinstance(request_id, str) and _ID.fullmatch(request_id) is not None
+
+
 def checked_id(request_id: object) -> str:
     """Return a request id as it came.
 
@@ -101,8 +108,8 @@ def checked_id(request_id: object) -> str:
         NotAccepted: it is none.
 
     """
-    if isinstance(request_id, str) and _ID.fullmatch(request_id):
-        return request_id
+    if is_id(request_id):
+        return str(request_id)
     raise NotAccepted(
         Reason.MESSAGE, "request_id must be 1 to 64 ASCII letters, digits and signs, without spaces"
     )
@@ -193,6 +200,8 @@ def _opened(worker_key: Secret, request_id: str, sealed: object) -> dict[str, An
 
 
 def _order(request_id: str, words: dict[str, Any], value: Any, reply_to: object) -> Order:
+    if "participant_count" not in words:
+        raise NotAccepted(Reason.MESSAGE, "participant_count is missing: how many people stand behind it")
     if reply_to is None:
         raise NotAccepted(
             Reason.NO_REPLY_KEY,

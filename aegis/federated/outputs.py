@@ -7,6 +7,7 @@ of others may lie beside ours: those that do not end in `.aegis` are never touch
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -40,7 +41,12 @@ def fetch(system: System, name: str) -> bytes:
         Unreachable: the place cannot be read.
 
     """
-    return _place(system).get("", _file(name))
+    return fetch_from(_place(system), name)
+
+
+def fetch_from(place: Store, name: str) -> bytes:
+    """Return an output, for whoever reaches the place without a system of its own."""
+    return place.get("", _file(name))
 
 
 def drop(system: System, name: str) -> None:
@@ -48,18 +54,23 @@ def drop(system: System, name: str) -> None:
     _place(system).remove("", _file(name))
 
 
-def drop_orphans(system: System, named: AbstractSet[str], before: dt.datetime) -> int:
-    """Remove what no row names and what was written before a moment; return how many files went."""
+def drop_orphans(system: System, before: dt.datetime, named: Callable[[], AbstractSet[str]]) -> int:
+    """Remove what no row names and what was written before a moment.
+
+    Args:
+        system: this process's Aegis.
+        before: what is younger may belong to a row that is not committed yet.
+        named: returns the names that rows name; asked only when there are candidates.
+
+    Returns:
+        How many files went.
+
+    """
     place = _place(system)
-    orphans = [
-        file
-        for file, moment in place.written("").items()
-        if moment < before
-        and (
-            _UNFINISHED.fullmatch(file)
-            or (file.endswith(_ENDING) and file.removesuffix(_ENDING) not in named)
-        )
-    ]
+    old = [file for file, moment in place.written("").items() if moment < before]
+    ours = [file for file in old if file.endswith(_ENDING) or _UNFINISHED.fullmatch(file)]
+    kept = named() if ours else frozenset()
+    orphans = [file for file in ours if file.removesuffix(_ENDING) not in kept]
     for file in orphans:
         place.remove("", file)
     return len(orphans)
