@@ -10,7 +10,7 @@ What holds, for the sum `steps` of a `Clipped` with grid 2^e and limit L = ⌊bo
 
 1. Each contribution x becomes whole steps q(x), which depend on x alone: neither on its place, nor on
    what it came together with. (Each row's norm is summed in the same order in a batch of any size.)
-2. ‖q(x)‖ ≤ L, whatever x is: `_within` computes the norm in whole numbers and repeats, with a smaller
+2. ‖q(x)‖ ≤ L, whatever x is: `within` computes the norm in whole numbers and repeats, with a smaller
    factor, until it holds. L1 sums |q|, L2 compares the sum of q² with L². Neither overflows: with d
    coordinates the norm that was computed in doubles is at most (d + 6)·2^-53 too small, relatively
    (Higham 2002, chapter 4), and L < 2^31, so that for d ≤ 2^40 the sum of q² stays below
@@ -40,8 +40,8 @@ Steps = NDArray[np.int64]
 
 #: Coordinates that are worked on at a time, where a contribution has no more: what a cache holds.
 BLOCK: Final = 1 << 15
-#: What a contribution is made smaller by when its steps have too large a norm.
-_LESS: Final = 1.0 - 2.0**-20
+#: The part that a contribution loses when its steps have too large a norm; twice that the next time.
+_LESS: Final = 2.0**-20
 #: Powers of two that a contribution's largest coordinate is brought near to 1 by; none is subnormal.
 _LOWEST, _HIGHEST = -1000, 1022
 #: More steps than any bound has; and a norm below that of every contribution with a whole step.
@@ -199,15 +199,17 @@ def _clip(rows: Floats, norm: Norm, grid: Grid) -> Steps:
     size = np.abs(rows).sum(axis=1) if norm == "l1" else np.sqrt(np.square(rows).sum(axis=1))
     whole = np.ldexp(1.0, np.clip(shift - grid.exponent, -1, _ENOUGH))
     factors = np.minimum(whole, grid.limit / np.maximum(size, _TINY))
-    return _within(rows, factors, norm, grid.limit)
+    return within(rows, factors, norm, grid.limit)
 
 
-def _within(rows: Floats, factors: Floats, norm: Norm, limit: int) -> Steps:
+def within(rows: Floats, factors: Floats, norm: Norm, limit: int) -> Steps:
     """Return rows · factors, truncated towards zero; with smaller factors where the norm is too large."""
     steps = (rows * factors[:, None]).astype(np.int64)
+    less = _LESS
     while (over := _exceeds(steps, norm, limit)).any():
-        factors[over] *= _LESS
+        factors[over] *= 1.0 - less
         steps[over] = (rows[over] * factors[over, None]).astype(np.int64)
+        less = min(2.0 * less, 0.5)
     return steps
 
 
