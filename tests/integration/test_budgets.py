@@ -1,7 +1,6 @@
 """Budgets: nobody spends more than there is, whoever spends at the same time."""
 
 import datetime as dt
-import json
 from typing import Any
 
 import pytest
@@ -16,10 +15,13 @@ from aegis.federated.ledger import Charged, charge, ensure_default
 from api import audit, budgets
 from tests.budgetkit import at_once, check_books, check_race, check_tiny, gaussian, laplace, spend
 from tests.mutants_ledger import FloatLedger, charge_unlocked
+from tests.repeats import LONG
 from tests.shells import Shell, empty
 from tests.worlds import ACTOR, EACH_DATABASE, World, on
 from worker.endpoint import BudgetCollector
 
+#: Where processes race each other; SQLite has one writer at a time whatever a ledger does.
+RACED = EACH_DATABASE if LONG else EACH_DATABASE[:2]
 STEP = dt.timedelta(microseconds=1)
 
 
@@ -37,28 +39,29 @@ def gave() -> dict[str, tuple[int, int]]:
 class TestRaces:
     """Many processes at the same accounts."""
 
-    @on(*EACH_DATABASE)
+    @on(*RACED)
     def test_exactly_what_is_there_goes_through(self, world: World) -> None:
         """Eight processes want 160 times a tenth of 10: a hundred of them get it, and the books say so."""
         check_race(world, charge)
         check_books(world)
 
-    @on(*EACH_DATABASE)
-    def test_a_tree_has_no_deadlock(self, world: World) -> None:
-        """Down a chain, round a star and anywhere in a mixed tree: all go through that the root lets."""
+    @on(*RACED)
+    def test_trees_have_no_deadlock(self, world: World) -> None:
+        """Down a chain, round a star and anywhere in a mixed tree: all go through that the roots let."""
         chain = ["1", *["/".join("12345678"[:length]) for length in range(2, 9)]]
         star = ["s", *[f"s/{leaf}" for leaf in range(7)]]
         mixed = ["m", "m/a", "m/b", "m/a/a", "m/a/b", "m/b/a", "m/a/a/a", "m/b/a/a"]
         for tree in (chain, star, mixed):
-            budgets.create_budget(tree[0], epsilon=4.0)
+            budgets.create_budget(tree[0], epsilon=2.0)
             for name in tree[1:]:
                 budgets.create_budget(name, parent=name.rpartition("/")[0], unlimited=True)
-            assert at_once(world, charge, tree, tries=8) == 40
-            root = budgets.show_budgets(tree[0])[0]
-            assert (root.charges, root.periods[0].left) == (40, 0)
+        assert at_once(world, charge, [*chain, *star, *mixed], tries=12) == 60
+        for root in "1sm":
+            found = budgets.show_budgets(root)[0]
+            assert (found.charges, found.periods[0].left) == (20, 0)
         check_books(world)
 
-    @on("postgresql-one", "mariadb-one")
+    @on(*RACED[1:])
     def test_without_the_lock_too_much_goes_through(self, world: World) -> None:
         """The check of the race catches a ledger that looks, and writes afterwards."""
         with pytest.raises(AssertionError, match="went through"):
@@ -258,8 +261,6 @@ def test_budgets_on_the_command_line(shell: Shell) -> None:
     assert (refused.code, "make acme/usage pure" in refused.refusal) == (2, True)
     assert shell(*create, "usage", "--epsilon", "1", *zcdp).code == 0
     assert shell("federated", "budget", "set", "acme", "--epsilon", "3", "--actor", "me").code == 0
-    again = shell(*create, "acme", "--epsilon", "2", "--days", "30", "--actor", "me")
-    assert (again.code, "budget set acme" in again.refusal) == (4, True)
     listed = shell("federated", "budget", "show").out.splitlines()
     assert [line.split()[:2] for line in listed[1:4]] == [
         ["acme", "epsilon"],
@@ -270,8 +271,6 @@ def test_budgets_on_the_command_line(shell: Shell) -> None:
     (acme, usage) = shell("federated", "budget", "show", "--json").document
     assert acme["periods"]["window"]["limit"] == 3_000_000_000
     assert (usage["unit"], usage["periods"]["lifetime"]["left"]) == ("rho", 17_468_904)
-    assert "Nothing was charged" in shell("federated", "budget", "charge-history", "acme").out
-    assert json.loads(shell("federated", "budget", "charge-history", "acme", "--json").out) == []
 
 
 @pytest.fixture
