@@ -1,7 +1,6 @@
 """SIGKILL of the worker's child at every step of a release: the same bytes come out, and one charge."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,7 @@ def test_killed_at_every_step(world: World, tmp_path: Path) -> None:
         service.close()
     assert kills * STRIDE >= 15, f"only {kills} steps were found to die at"
     # A killed child may leave a file that no row names; it goes when it is old.
-    assert os.listdir(settings.inputs_url) == []
+    assert list(Path(settings.inputs_url).iterdir()) == []
 
 
 def settled(broker: str) -> None:
