@@ -95,7 +95,7 @@ def rounds(strategy: type[Any], nodes: int) -> dict[str, Any]:
     terms = {"budget": "models", "expected": nodes, "bound": BOUND, "epsilon": 400.0, "delta": 1e-6}
     training = strategy(run=f"nodes-{nodes}", min_train_nodes=nodes, min_available_nodes=nodes, **terms)
     grid = Loop(nodes)
-    start = {"weights": np.zeros(3, np.float32), "offset": np.zeros((1, 2), np.float64)}
+    start: dict[str, Any] = {"weights": np.zeros(3, np.float32), "offset": np.zeros((1, 2), np.float64)}
     began = ArrayRecord({name: Array(array) for name, array in start.items()})
     result = training.start(grid, began, num_rounds=ROUNDS)
     again, metrics = training.aggregate_train(ROUNDS, grid.replies)
