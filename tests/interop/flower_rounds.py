@@ -16,7 +16,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
-from aegis.privacy import budget_history, create_budget
+from api.budgets import budget_history, create_budget
 
 NODES = 12
 ROUNDS = 3
@@ -113,7 +113,7 @@ def main() -> None:
     """Train with enough clients, and with too few."""
     strategy = runpy.run_path(sys.argv[1])["ProtectedFedAvg"]
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 0
-    create_budget("models", composition="zcdp", unlimited=True)
+    create_budget("models", composition="zcdp", delta=1e-6, unlimited=True)
     told = {"enough": rounds(strategy, NODES), "few": rounds(strategy, 5)}
     sys.stdout.write(json.dumps(told | {"history": len(budget_history("models"))}) + "\n")
 
