@@ -70,7 +70,8 @@ def rig(builder: Builder, tmp_path: Path) -> Iterator[Rig]:
 def at_work(rig: Rig) -> Any:
     """Run a worker while the block runs."""
     options = ("--concurrency", "1", "--queues", "federated")
-    return worker(rig.folder / "worker", rig.broker, *options, application="worker.app", **rig.environ)
+    words: dict[str, Any] = {"application": "worker.app", **rig.environ}
+    return worker(rig.folder / "worker", rig.broker, *options, **words)
 
 
 def test_there_and_back(rig: Rig) -> None:
@@ -110,7 +111,7 @@ def test_there_and_back(rig: Rig) -> None:
 def test_what_is_refused_is_an_outcome(rig: Rig) -> None:
     """Broken, foreign and plain messages end as refused, visibly; the worker goes on with the next."""
     send = rig.service._app.send_task  # noqa: SLF001 - as a service in another language would
-    task, queue = "aegis.federated.protect", {"queue": "federated"}
+    task, queue = "aegis.federated.protect", dict[str, Any](queue="federated")
     send(task, kwargs={"request_id": "plain", "aggregated_value": [CANARY], "participant_count": 20}, **queue)
     send(task, args=[[CANARY], 20], **queue)
     send(task, kwargs={"request_id": "forged", "sealed": "AAAA"}, **queue)
