@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from aegis.errors import AegisError
-from aegis.federated import answering, expiry, messages, protecting, release
+from aegis.federated import answering, estimating, expiry, messages, protecting, release
 from aegis.federated.clipped import Clipped
 from aegis.federated.release import Asked
-from aegis.federated.terms import Terms, behind, count, number
+from aegis.federated.terms import behind, terms_of
 from aegis.operations.states import State
 from aegis.operations.system import current
 
@@ -76,28 +76,66 @@ def federated_aggregation_protect(
         aegis.errors.Conflict: the id was used for another aggregate, or on other terms.
 
     """
-    clipped = aggregated_value if isinstance(aggregated_value, Clipped) else None
-    terms = Terms(
-        minimum=count("min_participants", min_participants, least=1),
-        epsilon=number("dp_epsilon", dp_epsilon),
-        delta=number("dp_delta", dp_delta),
+    counted = aggregated_value.participants if isinstance(aggregated_value, Clipped) else None
+    terms = terms_of(
+        aggregated_value,
+        min_participants=min_participants,
+        dp_epsilon=dp_epsilon,
+        dp_delta=dp_delta,
+        dp_sensitivity=dp_sensitivity,
         mechanism=mechanism,
-        sensitivity=clipped.sensitivity if clipped else number("dp_sensitivity", dp_sensitivity) or 0.0,
+        budget=budget,
         per_field=per_field,
-        threshold_epsilon=number("threshold_epsilon", threshold_epsilon),
-        public_fields=tuple(public_fields),
-        account=budget,
-        sensitivity_is="enforced" if clipped and clipped.enforced else "declared",
-        neighbours=clipped.neighbours if clipped else "add-or-remove",
+        public_fields=public_fields,
+        threshold_epsilon=threshold_epsilon,
     )
-    return_ = protecting.protect(
+    value, report = protecting.protect(
         current(),
         aggregated_value,
         terms,
         Asked(release_id=idempotency_key, actor=actor, tenant=tenant_id),
-        participants=behind(participant_count, participants, clipped.participants if clipped else None),
+        participants=behind(participant_count, participants, counted),
     )
-    return return_ if return_report else return_[0]
+    return (value, report) if return_report else value
+
+
+@door
+def estimate_release(
+    aggregated_value: Any,
+    dp_epsilon: float,
+    dp_sensitivity: float = 1.0,
+    *,
+    mechanism: Literal["laplace", "gaussian"] = "laplace",
+    dp_delta: float | None = None,
+    budget: str | None = None,
+    per_field: bool = False,
+    public_fields: Sequence[str] = (),
+    threshold_epsilon: float | None = None,
+    min_participants: int = 5,
+) -> dict[str, Any]:
+    """Return what a release would add and cost; nothing is drawn, charged or recorded.
+
+    Returns:
+        mechanism, epsilon, delta, sensitivity, scale, standard_deviation (of the noise on each number),
+        coordinates, budgets (each with unit, cost and left) and whether they have enough.
+
+    Raises:
+        ValueError: as `federated_aggregation_protect`.
+
+    """
+    terms = terms_of(
+        aggregated_value,
+        min_participants=min_participants,
+        dp_epsilon=dp_epsilon,
+        dp_delta=dp_delta,
+        dp_sensitivity=dp_sensitivity,
+        mechanism=mechanism,
+        budget=budget,
+        per_field=per_field,
+        public_fields=public_fields,
+        threshold_epsilon=threshold_epsilon,
+    )
+    return estimating.estimate(current(), aggregated_value, terms)
 
 
 def protect_request(request_id: str, **message: Any) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 A draw is a function of real numbers U (and A, an angle in turns), uniform on [0, 1), of which the
 first 63 bits are known; further ones come 64 at a time. Reals are kept as whole numbers of 2^-P
 (`places`); every shift and division is wrong by less than one of these units. A series of n terms is
-wrong by fewer than 4·n of them, a constant (with its guard bits) by 2, a logarithm by its bits and 200
-more: `SLACK` units are above all of that for any draw of fewer than 16,000 bits. A draw is decided once both ends of
-its interval round to the same whole number: mostly at once, and no input makes that fail.
+wrong by fewer than 4·n of them, a constant (with its guard bits) by 2, a logarithm by its bits and
+200 more: `SLACK` units are above all of that for any draw of fewer than 16,000 bits. A draw is
+decided once both ends of its interval round to the same whole number: mostly at once, and no input
+makes that fail.
 
-Logarithms: ln(m/c) = 2·artanh((m-c)/(m+c)) with c one of 128 midpoints, so that 7 terms give 128 bits.
+Logarithms: ln(m/c) = 2·artanh((m-c)/(m+c)) with c one of 128 midpoints, so that 7 terms give 128
+bits.
 """
 
 from collections.abc import Iterator

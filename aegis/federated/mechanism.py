@@ -191,12 +191,15 @@ def _steps(numbers: NDArray[Any], exponent: int | None) -> noise.Steps:
     if exponent is None:
         top = min(LARGEST, int(np.iinfo(numbers.dtype).max))
         low = max(-LARGEST, int(np.iinfo(numbers.dtype).min))
-        return np.clip(numbers, low, top).astype(np.int64)
+        clipped: noise.Steps = np.clip(numbers, low, top).astype(np.int64)
+        return clipped
     with np.errstate(over="ignore", under="ignore"):
         # A power of two is exact: the sensitivity's range keeps it a double.
         scaled = numbers * np.float64(2.0**-exponent)
     np.clip(scaled, -float(LARGEST), float(LARGEST), out=scaled)
-    return np.asarray(np.rint(scaled, out=scaled), dtype=np.int64)
+    np.rint(scaled, out=scaled)
+    whole: noise.Steps = scaled.astype(np.int64)
+    return whole
 
 
 def _within(steps: noise.Steps, exponent: int | None, kind: np.dtype[Any]) -> NDArray[Any]:

@@ -31,7 +31,7 @@ def protect(
 
     """
     check(terms, floor=system.settings.federated.minimum_participants)
-    content = value if isinstance(value, Clipped) else flatten(value, terms.public_fields)
+    content = content_of(value, terms)
     if terms.epsilon is None:
         if participants < terms.minimum:
             raise refuse(system, terms, asked, account=None)
@@ -40,7 +40,7 @@ def protect(
         message = "name a budget: federated.require_budget says that no release goes without one"
         raise UsageError(message)
     aggregate = Aggregate(
-        content=content, participants=participants, plan=_plan(content, terms, terms.epsilon)
+        content=content, participants=participants, plan=plan_of(content, terms, terms.epsilon)
     )
     return release(system, aggregate, terms, asked)
 
@@ -60,7 +60,13 @@ def _behind_a_threshold(
     return (content.value if isinstance(content, Clipped) else value), report
 
 
-def _plan(content: Flat | Clipped, terms: Terms, epsilon: float) -> Plan:
+def content_of(value: Any, terms: Terms) -> Flat | Clipped:
+    """Return an aggregate taken apart, or the sum of contributions that it is."""
+    return value if isinstance(value, Clipped) else flatten(value, terms.public_fields)
+
+
+def plan_of(content: Flat | Clipped, terms: Terms, epsilon: float) -> Plan:
+    """Return the noise that an aggregate gets on these terms."""
     if isinstance(content, Clipped):
         return mechanism.plan_sum(content, mechanism=terms.mechanism, epsilon=epsilon, delta=terms.delta)
     return mechanism.plan(

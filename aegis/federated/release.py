@@ -150,7 +150,7 @@ def _reserve(
 ) -> sa.Row[Any]:
     """Charge, keep the seed and record the intent: all, or nothing where somebody else did it before."""
     seed, own = secrets.token_bytes(32), str(uuid.uuid4())
-    spends = [aggregate.plan.spend, *_threshold_spend(terms)]
+    spends = [aggregate.plan.spend, *threshold_spend(terms)]
     event = system.recorder.prepare(
         _note(terms, asked, Outcome.INTENT, account=account, of=own, plan=aggregate.plan)
     )
@@ -285,7 +285,8 @@ def _passes(aggregate: Aggregate, terms: Terms, seed: bytes) -> bool:
     return noisy >= terms.threshold
 
 
-def _threshold_spend(terms: Terms) -> list[Spend]:
+def threshold_spend(terms: Terms) -> list[Spend]:
+    """Return what counting participants with noise costs, if that is asked for."""
     if terms.threshold_epsilon is None:
         return []
     scale = up(1 / said(terms.threshold_epsilon))

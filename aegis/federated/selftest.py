@@ -48,7 +48,8 @@ def check() -> None:
         if not found:
             message = (
                 f"{name} in double precision is not what IEEE 754 makes it (numpy {np.__version__}): no "
-                "noise is drawn on this machine. Look for libraries built with -ffast-math, or take another numpy"
+                "noise is drawn on this machine. Look for libraries built with -ffast-math, or take "
+                "another numpy"
             )
             raise OperationFailed(message)
 

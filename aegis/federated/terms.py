@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 from aegis.audit.events import canonical
 from aegis.errors import UsageError
+from aegis.federated.clipped import Clipped
 from aegis.federated.mechanism import Mechanism
 from aegis.operations.system import System
 
@@ -110,6 +111,41 @@ def _check_mechanism(terms: Terms) -> None:
     if terms.epsilon is not None and terms.epsilon > _HIGHEST_GAUSSIAN:
         message = f"dp_epsilon of gaussian noise must be at most {_HIGHEST_GAUSSIAN:g}: more protects nobody"
         raise UsageError(message)
+
+
+def terms_of(
+    value: Any,
+    *,
+    min_participants: Any,
+    dp_epsilon: Any,
+    dp_delta: Any,
+    dp_sensitivity: Any,
+    mechanism: Any,
+    budget: str | None,
+    per_field: bool,
+    public_fields: Collection[str],
+    threshold_epsilon: Any,
+) -> Terms:
+    """Return a caller's arguments as terms; a `Clipped` brings its sensitivity with it.
+
+    Raises:
+        UsageError: one of them is no number, or none of its kind.
+
+    """
+    clipped = value if isinstance(value, Clipped) else None
+    return Terms(
+        minimum=count("min_participants", min_participants, least=1),
+        epsilon=number("dp_epsilon", dp_epsilon),
+        delta=number("dp_delta", dp_delta),
+        mechanism=mechanism,
+        sensitivity=clipped.sensitivity if clipped else number("dp_sensitivity", dp_sensitivity) or 0.0,
+        per_field=per_field,
+        threshold_epsilon=number("threshold_epsilon", threshold_epsilon),
+        public_fields=tuple(public_fields),
+        account=budget,
+        sensitivity_is="enforced" if clipped and clipped.enforced else "declared",
+        neighbours=clipped.neighbours if clipped else "add-or-remove",
+    )
 
 
 def number(name: str, value: Any) -> float | None:
