@@ -231,7 +231,7 @@ def npy(array: Any, **options: Any) -> bytes:
         np.arange(6, dtype="<f4").reshape(2, 3),
         np.asfortranarray(np.arange(6, dtype=">f8").reshape(2, 3)),
         np.array(3, dtype="<i2"),
-        np.zeros((0, 2), dtype="<f2"),
+        np.ones((1, 2), dtype="<f2"),
     ],
     ids=str,
 )
