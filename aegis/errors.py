@@ -12,15 +12,19 @@
     │   └── SettingsError                    aegis.toml or the environment is wrong
     ├── Refused                     exit 4   will not be done as things stand
     │   ├── Denied (PermissionError)         the caller has no right to it
+    │   │   └── TooFew                       fewer people stand behind an aggregate than have to
+    │   ├── BudgetSpent                      a release costs more than its privacy budget has left
     │   ├── UnsafeTable                      changing this table could destroy too much
     │   ├── GuardStopped                     more rows would go than a guard lets
     │   ├── NotPrepared                      a key, table or migration is missing
-    │   └── Conflict                         the same id was used for something else
+    │   ├── Conflict                         the same id was used for something else
+    │   └── Expired                          it was kept for its time, and is gone
     ├── Interrupted                 exit 3   stopped, and will resume from its mark
     │   ├── Unreachable                      a database or the broker does not answer
     │   ├── Passing                          a lock, a deadlock or a time limit of the database
     │   │   └── TooLong                      a statement took longer than its limit
     │   ├── Busy                             somebody else holds the lease or the lock
+    │   ├── Pending                          it was asked for, and is not answered yet
     │   └── Fenced                           another worker took this run over
     ├── Tampered                    exit 1   stored bytes are not what was written
     └── OperationFailed             exit 4   a foreign error, named without its data
@@ -91,6 +95,14 @@ class Denied(Refused, PermissionError):
     """The caller has no right to what it asked for."""
 
 
+class TooFew(Denied):
+    """Fewer people stand behind an aggregate than have to; the message does not say how many."""
+
+
+class BudgetSpent(Refused):
+    """A release costs more than is left of its privacy budget; nothing was drawn and nothing charged."""
+
+
 class UnsafeTable(Refused):
     """Changing this table could destroy more than the policy names, or less than it counts."""
 
@@ -110,6 +122,10 @@ class NotPrepared(Refused):
 
 class Conflict(Refused):
     """The same id or name was already used for something else."""
+
+
+class Expired(Refused):
+    """It was kept for its time, and is gone; nothing brings it back."""
 
 
 class Interrupted(AegisError):
@@ -132,6 +148,10 @@ class TooLong(Passing):
 
 class Busy(Interrupted):
     """Somebody else holds the lease, the table or a lock."""
+
+
+class Pending(Interrupted):
+    """It was asked for, and is not answered yet."""
 
 
 class Fenced(Interrupted):

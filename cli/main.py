@@ -41,6 +41,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
             "cli.datamap", "datamap", "Say what is personal and where; check it against the schema."
         ),
         "erasure": Entry("cli.erasure", "erasure", "One person: erase, prove it, or export everything."),
+        "federated": Entry("cli.federated", "federated", "Aggregates over many people: budgets, releases."),
         "hold": Entry("cli.hold", "hold", "Legal holds: place, list, release."),
         "stop": Entry("cli.stop", "stop", "The kill switch: nothing is changed from the next batch on."),
         "start": Entry("cli.stop", "start", "Let what was stopped go on."),
@@ -50,6 +51,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "init": Entry("cli.setup", "init", "Make the key files, once."),
         "migrate": Entry("cli.setup", "migrate", "Prepare Aegis's databases, or a data source."),
         "approver": Entry("cli.approver", "approver", "Add, list and remove the keys of approvers."),
+        "client-key": Entry(
+            "cli.clientkey", "client_key", "The workers' public key, or a service's own key."
+        ),
         "config": Entry("cli.setup", "config", "Print the settings in force, secrets masked."),
         "up": Entry("cli.processes", "up", "Redis, worker, beat and metrics on this machine."),
         "worker": Entry("cli.processes", "worker", "One worker process, for production."),

@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from aegis.errors import Conflict, SettingsError
+from aegis.federated.accounts import Account
 from aegis.retention.forecast import Figures
 from worker import metrics
 
@@ -231,6 +232,34 @@ class AuditCollector(Collector):
         yield GaugeMetricFamily("aegis_audit_halted", behind, halted)
 
 
+class BudgetCollector(Collector):
+    """How much of each privacy budget is spent, read at every scrape."""
+
+    def __init__(self, budgets: Callable[[], list[Account]]) -> None:
+        """Take what reads the budgets."""
+        self.budgets = budgets
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield both as the epsilon of the budget's delta; an error goes up, so that the scrape fails."""
+        labels = ["account", "period"]
+        text = "Epsilon spent of a privacy budget, in its window and ever."
+        spent = GaugeMetricFamily("aegis_dp_epsilon_spent", text, labels=labels)
+        text = "The most that may be spent of it; no series where there is no limit."
+        limit = GaugeMetricFamily("aegis_dp_epsilon_limit", text, labels=labels)
+        for account in self.budgets():
+            for period in account.periods:
+                spent.add_metric([account.name, period.name], period.epsilon_spent)
+                if period.epsilon_limit is not None:
+                    limit.add_metric([account.name, period.name], period.epsilon_limit)
+        yield from (spent, limit)
+
+
+def _budgets() -> list[Account]:
+    from api import budgets  # noqa: PLC0415
+
+    return budgets.show_budgets()
+
+
 def _backlog() -> AuditRow:
     from api import audit  # noqa: PLC0415
 
@@ -259,6 +288,7 @@ def _serve_beat(sender: Any, **_: Any) -> None:
     registry.register(LedgerCollector(_ledger, lambda: getattr(sender.scheduler, "last_tick", None)))
     registry.register(PolicyCollector(_figures))
     registry.register(AuditCollector(_backlog))
+    registry.register(BudgetCollector(_budgets))
     try:
         Endpoint(settings.metrics_host, settings.beat_metrics_port, registry).start()
     except SettingsError as error:

@@ -58,6 +58,8 @@ class Action(enum.StrEnum):
     ERASURE_CANCEL = "erasure:cancel"
     ERASURE_COPY = "erasure:copy"
     ERASURE_CLOSE = "erasure:close"
+    BUDGET_CREATE = "budget:create"
+    BUDGET_SET = "budget:set"
 
 
 class Outcome(enum.StrEnum):
@@ -142,6 +144,12 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.ERASURE_CANCEL: frozenset({"run"}),
     Action.ERASURE_COPY: frozenset({"run", "request", "copy", "kind", "due_at"}),
     Action.ERASURE_CLOSE: frozenset({"run", "request", "copies"}),
+    Action.BUDGET_CREATE: frozenset(
+        {"parent", "composition", "rdp_order", "delta", "window_days", "window_limit", "lifetime_limit"}
+    ),
+    Action.BUDGET_SET: frozenset(
+        {"window_limit", "lifetime_limit", "window_limit_before", "lifetime_limit_before"}
+    ),
 }
 
 #: Kinds of target that name no person; every other kind is kept as a keyed reference.

@@ -75,6 +75,8 @@ def _text(length: int) -> sa.types.TypeEngine[str]:
 Id: Final = _text(36)
 #: Identifiers from elsewhere; short enough to be indexed together on every database.
 Name: Final = _text(190)
+#: What a caller names something by, or a digest: up to 64 characters, compared byte by byte.
+Exact64: Final = _text(64)
 #: Bytes up to 64 KiB.
 Bytes: Final = sa.LargeBinary
 #: Bytes up to 16 MiB.

@@ -9,15 +9,16 @@ import datetime as dt
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from aegis.db.columns import NAMING, Bytes, Id, LongBytes, Moment, Name, Plain
+from aegis.db import base, releases
+from aegis.db.columns import Bytes, Id, LongBytes, Moment, Name, Plain
 
-
-class Base(DeclarativeBase):
-    """The control database's metadata."""
-
-    metadata = sa.MetaData(naming_convention=NAMING)
+Base = base.Base
+#: What releases are charged to, and they; of the same metadata, in a module of their own.
+BudgetAccount = releases.BudgetAccount
+BudgetCharge = releases.BudgetCharge
+Release = releases.Release
 
 
 class AuditLog(Base):

@@ -5,6 +5,7 @@ from functools import partial
 
 from aegis.doctor.backlogs import check_backlogs, check_purges, check_runs
 from aegis.doctor.broker import check_broker
+from aegis.doctor.budgets import check_budgets
 from aegis.doctor.erasures import check_erasures
 from aegis.doctor.findings import Finding, Found, careful, fault
 from aegis.doctor.holds import check_holds
@@ -51,5 +52,6 @@ def _checks(patient: Patient) -> Iterator[tuple[str, Callable[[], Found]]]:
     yield "runs", partial(check_runs, patient)
     yield "purges", partial(check_purges, patient)
     yield "erasures", partial(check_erasures, patient)
+    yield "budgets", partial(check_budgets, patient)
     yield "audit log", partial(check_log, patient)
     yield "broker", partial(check_broker, patient.settings)

@@ -28,7 +28,7 @@ from aegis.audit.exports.formats.table import NAMES
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner
 from aegis.operations.table import TABLE
-from api import archives, audit, erasure, log, privacy
+from api import archives, audit, budgets, erasure, log, privacy
 from cli.main import main
 from tests import canary, worlds
 from tests.canary import Place
@@ -38,7 +38,7 @@ from tests.workerkit import client, wait_until
 DAY: Final = dt.timedelta(days=1)
 #: Before everything here.
 LONG_AGO: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-DOORS: Final = (privacy, audit, archives, erasure, log)
+DOORS: Final = (privacy, audit, archives, budgets, erasure, log)
 ACTOR: Final = P["actor"].email
 TYPED: Final = ("--actor", P["typed"].email, "--json")
 #: The key of a witness who does not answer.
@@ -177,6 +177,20 @@ def guarded(site: Site) -> None:
     # It finds nothing to do, if a worker was faster than this.
     await_done(site, scheduled)
     site.door(privacy.disable_retention_policy, "guarded", ACTOR)
+
+
+def budgeted(site: Site) -> None:
+    """Budgets: opened, changed, looked at, and refused to somebody's name."""
+    words: dict[str, Any] = {"epsilon": 5.0, "window_days": 30}
+    site.door(budgets.create_budget, "acme", **words, actor=ACTOR)
+    site.door(budgets.create_budget, "acme/usage", **words, parent="acme", actor=ACTOR)
+    site.door(budgets.set_budget, "acme", epsilon=7.0, actor=ACTOR)
+    site.door(budgets.show_budgets)
+    site.door(budgets.budget_history, "acme")
+    for person in (P["wrong"].email, P["wrong"].name):
+        site.refused(budgets.create_budget, person, epsilon=1.0)
+        site.refused(budgets.create_budget, "x", epsilon=1.0, parent=person)
+        site.refused(budgets.budget_history, person)
 
 
 def await_done(site: Site, run: str) -> None:
@@ -356,6 +370,7 @@ def commanded(site: Site) -> None:
     commanded_runs(site)
     commanded_log(site)
     commanded_erasures(site)
+    commanded_budgets(site)
     site.command("config", "--json")
     site.command("migrate", "--json")
     site.command("doctor", "--json", code=1)
@@ -516,6 +531,15 @@ def commanded_erasures(site: Site) -> None:
     assert site.count("members", "email LIKE '3011.%'") == 0
 
 
+def commanded_budgets(site: Site) -> None:
+    """`aegis federated budget`."""
+    site.command("federated budget create", "typed", "--epsilon", "1", "--parent", "acme", *TYPED)
+    site.command("federated budget create", P["wrong"].email, "--epsilon", "1", *TYPED, code=2)
+    site.command("federated budget set", "typed", "--epsilon", "2", *TYPED)
+    site.command("federated budget show")
+    site.command("federated budget charge-history", "typed", "--json")
+
+
 def destroyed(site: Site) -> None:
     """Keys of persons are destroyed, the key store is turned, and what is left is read."""
     store = site.aegis.keystore
@@ -593,7 +617,7 @@ def everywhere(site: Site) -> Iterator[Place]:
 
 STEPS: Final = (
     *(policies, held, stopped, worked, by_tasks, restored, tenants, recorded, approved, sealed, erased),
-    *(went_wrong, sent_wrong, commanded, destroyed, settled),
+    *(budgeted, went_wrong, sent_wrong, commanded, destroyed, settled),
 )
 
 

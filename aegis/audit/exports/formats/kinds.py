@@ -108,6 +108,7 @@ _CLASS_OF: Final[Mapping[str, int]] = {
     "key": ENTITY,
     "witness": ENTITY,
     "epoch": ENTITY,
+    "budget": ENTITY,
     "audit": LOG,
     "tenant": API,
     "custom": API,
@@ -115,11 +116,13 @@ _CLASS_OF: Final[Mapping[str, int]] = {
 _ACTIVITY_OF: Final[Mapping[str, str]] = {
     "add": "Create",
     "begin": "Create",
+    "create": "Create",
     "destroy": "Delete",
     "place": "Create",
     "register": "Create",
     "release": "Delete",
     "remove": "Delete",
+    "set": "Update",
 }
 #: What a retention run does to rows.
 _CHANGES: Final[Mapping[str, str]] = {"delete": "Delete", "cascade": "Delete", "restore": "Write"}
