@@ -241,7 +241,7 @@ class Client:
     def _written(self, encoded: bytes, request_id: str) -> messages.Reference:
         sealed = seal(self._workers_key, encoded, about=messages.about_input(request_id))
         found = messages.Reference(
-            name=inputs.new_name(), sha256=hashlib.sha256(sealed).hexdigest(), sealed=True
+            name=inputs.new_name(request_id), sha256=hashlib.sha256(sealed).hexdigest(), sealed=True
         )
         open_store(str(self._inputs)).put("", found.name, sealed)
         return found

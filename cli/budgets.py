@@ -117,16 +117,17 @@ def _say(account: Account, *, as_json: bool) -> None:
 
 def _table(found: list[Account]) -> None:
     headings = ["budget", "counts", "period", "epsilon spent", "of", "used", "begins anew"]
-    rows = [_row(account, period) for account in found for period in account.periods]
+    top = min(account.depth for account in found)
+    rows = [_row(account, period, top) for account in found for period in account.periods]
     output.columns(headings, rows, right=["epsilon spent", "of"])
     if any(account.delta is not None for account in found):
         output.say("\nWhere a budget counts rho or RDP epsilon, what is used is the share of that.")
 
 
-def _row(account: Account, period: Period) -> tuple[str, ...]:
+def _row(account: Account, period: Period, top: int) -> tuple[str, ...]:
     first = period is account.periods[0]
     return (
-        "  " * account.depth + account.name if first else "",
+        "  " * (account.depth - top) + account.name if first else "",
         _counts(account) if first else "",
         period.name,
         _epsilon(period.epsilon_spent),

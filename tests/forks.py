@@ -9,6 +9,7 @@ from pathlib import Path
 
 import api.archives
 import api.audit
+import api.budgets
 import api.erasure
 import api.privacy  # noqa: F401 - for whoever is forked
 from tests import worlds  # noqa: F401 - the same

@@ -1,10 +1,15 @@
-"""The three things that services rely on: retention dry runs, tenant isolation, the audit log."""
+"""What services rely on: retention dry runs, tenant isolation, federated protection, the audit log."""
 
 import pytest
 
 from aegis.errors import Denied, UsageError
 from api.audit import get_audit_events, record_audit
-from api.privacy import enforce_retention_policies, register_retention_policy, tenant_isolation_check
+from api.privacy import (
+    enforce_retention_policies,
+    federated_aggregation_protect,
+    register_retention_policy,
+    tenant_isolation_check,
+)
 from tests.worlds import World, on
 
 
@@ -85,3 +90,19 @@ def test_audit_in_the_callers_transaction(world: World) -> None:
             transaction.commit() if commit else transaction.rollback()
     told = [event["action"] for event in get_audit_events() if event["action"].startswith("custom:")]
     assert told == ["custom:mine", "custom:before"]
+
+
+@on("sqlite-one")
+def test_federated_protection(world: World) -> None:
+    """Too few are refused; without epsilon the value leaves as it is; with it noise keeps its shape."""
+    with pytest.raises(PermissionError):
+        federated_aggregation_protect({"mean": 0.5}, participant_count=4)
+    assert federated_aggregation_protect({"mean": 0.5}, participant_count=5) == {"mean": 0.5}
+    noisy = federated_aggregation_protect({"mean": 0.5, "n": 10}, 12, min_participants=5, dp_epsilon=0.5)
+    assert noisy.keys() == {"mean", "n"}
+    assert isinstance(noisy["mean"], float)
+    assert isinstance(noisy["n"], int)
+    assert noisy["mean"] != 0.5
+    outcomes = [event["outcome"] for event in get_audit_events(action="federated:release")]
+    assert outcomes == ["success", "intent", "success", "denied"]
+    assert world.unbalanced is None

@@ -46,7 +46,7 @@ def answer(system: System, request_id: object, message: Mapping[str, Any], prote
         return Standing(state=State.FAILED, reason=Reason.CONFLICT)
     if not standing.final:
         standing = _attempt(system, order, standing, protect)
-    inputs.drop(system, order.value)
+    inputs.drop(system, order.value, order.request_id)
     return standing
 
 

@@ -1,8 +1,9 @@
 """How much noise a guarantee takes: the scale over the sensitivity, always rounded up.
 
-Laplace, pure ε: b = Δ₁/ε (Dwork, McSherry, Nissim and Smith 2006). Gaussian, (ε, δ): the smallest σ with
-Φ(Δ₂/2σ − εσ/Δ₂) − e^ε·Φ(−Δ₂/2σ − εσ/Δ₂) ≤ δ, which is exact (Balle and Wang 2018, theorem 8), where
-the classical √(2 ln(1.25/δ))/ε is too much below ε = 1 and too little above.
+Laplace, pure ε: b = Δ₁/ε (Dwork, McSherry, Nissim and Smith 2006). Gaussian, (ε, δ): the smallest
+sigma with Φ(Δ₂/2sigma - εsigma/Δ₂) - e^ε·Φ(-Δ₂/2sigma - εsigma/Δ₂) ≤ δ, which is exact (Balle and
+Wang 2018, theorem 8), where the classical √(2 ln(1.25/δ))/ε is too much below ε = 1 and too little
+above.
 """
 
 import math
@@ -36,13 +37,13 @@ def laplace_scale(epsilon: float, sensitivity: float) -> float:
 
 
 def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
-    """Return σ for (ε, δ) at an L2 sensitivity, in its units."""
+    """Return sigma for (ε, δ) at an L2 sensitivity, in its units."""
     return up(Fraction(gaussian_noise(epsilon, delta)) * Fraction(sensitivity))
 
 
 @lru_cache(maxsize=256)
 def gaussian_noise(epsilon: float, delta: float) -> float:
-    """Return the smallest σ/Δ₂ for (ε, δ), above it by less than one part in 2^40.
+    """Return the smallest sigma/Δ₂ for (ε, δ), above it by less than one part in 2^40.
 
     Args:
         epsilon: above 0, at most 1000.
@@ -67,7 +68,7 @@ def gaussian_noise(epsilon: float, delta: float) -> float:
 
 
 def gaussian_delta(epsilon: float, noise: Fraction | float) -> Decimal:
-    """Return the δ that a Gaussian of σ/Δ₂ = `noise` has at ε, rounded up; falls as the noise grows."""
+    """Return the δ that a Gaussian of sigma/Δ₂ = `noise` has at ε, rounded up; falls as the noise grows."""
     ratio = Fraction(noise)
     with localcontext(Context(prec=_DIGITS, Emax=999_999, Emin=-999_999)):
         near, far = _decimal(1 / (2 * ratio)), _decimal(Fraction(epsilon) * ratio)
@@ -78,7 +79,7 @@ def gaussian_delta(epsilon: float, noise: Fraction | float) -> Decimal:
 def normal_tail(value: Decimal) -> Decimal:
     """Return the probability that a standard normal is above a value, to 45 digits after the point.
 
-    1/2 − φ(x)·(x + x³/3 + x⁵/15 + …), every term positive; the digits that the difference loses are
+    1/2 - φ(x)·(x + x³/3 + x⁵/15 + …), every term positive; the digits that the difference loses are
     added beforehand. Beyond 100 it is below 1e-2173, which e^1000 does not lift to where it would count.
     """
     square = value * value

@@ -1,19 +1,20 @@
-"""−ln u, cos 2πa and sin 2πa in double precision, from IEEE arithmetic alone: with proven errors.
+"""-ln u, cos 2πa and sin 2πa in double precision, from IEEE arithmetic alone: with proven errors.
 
 No library's log, sine or cosine is used: they differ between processors, and none states a bound that
-holds. Here only +, −, ×, ÷ and conversions are, which IEEE 754 rounds correctly (ε = 2^-53 of the
-result). Arguments are whole numbers v of 63 bits that stand for v·2^-63.
+holds. Here only sums, products, quotients and conversions are, which IEEE 754 rounds correctly (ε =
+2^-53 of the result). Arguments are whole numbers v of 63 bits that stand for v·2^-63.
 
-`energy`: v = m·2^n with 1 ≤ m < 2 and c the middle of m's interval among 128; ln m = ln c + 2·artanh(y),
-y = (m − c)/(m + c), |y| ≤ 2^-9. m − c is exact; y, its series (next term: 2·y⁷/7 < 2^-64) and what is
-added to it are below 2^-7 and wrong by less than 2^-57; ln c is below 0.7 and, with the sum, wrong by 2^-53;
-n·ln 2 is split so that its larger part is exact; the last sum is wrong by (E + 0.7)·ε; v itself was rounded
-by ε of its value, which is ε in E. Together: below 2^-52·E + 2^-51. `ENERGY_SLOPE` and `ENERGY_ERROR` are
-twice that, and so pay for a product with a scale too.
+`energy`: v = m·2^n with 1 ≤ m < 2 and c the middle of m's interval among 128; ln m = ln c +
+2·artanh(y), y = (m - c)/(m + c), |y| ≤ 2^-9. m - c is exact; y, its series (next term: 2·y⁷/7 <
+2^-64) and what is added to it are below 2^-7 and wrong by less than 2^-57; ln c is below 0.7 and,
+with the sum, wrong by 2^-53; n·ln 2 is split so that its larger part is exact; the last sum is wrong
+by (E + 0.7)·ε; v itself was rounded by ε of its value, which is ε in E. Together: below 2^-52·E +
+2^-51. `ENERGY_SLOPE` and `ENERGY_ERROR` are twice that, and so pay for a product with a scale too.
 
-`cos_sin`: whole numbers bring the angle exactly within an eighth of a turn of the nearest quarter. Conversion,
-2π and their product err by 3ε of at most π/4; Taylor's series end below 2^-62, and Horner's scheme adds 4ε.
-Together below 2^-50 with the roundings of a product with a radius; `SIDE_ERROR` is twice that.
+`cos_sin`: whole numbers bring the angle exactly within an eighth of a turn of the nearest quarter.
+Conversion, 2π and their product err by 3ε of at most π/4; Taylor's series end below 2^-62, and
+Horner's scheme adds 4ε. Together below 2^-50 with the roundings of a product with a radius;
+`SIDE_ERROR` is twice that.
 """
 
 from math import factorial
@@ -57,13 +58,13 @@ _LN2_HIGH: Final = float(exact.ln2(_PLACES) >> (_PLACES - 40)) / (1 << 40)
 _LN2_LOW: Final = _nearest(exact.ln2(_PLACES) - int(_LN2_HIGH * (1 << 40)) * (1 << (_PLACES - 40)))
 _TURN: Final = _nearest(2 * exact.pi(_PLACES)) * 2.0**-63
 
-#: Of Taylor's series, the highest power first: x − x³/3! … + x¹⁷/17!, and 1 − x²/2! … − x¹⁸/18!.
+#: Of Taylor's series, the highest power first: x - x³/3! … + x¹⁷/17!, and 1 - x²/2! … - x¹⁸/18!.
 _SINE: Final = [(-1) ** k / factorial(2 * k + 1) for k in range(8, -1, -1)]
 _COSINE: Final = [(-1) ** k / factorial(2 * k) for k in range(9, -1, -1)]
 
 
 def energy(value: Whole) -> Floats:
-    """Return E = −ln(v·2^-63), wrong by less than ENERGY_SLOPE·E + ENERGY_ERROR; 0 < v < 2^63."""
+    """Return E = -ln(v·2^-63), wrong by less than ENERGY_SLOPE·E + ENERGY_ERROR; 0 < v < 2^63."""
     bits = value.astype(np.float64).view(np.int64)
     exponent = (bits >> _MANTISSA) - (1023 + 63)
     mantissa = ((bits & _KEPT) | _ONE).view(np.float64)

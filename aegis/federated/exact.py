@@ -2,11 +2,14 @@
 
 A draw is a function of real numbers U (and A, an angle in turns), uniform on [0, 1), of which the
 first 63 bits are known; further ones come 64 at a time. Reals are kept as whole numbers of 2^-P
-(`places`); every shift and division is wrong by less than one of these units, and `SLACK` units are
-more than any sum of them here. So each bound below is proven. A draw is decided once both ends of
-its interval round to the same whole number: mostly at once, and no input makes that fail.
+(`places`); every shift and division is wrong by less than one of these units. A series of n terms is
+wrong by fewer than 4·n of them, a constant (with its guard bits) by 2, a logarithm by its bits and
+200 more: `SLACK` units are above all of that for any draw of fewer than 16,000 bits. A draw is
+decided once both ends of its interval round to the same whole number: mostly at once, and no input
+makes that fail.
 
-Logarithms: ln(m/c) = 2·artanh((m−c)/(m+c)) with c one of 128 midpoints, so that 7 terms give 128 bits.
+Logarithms: ln(m/c) = 2·artanh((m-c)/(m+c)) with c one of 128 midpoints, so that 7 terms give 128
+bits.
 """
 
 from collections.abc import Iterator
@@ -31,7 +34,7 @@ def places_of(bits: int) -> int:
 
 
 def exponential(first: int, more: Iterator[int], scale: float) -> int:
-    """Return round(−ln(U)·scale), U beginning with the 63 bits `first`."""
+    """Return round(-ln(U)·scale), U beginning with the 63 bits `first`."""
     known, bits = first, BITS
     while True:
         places = places_of(bits)
@@ -44,7 +47,7 @@ def exponential(first: int, more: Iterator[int], scale: float) -> int:
 
 
 def normal(first: int, angle: int, more: Iterator[int], scale: float) -> tuple[int, int]:
-    """Return round(√(−2 ln U)·cos(2πA)·scale) and the same with sin, of one pair of uniforms."""
+    """Return round(√(-2 ln U)·cos(2πA)·scale) and the same with sin, of one pair of uniforms."""
     known, turned, bits = first, angle, BITS
     while True:
         pair = _pair(known, turned, bits, scale) if known else None
@@ -55,7 +58,7 @@ def normal(first: int, angle: int, more: Iterator[int], scale: float) -> tuple[i
 
 
 def energy(known: int, bits: int) -> tuple[int, int]:
-    """Return bounds of −ln U for U in [known, known + 1]·2^-bits, known > 0, in units of `places_of(bits)`."""
+    """Return bounds of -ln U for U in [known, known + 1]·2^-bits, known > 0, in units of 2^-P."""
     places = places_of(bits)
     high = bits * ln2(places) - logarithm(known, places) + SLACK
     # ln((k + 1) / k) is below 1/k.
@@ -127,7 +130,7 @@ def _table(top: int, places: int) -> int:
 
 
 def _artanh(ratio: int, places: int) -> int:
-    """Return artanh of a ratio of at most a third: ratio + ratio³/3 + ratio⁵/5 + …"""
+    """Return artanh of a ratio of at most a third: ratio + ratio³/3 and so on."""
     total, power, square, divisor = ratio, ratio, (ratio * ratio) >> places, 1
     while power not in {0, -1}:
         power = (power * square) >> places

@@ -25,12 +25,12 @@ from aegis.operations.stores import Store, open_store
 from aegis.operations.system import System
 
 #: A file that a client wrote, and what it leaves when it is killed before it has finished one.
-_OURS: Final = re.compile(r"aegis-input-[0-9a-f]{32}\.aegis|\.[0-9a-f]{16}\.new")
+_OURS: Final = re.compile(r"aegis-input-[0-9a-f]{16}-[0-9a-f]{16}\.aegis|\.[0-9a-f]{16}\.new")
 
 
-def new_name() -> str:
-    """Return the name for an envelope of a client's; it tells nothing."""
-    return f"aegis-input-{secrets.token_hex(16)}.aegis"
+def new_name(request_id: str) -> str:
+    """Return the name for an envelope of a client's, by which its request may remove it and no other."""
+    return f"{_beginning(request_id)}{secrets.token_hex(8)}.aegis"
 
 
 def read(system: System, found: Reference, request_id: str) -> Any:
@@ -57,10 +57,11 @@ def read(system: System, found: Reference, request_id: str) -> Any:
         raise NotAccepted(Reason.REFERENCE, str(error)) from None
 
 
-def drop(system: System, found: Any) -> None:
-    """Remove the file of a reference if a client wrote it; a service's own files are its own."""
-    if isinstance(found, Reference) and found.sealed and _OURS.fullmatch(found.name):
-        place(system).remove("", found.name)
+def drop(system: System, found: Any, request_id: str) -> None:
+    """Remove the file of a reference if a client wrote it for this request; a service's files are its own."""
+    name = found.name if isinstance(found, Reference) else ""
+    if _OURS.fullmatch(name) and name.startswith(_beginning(request_id)):
+        place(system).remove("", name)
 
 
 def drop_orphans(system: System, before: dt.datetime) -> int:
@@ -75,6 +76,10 @@ def drop_orphans(system: System, before: dt.datetime) -> int:
 def place(system: System) -> Store:
     """Return the place where aggregates are read by reference."""
     return open_store(system.settings.inputs_url)
+
+
+def _beginning(request_id: str) -> str:
+    return f"aegis-input-{hashlib.sha256(request_id.encode()).hexdigest()[:16]}-"
 
 
 def _array(data: bytes) -> Any:

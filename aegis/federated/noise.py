@@ -5,7 +5,7 @@ error could change the rounding, the draw is made again from the same bits in ex
 (`exact`). What comes out is therefore decided by key and scale alone, whatever the processor, and it
 is the rounding of ideal noise, not of a machine's: its low bits tell nothing (Mironov 2012).
 
-Error bounds of a draw before it is scaled (u = v·2^-63, E = −ln u):
+Error bounds of a draw before it is scaled (u = v·2^-63, E = -ln u):
 
 * v stands for any U in [v, v + 1)·2^-63: at most 1.0000001/v in E, for v > 0.
 * E in double precision, and its product with the scale: ENERGY_SLOPE·E + ENERGY_ERROR (`elementary`).
@@ -139,12 +139,12 @@ def _gaussian(bits: Bits, words: Words, start: int, scale: float) -> Steps:
     np.sqrt(radius, out=radius)
     steps, away = np.empty(len(words), dtype=np.int64), np.zeros(len(first))
     for place, side in enumerate(cos_sin(turned)):
-        side *= radius
-        side *= scale
-        near = np.rint(side)
+        size = np.multiply(side, radius, out=side)
+        np.multiply(size, scale, out=size)
+        near = np.rint(size)
         steps[place::2] = near
-        side -= near
-        np.maximum(away, np.abs(side, out=side), out=away)
+        np.subtract(size, near, out=size)
+        np.maximum(away, np.abs(size, out=size), out=away)
     doubtful = away > 0.5 - scale * _ROUGHLY_NORMAL
     doubtful |= (first < _RARE) | (radius < _SMALL_RADIUS)
     at = np.flatnonzero(doubtful)

@@ -57,7 +57,7 @@ class Terms:
             raise UsageError(message)
         days = self.window_days
         if days is not None and (type(days) is not int or days not in _DAYS):
-            message = f"window_days must be a whole number from {_DAYS[0]} to {_DAYS[-1]:,}"
+            message = f"a window has a whole number of days, from {_DAYS[0]} to {_DAYS[-1]:,}"
             raise UsageError(message)
         given = self.epsilon is not None or self.lifetime_epsilon is not None
         if given == self.unlimited:
@@ -72,7 +72,7 @@ class Terms:
         window, lifetime = self.epsilon, self.lifetime_epsilon
         if self.window_days is None:
             if window is not None and lifetime is not None:
-                message = "without windows epsilon is for the budget's lifetime: leave lifetime_epsilon out"
+                message = "without windows epsilon is for the budget's lifetime already: give one limit"
                 raise UsageError(message)
             window, lifetime = None, window if lifetime is None else lifetime
         return {

@@ -1,4 +1,4 @@
-"""Before the first noise of a process: does this machine draw what was proven?
+"""Whether this machine draws what was proven: asked before the first noise of a process.
 
 The bounds of `elementary` follow from IEEE 754; a processor, a numpy or a flag of another library
 that breaks it would make noise that is not what it is said to be. So a process compares draws that
@@ -47,8 +47,9 @@ def check() -> None:
     ):
         if not found:
             message = (
-                f"{name} in double precision is not what IEEE 754 makes it (numpy {np.__version__}): no noise is "
-                "drawn on this machine. Look for libraries built with -ffast-math, or take another numpy"
+                f"{name} in double precision is not what IEEE 754 makes it (numpy {np.__version__}): no "
+                "noise is drawn on this machine. Look for libraries built with -ffast-math, or take "
+                "another numpy"
             )
             raise OperationFailed(message)
 

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from aegis.errors import UsageError
-from api import archives, audit, privacy
+from api import archives, audit, budgets, privacy
 from api.arguments import MOST, Long, door
 
 #: What fits an argument that is no text.
@@ -18,7 +18,7 @@ NO_TEXT: tuple[Any, ...] = (None, 5, True, b"x", ["x"], "", "  ", "x" * 16_001, 
 
 
 def _doors() -> Iterator[tuple[str, Callable[..., Any]]]:
-    for module in (archives, audit, privacy):
+    for module in (archives, audit, budgets, privacy):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and not name.startswith("_"):
                 yield f"{module.__name__}.{name}", function

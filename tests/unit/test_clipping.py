@@ -221,8 +221,9 @@ def test_what_is_refused(contributions: Any, words: str) -> None:
 )
 def test_wrong_terms(terms: dict[str, Any]) -> None:
     """A bound, a norm or a grid that cannot be meant is refused."""
+    whole: dict[str, Any] = {"norm": "l2", "bound": 1.0}
     with pytest.raises(UsageError):
-        clip_contributions([np.ones(2)], **{"norm": "l2", "bound": 1.0} | terms)
+        clip_contributions([np.ones(2)], **whole | terms)
 
 
 def test_more_than_there_is_room_for() -> None:
