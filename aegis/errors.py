@@ -17,12 +17,14 @@
     │   ├── UnsafeTable                      changing this table could destroy too much
     │   ├── GuardStopped                     more rows would go than a guard lets
     │   ├── NotPrepared                      a key, table or migration is missing
-    │   └── Conflict                         the same id was used for something else
+    │   ├── Conflict                         the same id was used for something else
+    │   └── Expired                          it was kept for its time, and is gone
     ├── Interrupted                 exit 3   stopped, and will resume from its mark
     │   ├── Unreachable                      a database or the broker does not answer
     │   ├── Passing                          a lock, a deadlock or a time limit of the database
     │   │   └── TooLong                      a statement took longer than its limit
     │   ├── Busy                             somebody else holds the lease or the lock
+    │   ├── Pending                          it was asked for, and is not answered yet
     │   └── Fenced                           another worker took this run over
     ├── Tampered                    exit 1   stored bytes are not what was written
     └── OperationFailed             exit 4   a foreign error, named without its data
@@ -122,6 +124,10 @@ class Conflict(Refused):
     """The same id or name was already used for something else."""
 
 
+class Expired(Refused):
+    """It was kept for its time, and is gone; nothing brings it back."""
+
+
 class Interrupted(AegisError):
     """Stopped before the end; committed work stands and a later call resumes from its mark."""
 
@@ -142,6 +148,10 @@ class TooLong(Passing):
 
 class Busy(Interrupted):
     """Somebody else holds the lease, the table or a lock."""
+
+
+class Pending(Interrupted):
+    """It was asked for, and is not answered yet."""
 
 
 class Fenced(Interrupted):

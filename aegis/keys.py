@@ -8,6 +8,9 @@ Keys are files under `AEGIS_HOME/keys`, mode 0600, one line each: `aegis-<role>-
   that store, so that a backup of the store alone opens nothing.
 * `audit-<n>.key`: the seed of an Ed25519 key that signs the log's checkpoints; it need only be
   where the log is sealed. Its public half stands in the log.
+
+A service that has results sealed to itself keeps a key of its own, wherever it likes:
+`aegis-client-key-1:<base64>`.
 """
 
 import base64
@@ -31,6 +34,7 @@ from aegis.errors import Conflict, NotPrepared, SettingsError
 
 KEY_BYTES = 32
 _NAMES = ("worker", "epoch-1")
+_CLIENT = "client-key"
 Purpose = Literal[
     "journal-mac",
     "mark",
@@ -45,6 +49,8 @@ Purpose = Literal[
     "erasure-person",
     "erasure-copy",
     "tombstone",
+    "envelope",
+    "release",
 ]
 #: Roles of which there is more than one key, one after the other.
 Role = Literal["epoch", "audit"]
@@ -160,20 +166,48 @@ class KeyFiles:
         return self.folder / f"{name}.key"
 
     def _load(self, name: str) -> Secret:
-        path = self._path(name)
-        try:
-            handle = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            message = f"the key {path} is missing; run `aegis init`, or restore it from its backup"
-            raise NotPrepared(message) from None
-        except PermissionError:
-            message = f"the key {path} cannot be read by this user"
-            raise NotPrepared(message) from None
-        with os.fdopen(handle, encoding="utf-8", errors="replace") as file:
-            if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                message = f"the key {path} can be read by others; run `chmod 600 {path}`"
-                raise SettingsError(message)
-            return _parse(path, file.read())
+        return _read(self._path(name), name.partition("-")[0], "run `aegis init`")
+
+
+def new_client_key(path: Path) -> Secret:
+    """Make the key of a service, to which results are sealed; never replace one.
+
+    Raises:
+        Conflict: the file is there already.
+        NotPrepared: it cannot be written.
+
+    """
+    try:
+        _write(path, secrets.token_bytes(KEY_BYTES), _CLIENT)
+        _sync(path.absolute().parent)
+    except FileExistsError:
+        message = f"{path} is there already; a key is never overwritten. Nothing was changed"
+        raise Conflict(message) from None
+    except OSError as error:
+        message = f"the key {path} cannot be written ({error.strerror}); make the folder first"
+        raise NotPrepared(message) from None
+    return client_key(path)
+
+
+def client_key(path: Path) -> Secret:
+    """Load the key of a service."""
+    return _read(path, _CLIENT, "run `aegis client-key --new FILE`")
+
+
+def _read(path: Path, role: str, what_to_do: str) -> Secret:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        message = f"the key {path} is missing; {what_to_do}, or restore it from its backup"
+        raise NotPrepared(message) from None
+    except PermissionError:
+        message = f"the key {path} cannot be read by this user"
+        raise NotPrepared(message) from None
+    with os.fdopen(handle, encoding="utf-8", errors="replace") as file:
+        if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            message = f"the key {path} can be read by others; run `chmod 600 {path}`"
+            raise SettingsError(message)
+        return _parse(path, role, file.read())
 
 
 @contextmanager
@@ -200,8 +234,8 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def _write(path: Path, material: bytes) -> None:
-    role = path.stem.partition("-")[0]
+def _write(path: Path, material: bytes, role: str | None = None) -> None:
+    role = role or path.stem.partition("-")[0]
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(f"aegis-{role}-1:{base64.b64encode(material).decode()}\n")
@@ -209,8 +243,7 @@ def _write(path: Path, material: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _parse(path: Path, text: str) -> Secret:
-    role = path.stem.partition("-")[0]
+def _parse(path: Path, role: str, text: str) -> Secret:
     head, _, body = text.strip().partition(":")
     try:
         material = base64.b64decode(body, validate=True)

@@ -213,6 +213,25 @@ class WorkerSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class FederatedSettings:
+    """Releases of aggregates."""
+
+    #: How long the output of a release can be fetched again; after it the release id is used up.
+    keep_hours: float = 24.0
+    #: Where outputs over 64 KiB lie, sealed: a folder, or a store that fsspec knows.
+    #: None: a folder under `home`.
+    outputs: str | None = None
+    #: Where services put the aggregates that a message names by reference; as above.
+    inputs: str | None = None
+    #: The largest aggregate that is read by reference.
+    max_bytes: int = 256 * 1024 * 1024
+    #: Whether a release without a budget of its own is refused; else the account `default` records it.
+    require_budget: bool = False
+    #: No caller's `min_participants` may go below it.
+    minimum_participants: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that can be configured."""
 
@@ -241,6 +260,7 @@ class Settings:
     worker: WorkerSettings = WorkerSettings()
     archives: ArchiveSettings = ArchiveSettings()
     audit: AuditSettings = AuditSettings()
+    federated: FederatedSettings = FederatedSettings()
 
     @property
     def archives_url(self) -> str:
@@ -251,6 +271,16 @@ class Settings:
     def tombstones_url(self) -> str:
         """Where tombstones are written outside of the databases, with the default filled in."""
         return self.erasure.tombstones or str(self.home.absolute() / "tombstones")
+
+    @property
+    def outputs_url(self) -> str:
+        """Where large outputs of releases are written, with the default filled in."""
+        return self.federated.outputs or str(self.home.absolute() / "releases")
+
+    @property
+    def inputs_url(self) -> str:
+        """Where aggregates are read by reference, with the default filled in."""
+        return self.federated.inputs or str(self.home.absolute() / "inputs")
 
     @property
     def control(self) -> SourceSettings:
@@ -386,6 +416,12 @@ def describe(settings: Settings) -> dict[str, Any]:
             ("keys_url", settings.keys.url),
             ("archives", dataclasses.replace(settings.archives, url=settings.archives_url)),
             ("erasure", dataclasses.replace(settings.erasure, tombstones=settings.tombstones_url)),
+            (
+                "federated",
+                dataclasses.replace(
+                    settings.federated, outputs=settings.outputs_url, inputs=settings.inputs_url
+                ),
+            ),
         ]
     }
 
@@ -452,11 +488,22 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             message = f"setting {where}: expected one of {choices}"
             raise SettingsError(message)
         return value
+    if hint is bool:
+        return _switch(value, where)
     fits = not isinstance(value, bool) and (hint not in {str, Path} or isinstance(value, str))
     with contextlib.suppress(TypeError, ValueError):
         if fits:
             return hint(value)
     message = f"setting {where}: expected {hint.__name__}, got {type(value).__name__}"
+    raise SettingsError(message)
+
+
+def _switch(value: Any, where: str) -> bool:
+    """Return a truth value; in the environment it is `true` or `false`."""
+    found = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
+    if isinstance(found, bool):
+        return found
+    message = f"setting {where}: expected true or false"
     raise SettingsError(message)
 
 
@@ -504,6 +551,8 @@ def _check(settings: Settings) -> None:
     for name, url in (
         ("archives.url", settings.archives.url),
         ("erasure.tombstones", settings.erasure.tombstones),
+        ("federated.outputs", settings.federated.outputs),
+        ("federated.inputs", settings.federated.inputs),
     ):
         if url and masked(url) != url:
             message = (
@@ -518,7 +567,15 @@ def _check(settings: Settings) -> None:
             "a run that rests keeps its lease"
         )
         raise SettingsError(message)
+    _check_federated(settings.federated)
     _check_named(settings)
+
+
+def _check_federated(federated: FederatedSettings) -> None:
+    for name in ("keep_hours", "max_bytes", "minimum_participants"):
+        if getattr(federated, name) <= 0:
+            message = f"federated.{name} ({getattr(federated, name):g}) must be above 0"
+            raise SettingsError(message)
 
 
 def _check_named(settings: Settings) -> None:

@@ -38,6 +38,7 @@ from aegis.tenancy import check_isolation
 from .arguments import Long, Parsed, RequestId, door
 from .erasure import anonymize_user as anonymize_user  # noqa: PLC0414 - a door of both
 from .erasure import anonymize_users as anonymize_users  # noqa: PLC0414
+from .federated import federated_aggregation_protect as federated_aggregation_protect  # noqa: PLC0414
 
 
 @door

@@ -51,6 +51,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "init": Entry("cli.setup", "init", "Make the key files, once."),
         "migrate": Entry("cli.setup", "migrate", "Prepare Aegis's databases, or a data source."),
         "approver": Entry("cli.approver", "approver", "Add, list and remove the keys of approvers."),
+        "client-key": Entry(
+            "cli.clientkey", "client_key", "The workers' public key, or a service's own key."
+        ),
         "config": Entry("cli.setup", "config", "Print the settings in force, secrets masked."),
         "up": Entry("cli.processes", "up", "Redis, worker, beat and metrics on this machine."),
         "worker": Entry("cli.processes", "worker", "One worker process, for production."),

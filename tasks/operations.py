@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 
 from aegis.operations.table import ERASE, RECONCILE
-from api import archives, audit, erasure, log, privacy
+from api import archives, audit, erasure, federated, log, privacy
 from tasks.sending import send
 from tasks.waking import wake
 
@@ -21,6 +21,7 @@ def reconcile() -> dict[str, Any]:
     privacy.look_after_purges()
     archives.tend_archives()
     log.tend_key_store()
+    federated.tend_releases()
     asked = erasure.ask_due_copies(send)
     done = {"operation": "operations.reconcile", "outcome": "done"}
     return {**done, "runs": [*due, *erasures], "copies": asked}

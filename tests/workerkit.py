@@ -69,7 +69,13 @@ class WorkerProcess:
     """One `celery worker` (or `beat`) as a subprocess, with its log in a file."""
 
     def __init__(
-        self, folder: Path, broker: str, *, command: tuple[str, ...], environ: Mapping[str, str]
+        self,
+        folder: Path,
+        broker: str,
+        *,
+        command: tuple[str, ...],
+        environ: Mapping[str, str],
+        application: str = "tests.workerkit_app",
     ) -> None:
         """Start it."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +84,7 @@ class WorkerProcess:
         self._log = self.log_path.open("wb")
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AEGIS_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "tests.workerkit_app", *command],
+            [sys.executable, "-m", "celery", "-A", application, *command],
             cwd=ROOT,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -140,20 +146,27 @@ class WorkerProcess:
 
 @contextlib.contextmanager
 def worker(
-    folder: Path, broker: str, *options: str, ready: bool = True, **environ: str
+    folder: Path,
+    broker: str,
+    *options: str,
+    ready: bool = True,
+    application: str = "tests.workerkit_app",
+    **environ: str,
 ) -> Iterator[WorkerProcess]:
-    """Run a worker while the block runs; keyword arguments are environment variables."""
+    """Run a worker while the block runs; other keyword arguments are environment variables."""
     command = ("worker", "--loglevel", "INFO", "--without-mingle", "--without-gossip", *options)
-    with program(folder, broker, *command, **environ) as process:
+    with program(folder, broker, *command, application=application, **environ) as process:
         if ready:
             process.wait_for(" ready.")
         yield process
 
 
 @contextlib.contextmanager
-def program(folder: Path, broker: str, *command: str, **environ: str) -> Iterator[WorkerProcess]:
+def program(
+    folder: Path, broker: str, *command: str, application: str = "tests.workerkit_app", **environ: str
+) -> Iterator[WorkerProcess]:
     """Run a command of `celery -A …` while the block runs."""
-    process = WorkerProcess(folder, broker, command=command, environ=environ)
+    process = WorkerProcess(folder, broker, command=command, environ=environ, application=application)
     try:
         yield process
     finally:

@@ -58,6 +58,7 @@ class Action(enum.StrEnum):
     ERASURE_CANCEL = "erasure:cancel"
     ERASURE_COPY = "erasure:copy"
     ERASURE_CLOSE = "erasure:close"
+    FEDERATED_RELEASE = "federated:release"
     BUDGET_CREATE = "budget:create"
     BUDGET_SET = "budget:set"
 
@@ -144,6 +145,10 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.ERASURE_CANCEL: frozenset({"run"}),
     Action.ERASURE_COPY: frozenset({"run", "request", "copy", "kind", "due_at"}),
     Action.ERASURE_CLOSE: frozenset({"run", "request", "copies"}),
+    Action.FEDERATED_RELEASE: frozenset(
+        {"mechanism", "epsilon", "delta", "sensitivity", "sensitivity_is", "coordinates", "minimum"}
+        | {"participants"}
+    ),
     Action.BUDGET_CREATE: frozenset(
         {"parent", "composition", "rdp_order", "delta", "window_days", "window_limit", "lifetime_limit"}
     ),

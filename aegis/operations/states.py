@@ -17,6 +17,8 @@ class State(enum.StrEnum):
     CANCELLED = "cancelled"
     BLOCKED = "blocked"
     QUARANTINED = "quarantined"
+    #: It was done, and what it gave is not kept any more.
+    EXPIRED = "expired"
 
 
 class Wait(enum.StrEnum):
@@ -56,8 +58,8 @@ class PolicyState(enum.StrEnum):
     DISABLED = "disabled"
 
 
-#: Nothing follows these.
-FINAL: Final = frozenset({State.DONE, State.FAILED, State.CANCELLED})
+#: No work follows these.
+FINAL: Final = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.EXPIRED})
 #: A person resumes these.
 STUCK: Final = frozenset({State.BLOCKED, State.QUARANTINED})
 #: A worker may claim these.

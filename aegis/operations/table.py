@@ -31,6 +31,7 @@ ANONYMIZE_MANY: Final = "aegis.users.anonymize_many"
 ERASE: Final = "aegis.erasure.run"
 REPLAY: Final = "aegis.erasure.replay"
 CONFIRM: Final = "aegis.erasure.confirm"
+PROTECT: Final = "aegis.federated.protect"
 TENANCY_CHECK: Final = "aegis.tenancy.check"
 RECORD: Final = "aegis.audit.record"
 RELAY: Final = "aegis.audit.relay"
@@ -94,6 +95,13 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.confirm_copy",
         claims=False,
         repeats="a copy is confirmed once",
+    ),
+    Entry(
+        name=PROTECT,
+        queue="federated",
+        door="api.federated.protect_request",
+        claims=False,
+        repeats="one release per request id, charged and noised once",
     ),
     Entry(
         name=TENANCY_CHECK,

@@ -18,7 +18,7 @@ _NAMES: Final = ("python3.14", "python3.13", "python3.12", "python3")
 _VERSION: Final = "import sys, ensurepip; print(*sys.version_info[:2])"
 
 
-def environment(cache: Path) -> Path:
+def environment(cache: Path, requirements: Path = REQUIREMENTS) -> Path:
     """Return the `bin` folder of an environment with the foreign programs, made once for these requirements.
 
     Skips where no Python is new enough.
@@ -28,21 +28,21 @@ def environment(cache: Path) -> Path:
         pytest.skip(
             f"the foreign programs need Python {'.'.join(map(str, OLDEST))} or newer, and none is here"
         )
-    mark = hashlib.sha256(REQUIREMENTS.read_bytes() + python.encode()).hexdigest()[:16]
+    mark = hashlib.sha256(requirements.read_bytes() + python.encode()).hexdigest()[:16]
     place = cache / mark
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "ready").exists():
             shutil.rmtree(place, ignore_errors=True)
-            _make(python, place)
+            _make(python, place, requirements)
             (place / "ready").touch()
     return place / "bin"
 
 
-def _make(python: str, place: Path) -> None:
+def _make(python: str, place: Path, requirements: Path) -> None:
     _run(python, "-m", "venv", str(place))
     pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
-    _run(str(place / "bin" / "python"), *pip, "-r", str(REQUIREMENTS))
+    _run(str(place / "bin" / "python"), *pip, "-r", str(requirements))
 
 
 def _run(*words: str) -> None:

@@ -43,6 +43,15 @@ def test_the_file_and_the_environment(tmp_path: Path) -> None:
     assert not settings.embedded_control
 
 
+def test_a_truth_value(tmp_path: Path) -> None:
+    """It is true or false in the file, and the same words in the environment; nothing else is either."""
+    (tmp_path / "aegis.toml").write_text("erasure.approval = true")
+    assert load_settings({}, tmp_path).erasure.approval is True
+    assert load_settings({"AEGIS_ERASURE__APPROVAL": "false"}, tmp_path).erasure.approval is False
+    with pytest.raises(SettingsError, match=r"erasure\.approval"):
+        load_settings({"AEGIS_ERASURE__APPROVAL": "perhaps"}, tmp_path)
+
+
 def test_another_file(tmp_path: Path) -> None:
     """AEGIS_CONFIG names the file; one that is not there is an error."""
     (tmp_path / "other.toml").write_text('approval = "off"')

@@ -111,6 +111,7 @@ _CLASS_OF: Final[Mapping[str, int]] = {
     "budget": ENTITY,
     "audit": LOG,
     "tenant": API,
+    "federated": API,
     "custom": API,
 }
 _ACTIVITY_OF: Final[Mapping[str, str]] = {

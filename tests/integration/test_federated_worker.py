@@ -1,0 +1,176 @@
+"""A service, Redis, a worker of its own processes and PostgreSQL: there and back, with nothing in clear."""
+
+import base64
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from aegis.client import Client
+from aegis.embedded.redis import EmbeddedRedis
+from aegis.envelopes import workers_public_key
+from aegis.errors import UsageError
+from aegis.federated import wire
+from aegis.keys import new_client_key
+from tests.workerkit import client, wait_until, worker
+from tests.worlds import Builder, World
+
+TERMS: Any = {"dp_epsilon": 0.5, "dp_sensitivity": 1.0}
+#: A service's key that nobody has.
+PUBLIC = "aegis-client-1:" + base64.b64encode(bytes(range(1, 33))).decode()
+#: Looked for in everything that is written.
+CANARY = 70_317.5
+
+
+@dataclasses.dataclass(kw_only=True)
+class Rig:
+    """A service, and where its messages go."""
+
+    world: World
+    broker: str
+    service: Client
+    folder: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The settings of a worker of this world."""
+        settings = self.world.settings
+        return {"AEGIS_HOME": str(settings.home), "AEGIS_DATABASE_URL": str(settings.database_url)}
+
+    def ask(self, query: str, **values: Any) -> Any:
+        """Ask the control database for one value."""
+        with self.world.control.connect() as connection:
+            return connection.scalar(sa.text(query), values)
+
+
+@pytest.fixture
+def rig(builder: Builder, tmp_path: Path) -> Iterator[Rig]:
+    """A service of a world on PostgreSQL, and a Redis without a worker."""
+    world = builder.build("postgresql-one", tmp_path)
+    new_client_key(tmp_path / "service.key")
+    with EmbeddedRedis(tmp_path / "redis") as redis:
+        service = Client(
+            redis.url,
+            workers_key=workers_public_key(world.system.worker_key),
+            key_file=tmp_path / "service.key",
+            database_url=world.settings.control.url,
+            inputs=world.settings.inputs_url,
+            outputs=world.settings.outputs_url,
+        )
+        yield Rig(world=world, broker=redis.url, service=service, folder=tmp_path)
+        service.close()
+    world.close()
+
+
+def at_work(rig: Rig) -> Any:
+    """Run a worker while the block runs."""
+    options = ("--concurrency", "1", "--queues", "federated")
+    return worker(rig.folder / "worker", rig.broker, *options, application="worker.app", **rig.environ)
+
+
+def test_there_and_back(rig: Rig) -> None:
+    """A number, a nested dict and a million numbers are answered once; nowhere is any of it in clear."""
+    million = np.full(1_000_000, CANARY, dtype=np.float32)
+    values: dict[str, Any] = {
+        "number": CANARY,
+        "nested": {"layers": {"one": [CANARY, 2.5]}, "bias": np.array([[CANARY]])},
+        "million": million,
+    }
+    for request, value in values.items():
+        rig.service.protect(value, 20, request_id=request, **TERMS)
+        rig.service.protect(value, 20, request_id=request, **TERMS)
+    with client(rig.broker) as redis:
+        waiting = redis.lrange("federated", 0, -1)
+        redis.lpush("federated", *reversed(waiting))
+    assert len(waiting) == 2 * len(values)
+    assert sum(map(len, waiting)) < 20_000
+    with at_work(rig) as running:
+        answers = {request: rig.service.result(request, timeout=60) for request in values}
+        settled(rig)
+        again = {request: rig.service.result(request) for request in values}
+        log = running.log
+    for request, value in values.items():
+        noised, report = answers[request]
+        assert wire.encode(noised) == wire.encode(again[request][0])
+        assert report == again[request][1]
+        assert alike(noised, value)
+    assert float(np.abs(answers["million"][0] - million).max()) > 1
+    assert rig.ask("SELECT count(*) FROM aegis_budget_charges") == len(values)
+    assert rig.ask("SELECT count(*) FROM aegis_releases WHERE state = 'released'") == len(values)
+    found = nowhere(rig, log, [CANARY, float(answers["number"][0])])
+    assert not found
+    assert list(Path(rig.world.settings.inputs_url).iterdir()) == []
+
+
+def test_what_is_refused_is_an_outcome(rig: Rig) -> None:
+    """Broken, foreign and plain messages end as refused, visibly; the worker goes on with the next."""
+    send = rig.service._app.send_task  # noqa: SLF001 - as a service in another language would
+    task, queue = "aegis.federated.protect", {"queue": "federated"}
+    send(task, kwargs={"request_id": "plain", "aggregated_value": [CANARY], "participant_count": 20}, **queue)
+    send(task, args=[[CANARY], 20], **queue)
+    send(task, kwargs={"request_id": "forged", "sealed": "AAAA"}, **queue)
+    send(task, kwargs={"request_id": "missing", **_reference("missing")}, **queue)
+    send(task, kwargs={"request_id": "escaping", **_reference("../../x")}, **queue)
+    send(task, kwargs={}, **queue)
+    rig.service.protect(CANARY, 3, request_id="few", min_participants=5, **TERMS)
+    rig.service.protect(CANARY, 20, request_id="good", **TERMS)
+    with at_work(rig) as running:
+        assert isinstance(rig.service.result("good", timeout=60)[0], float)
+        settled(rig)
+        log = running.log
+        assert running.alive
+    for request in ("plain", "forged", "missing", "escaping"):
+        with pytest.raises(UsageError, match=f"request {request}: "):
+            rig.service.result(request)
+        assert rig.ask("SELECT state FROM aegis_requests WHERE request_id = :id", id=request) == "failed"
+    with pytest.raises(PermissionError):
+        rig.service.result("few")
+    assert log.count("succeeded") >= 6
+    assert not nowhere(rig, log, [CANARY])
+    assert rig.ask("SELECT count(*) FROM aegis_budget_charges") == 1
+
+
+def settled(rig: Rig) -> None:
+    """Wait until no message is left."""
+    with client(rig.broker) as redis:
+        wait_until(lambda: not redis.llen("federated") and not redis.hlen("unacked"), "all messages are done")
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values have the same shape and types."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, np.ndarray):
+        return (one.dtype, one.shape) == (other.dtype, other.shape)
+    return type(one) is type(other)
+
+
+def nowhere(rig: Rig, log: str, values: list[float]) -> list[str]:
+    """Return where one of the values stands in clear, as text or as bytes."""
+    needles = [str(value).encode() for value in values]
+    needles += [np.array([value], dtype=kind).tobytes() for value in values for kind in ("<f4", "<f8", ">f8")]
+    places = {"log": log.encode()}
+    with rig.world.control.connect() as connection:
+        for table in sa.inspect(connection).get_table_names():
+            rows = connection.execute(sa.text(f'SELECT * FROM "{table}"')).all()  # noqa: S608 - its own name
+            places[table] = b"\n".join(
+                bytes(part) if isinstance(part, bytes | memoryview) else str(part).encode()
+                for row in rows
+                for part in row
+            )
+    for file in rig.world.settings.home.rglob("*"):
+        if file.is_file():
+            places[file.name] = file.read_bytes()
+    return [name for name, content in places.items() if any(needle in content for needle in needles)]
+
+
+def _reference(name: str) -> dict[str, Any]:
+    digest = hashlib.sha256(b"").hexdigest()
+    return {"reference": {"name": name, "sha256": digest}, "reply_to": PUBLIC, "participant_count": 20}
