@@ -37,7 +37,7 @@ def train(message: Message, context: Context) -> Message:
     if context.node_id == 2:
         trained["weights"] = np.full_like(weights, -1e30)
     if context.node_id == 3:
-        trained["weights"] = np.zeros((2, 2), weights.dtype)
+        trained["weights"] = np.zeros((4, 3), weights.dtype)
     record = ArrayRecord({name: Array(array) for name, array in trained.items()})
     content = RecordDict({"arrays": record, "metrics": MetricRecord({"num-examples": 100})})
     return Message(content, reply_to=message)
