@@ -1,0 +1,63 @@
+"""The scale of the noise, against the guarantee's closed form by another program, and against the classical one."""
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aegis.federated import calibration
+from tests.chances import gaussian_delta
+from tests.mutants_noise import classical_sigma
+
+EPSILONS: Final = st.floats(-4, 1.3).map(lambda power: 10.0**power)
+DELTAS: Final = st.floats(-15, -0.5).map(lambda power: 10.0**power)
+SENSITIVITIES: Final = st.floats(-6, 9).map(lambda power: 10.0**power)
+
+
+@given(epsilon=EPSILONS, delta=DELTAS)
+def test_sigma_is_enough_and_hardly_more(epsilon: float, delta: float) -> None:
+    """The exact δ of σ is at most δ, and that of a σ smaller by a millionth is above it."""
+    sigma = calibration.gaussian_sigma(epsilon, delta, 1.0)
+    assert gaussian_delta(epsilon, sigma) <= Decimal(delta)
+    assert gaussian_delta(epsilon, sigma * (1 - 1e-6)) > Decimal(delta)
+
+
+@given(epsilon=EPSILONS, delta=DELTAS, sensitivity=SENSITIVITIES)
+def test_sigma_grows_with_the_sensitivity_and_is_rounded_up(
+    epsilon: float, delta: float, sensitivity: float
+) -> None:
+    """σ over the sensitivity is never less than σ at 1, as fractions."""
+    ratio = Fraction(calibration.gaussian_sigma(epsilon, delta, sensitivity)) / Fraction(sensitivity)
+    least = Fraction(calibration.gaussian_sigma(epsilon, delta, 1.0))
+    assert least <= ratio <= least * (1 + Fraction(1, 1 << 52))
+
+
+@given(epsilon=EPSILONS, sensitivity=SENSITIVITIES)
+def test_laplace_is_rounded_up(epsilon: float, sensitivity: float) -> None:
+    """b·ε is at least the sensitivity, as fractions, and the double below b is too small."""
+    scale = calibration.laplace_scale(epsilon, sensitivity)
+    assert Fraction(scale) * Fraction(epsilon) >= Fraction(sensitivity)
+    assert Fraction(math.nextafter(scale, 0)) * Fraction(epsilon) < Fraction(sensitivity)
+
+
+@pytest.mark.parametrize(("epsilon", "delta", "noise"), [(0.5, 1e-5, 7.0), (8.0, 1e-5, 0.6), (1.0, 1e-2, 1.5)])
+def test_the_closed_form_is_the_divergence(epsilon: float, delta: float, noise: float) -> None:
+    """∫ max(0, p(x) − e^ε·p(x − 1)) dx, summed, is what the closed form says: it is the right formula."""
+    del delta
+    at = np.linspace(-15 * noise - 2, 15 * noise + 2, 2_000_001)
+    p, q = (np.exp(-((at - middle) ** 2) / (2 * noise**2)) for middle in (1.0, 0.0))
+    area = np.maximum(0, p - math.exp(epsilon) * q).sum() * (at[1] - at[0]) / (noise * math.sqrt(2 * math.pi))
+    assert float(area) == pytest.approx(float(gaussian_delta(epsilon, noise)), rel=1e-6)
+
+
+def test_the_classical_calibration_is_caught() -> None:
+    """√(2 ln(1.25/δ))/ε has more than δ at ε = 8, and is wasteful below 1; the real one neither."""
+    for epsilon in (8.0, 16.0):
+        assert gaussian_delta(epsilon, classical_sigma(epsilon, 1e-3, 1.0)) > Decimal("1.3e-3")
+        assert gaussian_delta(epsilon, calibration.gaussian_sigma(epsilon, 1e-3, 1.0)) <= Decimal(1e-3)
+    assert classical_sigma(0.5, 1e-5, 1.0) > 1.25 * calibration.gaussian_sigma(0.5, 1e-5, 1.0)
