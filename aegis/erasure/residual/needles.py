@@ -50,12 +50,13 @@ class Needle:
     @cached_property
     def anchors(self) -> frozenset[bytes]:
         """What is in the folded form of every row that the needle is in."""
-        if self.whole:
-            return frozenset({b"\t" + folded(self.value.encode()).translate(None, b"\n\t") + b"\t"})
         if self.number:
             return frozenset({self.value.encode()})
-        texts = {before + self.value for before in _BEFORE} | {self.value.translate(_ESCAPES)}
+        before = _BEFORE[:1] if self.whole else _BEFORE
+        texts = {begin + self.value for begin in before} | {self.value.translate(_ESCAPES)}
         forms = (folded(text.encode()).translate(None, b"\n\t") for text in texts)
+        if self.whole:
+            return frozenset(b"\t" + form + b"\t" for form in forms)
         return frozenset(form for form in forms if len(form) >= SHORT - 1)
 
     def found(self, readings: Iterable[str]) -> bool | None:
