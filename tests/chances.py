@@ -63,7 +63,9 @@ def together(
     """Return the p value of χ² for independence: pairs in cells whose probabilities are known exactly."""
     edges = edges_of(cdf, 12, span=int(max(np.max(np.abs(one)), np.max(np.abs(other)))) + 2)
     shares = np.diff(np.concatenate([[0.0], cdf(edges), [1.0]]))
-    cells = np.searchsorted(edges, one, side="left") * shares.size + np.searchsorted(edges, other, side="left")
+    cells = np.searchsorted(edges, one, side="left") * shares.size + np.searchsorted(
+        edges, other, side="left"
+    )
     expected = one.size * np.outer(shares, shares).ravel()
     counts = np.bincount(cells, minlength=expected.size)
     return chi_squared_tail(float(np.sum((counts - expected) ** 2 / expected)), expected.size - 1)
@@ -149,9 +151,7 @@ def _pi(digits: int) -> Decimal:
     return Decimal(4 * (4 * arctan(5) - arctan(239))) / one
 
 
-def _quantile(
-    cdf: Callable[[NDArray[np.int64]], NDArray[np.float64]], wanted: float, span: int
-) -> int:
+def _quantile(cdf: Callable[[NDArray[np.int64]], NDArray[np.float64]], wanted: float, span: int) -> int:
     low, high = -span, span
     while low < high:
         middle = (low + high) // 2

@@ -159,6 +159,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "a grid by the value's size": Mutant(way=GridOfTheValue(), caught_by="lies_on_one_grid"),
     "no rounding allowance": Mutant(way=NoRoundingAllowance(), caught_by="pays_for_rounding"),
     "classical calibration": Mutant(way=ClassicalCalibration(), caught_by="keeps_delta"),
-    "Laplace's scale for a Gaussian": Mutant(way=LaplaceScaleForGaussian(), caught_by="keeps_epsilon_and_delta"),
+    "Laplace's scale for a Gaussian": Mutant(
+        way=LaplaceScaleForGaussian(), caught_by="keeps_epsilon_and_delta"
+    ),
     "one stream for all parts": Mutant(way=OneStreamForAllParts(), caught_by="uses_parts_apart"),
 }

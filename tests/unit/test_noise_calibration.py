@@ -45,7 +45,9 @@ def test_laplace_is_rounded_up(epsilon: float, sensitivity: float) -> None:
     assert Fraction(math.nextafter(scale, 0)) * Fraction(epsilon) < Fraction(sensitivity)
 
 
-@pytest.mark.parametrize(("epsilon", "delta", "noise"), [(0.5, 1e-5, 7.0), (8.0, 1e-5, 0.6), (1.0, 1e-2, 1.5)])
+@pytest.mark.parametrize(
+    ("epsilon", "delta", "noise"), [(0.5, 1e-5, 7.0), (8.0, 1e-5, 0.6), (1.0, 1e-2, 1.5)]
+)
 def test_the_closed_form_is_the_divergence(epsilon: float, delta: float, noise: float) -> None:
     """∫ max(0, p(x) − e^ε·p(x − 1)) dx, summed, is what the closed form says: it is the right formula."""
     del delta
