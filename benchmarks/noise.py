@@ -1,8 +1,8 @@
 """Noise beside that of others, in one run: `make bench`, or `python -m benchmarks.noise`.
 
-Milliseconds for one release of many numbers, microseconds for one of a single number; a ratio is to numpy's raw
-noise of the same repeat, which is fast and unsafe. Peers come with `pip install -e .[peers]`; who is missing
-is told. Goals: at most 3 times numpy, at least 50 times as fast as the fastest safe peer.
+Milliseconds for one release of many numbers, microseconds for one of a single number; a ratio is to
+numpy's raw noise of the same repeat, which is fast and unsafe. Peers come with `pip install -e .[peers]`;
+who is missing is told. Goals: at most 3 times numpy, at least 50 times as fast as the fastest safe peer.
 """
 
 import argparse

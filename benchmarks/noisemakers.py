@@ -1,7 +1,7 @@
 """Ways to add noise to numbers: numpy's own, which is unsafe, Aegis's, and those of other libraries.
 
-Each makes a function from an array of doubles to noisy numbers, at a sensitivity of 1 for all of them together.
-What is made once for many releases (a measurement, a mechanism) is made before anything is measured.
+Each makes a function from an array of doubles to noisy numbers, at a sensitivity of 1 for all of them
+together. What is made once for many releases (a measurement, a mechanism) is made before it is measured.
 """
 
 import os

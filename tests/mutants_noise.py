@@ -110,7 +110,7 @@ class ClassicalCalibration(Real):
     """The formula of the textbooks, beyond the ε for which it holds."""
 
     def plan(self, value: Any, **terms: Any) -> Plan:
-        """Choose the classical σ."""
+        """Choose the classical scale."""
         plan = super().plan(value, **terms)
         epsilon, delta = terms["epsilon"], terms["delta"]
         ratio = classical_sigma(epsilon, delta, 1.0) / gaussian_noise(epsilon, delta)
@@ -118,7 +118,7 @@ class ClassicalCalibration(Real):
 
 
 class LaplaceScaleForGaussian(Real):
-    """σ = Δ/ε: the scale of the other mechanism."""
+    """Δ/ε: the scale of the other mechanism."""
 
     def plan(self, value: Any, **terms: Any) -> Plan:
         """Choose Δ/ε."""
@@ -159,6 +159,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "a grid by the value's size": Mutant(way=GridOfTheValue(), caught_by="lies_on_one_grid"),
     "no rounding allowance": Mutant(way=NoRoundingAllowance(), caught_by="pays_for_rounding"),
     "classical calibration": Mutant(way=ClassicalCalibration(), caught_by="keeps_delta"),
-    "Laplace's scale for a Gaussian": Mutant(way=LaplaceScaleForGaussian(), caught_by="keeps_epsilon_and_delta"),
+    "Laplace's scale for a Gaussian": Mutant(
+        way=LaplaceScaleForGaussian(), caught_by="keeps_epsilon_and_delta"
+    ),
     "one stream for all parts": Mutant(way=OneStreamForAllParts(), caught_by="uses_parts_apart"),
 }

@@ -105,7 +105,9 @@ def counts_all_fields(way: Real) -> None:
         # The likelihood of one neighbour against the other, coordinate by coordinate.
         told = [np.clip(2 * drawn - 1, -1, 1) if terms is LAPLACE else drawn for drawn in releases]
         found = epsilon_at_least(*(each.sum(axis=1) for each in told), delta=terms.delta or 0.0)
-        assert found <= EPSILON, f"epsilon is at least {found:.3f} for {fields} fields, {EPSILON} was promised"
+        assert found <= EPSILON, (
+            f"epsilon is at least {found:.3f} for {fields} fields, {EPSILON} was promised"
+        )
 
 
 def lies_on_one_grid(way: Real) -> None:
@@ -189,7 +191,9 @@ def uses_parts_apart(way: Real) -> None:
     counts = way.draw(np.zeros(many, dtype=np.int64), plan, seed)
     sums = way.draw(np.zeros(many), plan, seed)
     shared = float(np.corrcoef(counts, sums)[0, 1])
-    assert abs(shared) < 6 / math.sqrt(many), f"counts and sums share their noise: a correlation of {shared:.2f}"
+    assert abs(shared) < 6 / math.sqrt(many), (
+        f"counts and sums share their noise: a correlation of {shared:.2f}"
+    )
 
 
 def _distance(one: NDArray[Any], other: NDArray[Any], terms: Terms) -> Fraction:
