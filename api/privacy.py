@@ -36,6 +36,10 @@ from aegis.retention.slices import OnProgress
 from aegis.tenancy import check_isolation
 
 from .arguments import Long, Parsed, RequestId, door
+from .budgets import budget_history as budget_history  # noqa: PLC0414
+from .budgets import create_budget as create_budget  # noqa: PLC0414
+from .budgets import set_budget as set_budget  # noqa: PLC0414
+from .budgets import show_budgets as show_budgets  # noqa: PLC0414
 from .erasure import anonymize_user as anonymize_user  # noqa: PLC0414 - a door of both
 from .erasure import anonymize_users as anonymize_users  # noqa: PLC0414
 from .federated import federated_aggregation_protect as federated_aggregation_protect  # noqa: PLC0414

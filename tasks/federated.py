@@ -18,8 +18,13 @@ log = logging.getLogger(__name__)
 
 
 @shared_task(name=PROTECT, bind=True)
-def protect(self: Task[Any, Any], *, request_id: str | None = None, **message: Any) -> dict[str, Any]:
+def protect(
+    self: Task[Any, Any], /, *aggregate: Any, request_id: str | None = None, **message: Any
+) -> dict[str, Any]:
     """Protect an aggregate and keep the sealed answer; what is refused is an outcome."""
+    if aggregate:
+        # As one would call the function; it is refused, and says so where its producer looks.
+        message = {"aggregated_value": None}
     try:
         return federated.protect_request(request_id or str(self.request.id), **message)
     except Exception as error:  # noqa: BLE001 - whatever it was, the message alone has the aggregate

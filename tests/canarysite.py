@@ -27,7 +27,7 @@ from tests.workerkit import ROOT
 #: What persons are here.
 ROLES: Final = (
     *("row", "key", "actor", "service", "owner", "matter", "reason", "target"),
-    *("details", "sent", "denied", "wrong", "typed", "approver", "released"),
+    *("details", "sent", "denied", "wrong", "typed", "approver", "released", "aggregate"),
 )
 P: Final = {role: Person(role=role, number=number) for number, role in enumerate(ROLES)}
 _HOLDS: Final = {
@@ -48,6 +48,7 @@ SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
 #: What a door returns because its caller asked for exactly that.
 RETURNED: Final[Mapping[str, Mapping[str, str]]] = {
     "list_holds": _HOLDS,
+    "federated_aggregation_protect": {"aggregate": "the caller's own fields, and what it named as public"},
     "erasure_receipt": _CONFIRMED,
     "export_retention_policies": {"owner": "a policy file names who answers for the policy"},
     "get_audit_events": {

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+import psycopg  # noqa: F401 - for whoever is forked, as all of these
+
 import api.archives
 import api.audit
 import api.budgets
 import api.erasure
-import api.privacy  # noqa: F401 - for whoever is forked
+import api.privacy  # noqa: F401 - the same
 from tests import worlds  # noqa: F401 - the same
 
 

@@ -41,8 +41,9 @@ def _step(*_: Any, **__: Any) -> None:
 @signals.task_prerun.connect
 def _take(**_: Any) -> None:
     with contextlib.suppress(FileNotFoundError):
-        _LEFT[0] = int(_ORDER.read_text("ascii"))
+        step = int(_ORDER.read_text("ascii"))
         _ORDER.unlink()
+        _LEFT[0] = step
 
 
 @signals.task_postrun.connect

@@ -51,7 +51,8 @@ def accept(system: System, order: Order) -> Standing:
 
     """
     digest = _digest(system, order.terms)
-    values = {"payload_digest": digest, "state": State.ACCEPTED, "attempts": 1, "finished_at": None}
+    values: dict[str, Any] = {"payload_digest": digest, "state": State.ACCEPTED, "attempts": 1}
+    values |= {"finished_at": None, "sealed_result": None}
     values |= {"arguments": {"reply_to": order.reply_to}, "reason": None, "result": None}
     mine = Request.request_id == order.request_id
     with writing(system.databases.control, _CONTROL) as connection:
@@ -88,7 +89,7 @@ def finish(system: System, order: Order, sealed: bytes) -> Standing:
         Unreachable: the place for large ones cannot be written.
 
     """
-    output = None
+    output: dict[str, Any] | None = None
     if len(sealed) > _INLINE_BYTES:
         digest = hashlib.sha256(sealed).hexdigest()
         output = {"name": f"result-{digest[:40]}", "sha256": digest, "bytes": len(sealed)}
@@ -143,7 +144,7 @@ def expire(system: System, cutoff: dt.datetime) -> int:
         gone = {"state": State.EXPIRED, "sealed_result": None, "result": None}
         changed = connection.execute(sa.update(Request).where(answered).values(**gone)).rowcount
         changed += connection.execute(sa.update(Request).where(told).values(sealed_result=None)).rowcount
-        given_up = {
+        given_up: dict[str, Any] = {
             "state": State.FAILED,
             "reason": SENTENCES[Reason.LOST],
             "result": {"reason": Reason.LOST},

@@ -81,7 +81,7 @@ def _array_pieces(value: Any) -> Iterator[bytes | memoryview]:
     shape = [_head(form.ARRAY, array.ndim), *(_head(form.UINT, length) for length in array.shape)]
     # A zero-dimensional array stays one; only its bytes are laid out flat.
     flat = np.ascontiguousarray(array).reshape(-1)
-    data = [_head(form.BYTES, array.nbytes), memoryview(flat.view(np.uint8))]
+    data: list[bytes | memoryview] = [_head(form.BYTES, array.nbytes), flat.view(np.uint8).data]
     typed = data if tag is None else [_head(form.TAG, tag), *data]
     if isinstance(value, np.generic):
         yield _object(form.SCALAR, 1)

@@ -1,6 +1,7 @@
 """What the bytes of an aggregate are made of: the heads, tags and limits of `aegis.federated.wire`."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,7 +20,7 @@ BIG_POSITIVE, BIG_NEGATIVE, OBJECT, SHAPED = 2, 3, 27, 40
 #: Below it a head's size stands in its first byte; up to the other in 1, 2, 4 or 8 bytes behind it.
 FIRST_SIZED, LAST_SIZED = 24, 27
 #: Tags of typed arrays (RFC 8746, table 1).
-DTYPES: Final = {
+DTYPES: Final[Mapping[int, np.dtype[Any]]] = {
     64: np.dtype("u1"),
     65: np.dtype(">u2"),
     66: np.dtype(">u4"),

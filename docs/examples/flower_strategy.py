@@ -83,8 +83,9 @@ class ProtectedFedAvg(FedAvg):
         clipped = clip_contributions(map(self._change, changes), norm="l2", bound=self.bound)
         try:
             released = federated_aggregation_protect(
-                enforced=clipped,
-                min_participants=self.fewest,
+                clipped.mean(self.expected),
+                clipped.participants,
+                self.fewest,
                 mechanism="gaussian",
                 dp_epsilon=self.epsilon,
                 dp_delta=self.delta,
@@ -93,7 +94,7 @@ class ProtectedFedAvg(FedAvg):
             )
         except TooFew:
             return None, None
-        return self._moved(np.asarray(released) / self.expected), None
+        return self._moved(np.asarray(released)), None
 
     def _change(self, reply: Message) -> NDArray[np.float64]:
         """Return a client's change as one vector; one that does not fit the model counts as zero."""

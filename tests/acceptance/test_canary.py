@@ -28,17 +28,18 @@ from aegis.audit.exports.formats.table import NAMES
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner
 from aegis.operations.table import TABLE
-from api import archives, audit, budgets, erasure, log, privacy
+from api import archives, audit, budgets, erasure, federated, log, privacy
 from cli.main import main
 from tests import canary, worlds
 from tests.canary import Place
+from tests.canaryservice import asked_by_a_service
 from tests.canarysite import TABLES, P, Site, fill, running
 from tests.workerkit import client, wait_until
 
 DAY: Final = dt.timedelta(days=1)
 #: Before everything here.
 LONG_AGO: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-DOORS: Final = (privacy, audit, archives, budgets, erasure, log)
+DOORS: Final = (privacy, audit, archives, budgets, erasure, federated, log)
 ACTOR: Final = P["actor"].email
 TYPED: Final = ("--actor", P["typed"].email, "--json")
 #: The key of a witness who does not answer.
@@ -617,7 +618,7 @@ def everywhere(site: Site) -> Iterator[Place]:
 
 STEPS: Final = (
     *(policies, held, stopped, worked, by_tasks, restored, tenants, recorded, approved, sealed, erased),
-    *(budgeted, went_wrong, sent_wrong, commanded, destroyed, settled),
+    *(budgeted, asked_by_a_service, went_wrong, sent_wrong, commanded, destroyed, settled),
 )
 
 

@@ -16,7 +16,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
-from aegis.privacy import budget_history, create_budget
+from api.budgets import budget_history, create_budget
 
 NODES = 12
 ROUNDS = 3
@@ -37,7 +37,7 @@ def train(message: Message, context: Context) -> Message:
     if context.node_id == 2:
         trained["weights"] = np.full_like(weights, -1e30)
     if context.node_id == 3:
-        trained["weights"] = np.zeros((2, 2), weights.dtype)
+        trained["weights"] = np.zeros((4, 3), weights.dtype)
     record = ArrayRecord({name: Array(array) for name, array in trained.items()})
     content = RecordDict({"arrays": record, "metrics": MetricRecord({"num-examples": 100})})
     return Message(content, reply_to=message)
@@ -113,7 +113,7 @@ def main() -> None:
     """Train with enough clients, and with too few."""
     strategy = runpy.run_path(sys.argv[1])["ProtectedFedAvg"]
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 0
-    create_budget("models", composition="zcdp", unlimited=True)
+    create_budget("models", composition="zcdp", delta=1e-6, unlimited=True)
     told = {"enough": rounds(strategy, NODES), "few": rounds(strategy, 5)}
     sys.stdout.write(json.dumps(told | {"history": len(budget_history("models"))}) + "\n")
 

@@ -107,17 +107,29 @@ def test_order_and_batches(rows: list[Row], norm: Norm, seed: int) -> None:
     assert (first.participants, first.rejected) == (len(rows), unusable)
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 7, 8, 9, 127, 128, 129, 1000, 8191, 8193, 40_000])
+@pytest.mark.parametrize("width", [1, 2, 9, 127, 129, 961, 8193, 40_000])
 def test_a_row_in_a_batch_is_as_alone(width: int) -> None:
-    """A contribution has the same bits alone as among others, however numpy cuts its sums."""
-    batch = np.random.default_rng(width).normal(size=(9, width)) * 1e3
+    """A contribution has the same bits alone as among others, however numpy cuts its sums.
+
+    Rows of one number each are cut to whole steps exactly: the last bit of a norm decides on all of them.
+    """
+    draw = np.random.default_rng(width)
     for norm in NORMS:
-        together = clip_contributions(batch, norm=norm, bound=0.1)
-        alone = [clip_contributions([row], norm=norm, bound=0.1) for row in batch]
-        assert np.array_equal(together.steps, np.sum([one.steps for one in alone], axis=0))
-        lengths = [np.abs(one.value).sum() if norm == "l1" else np.linalg.norm(one.value) for one in alone]
-        loss = width * 2.0 ** one_step(0.1)
-        assert all(0.1 - loss < length <= 0.1 for length in lengths), "no more is cut than has to be"
+        bound = float(width if norm == "l1" else np.sqrt(width))
+        batch = np.outer(draw.uniform(2.0, 99.0, size=24), np.ones(width))
+        alone = [clip_contributions([row], norm=norm, bound=bound).steps for row in batch]
+        for together in (batch, np.asfortranarray(batch), iter(batch), batch[::-1]):
+            steps = clip_contributions(together, norm=norm, bound=bound).steps
+            assert np.array_equal(steps, np.sum(alone, axis=0))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_no_more_is_cut_than_has_to_be(norm: Norm) -> None:
+    """What is left of a contribution that is too large is shorter than the bound by truncation alone."""
+    for row in np.random.default_rng(7).normal(size=(9, 1000)) * 1e3:
+        left = clip_contributions([row], norm=norm, bound=0.1).value
+        length = np.abs(left).sum() if norm == "l1" else np.linalg.norm(left)
+        assert 0.1 - 1000 * 2.0 ** one_step(0.1) < length <= 0.1
 
 
 def one_step(bound: float) -> int:
@@ -245,25 +257,34 @@ def peak():
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 def some():
-    for number in range(128):
+    for number in range(64):
         yield np.full(1 << 18, float(number))
 
 clip_contributions([np.ones(9)], norm="l2", bound=1.0)
 before = peak()
-clip_contributions(list(some()) if sys.argv[1] == "held" else some(), norm="l2", bound=1.0)
+ways = {
+    "streamed": some,
+    "array": lambda: np.broadcast_to(np.ones(1 << 18), (64, 1 << 18)),
+    "held": lambda: list(some()),
+}
+clip_contributions(ways[sys.argv[1]](), norm="l2", bound=1.0)
 print((peak() - before) // 1024)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says a process's peak so")
 def test_memory_is_flat() -> None:
-    """128 contributions of 2 MiB each are summed in less than 32 MiB; held together they take 256."""
+    """64 contributions of 2 MiB each are summed in less than 32 MiB; held together they take 128.
+
+    An array that is larger than memory, from a file for example, is not copied as a whole either.
+    """
     grown = {
         way: int(subprocess.run([sys.executable, "-c", PEAK, way], capture_output=True, check=True).stdout)
-        for way in ("streamed", "held")
+        for way in ("streamed", "array", "held")
     }
     assert grown["streamed"] < 32
-    assert grown["held"] >= 256
+    assert grown["array"] < 32
+    assert grown["held"] >= 128
 
 
 @given(

@@ -7,39 +7,19 @@ the workers open what the service sends, and only the service opens what it gets
 
 import base64
 import hashlib
-import os
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, Unpack
 
-import sqlalchemy as sa
 from celery import Celery
 from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
-from aegis.db.engines import make_engine, reading
-from aegis.db.tables import Request
-from aegis.envelopes import checked_workers_key, client_public_key, open_, seal
-from aegis.errors import (
-    AegisError,
-    BudgetSpent,
-    Conflict,
-    Expired,
-    NotPrepared,
-    OperationFailed,
-    Pending,
-    Refused,
-    Tampered,
-    TooFew,
-    Unreachable,
-    UsageError,
-)
-from aegis.federated import inputs, messages, outputs, wire
-from aegis.federated.reasons import UNREAD, Reason
-from aegis.keys import Secret, client_key
-from aegis.operations.states import State
+from aegis.client.answers import Answers, Status
+from aegis.envelopes import checked_workers_key, client_public_key, seal
+from aegis.errors import Unreachable, UsageError
+from aegis.federated import inputs as places
+from aegis.federated import messages, wire
 from aegis.operations.stores import open_store
 from aegis.operations.table import PROTECT, ROUTES
 from aegis.settings import SourceSettings, masked
@@ -49,15 +29,6 @@ LARGEST_IN_MESSAGE: Final = 1024 * 1024
 LARGEST_BESIDE_A_PLACE: Final = 64 * 1024
 _RETRIES: Final = {"max_retries": 3, "interval_start": 0.0, "interval_step": 0.5, "interval_max": 2.0}
 _SOCKET_SECONDS: Final = 10.0
-_ERRORS: Final[Mapping[str, type[AegisError]]] = {
-    **dict.fromkeys(UNREAD, UsageError),
-    Reason.TOO_FEW: TooFew,
-    Reason.BUDGET_SPENT: BudgetSpent,
-    Reason.ARGUMENT: UsageError,
-    Reason.CONFLICT: Conflict,
-    Reason.GAVE_UP: OperationFailed,
-    Reason.LOST: Expired,
-}
 
 
 class Terms(TypedDict, total=False):
@@ -75,16 +46,6 @@ class Terms(TypedDict, total=False):
     threshold_epsilon: float | None
     tenant_id: str | None
     actor: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """How far a request has come."""
-
-    #: unknown (no worker has seen it yet), accepted, done, failed or expired
-    state: str
-    #: Why there is no answer, without any value.
-    reason: str | None = None
 
 
 class Client:
@@ -114,12 +75,11 @@ class Client:
     ) -> None:
         self._app = _app(app_or_broker_url)
         self._workers_key = checked_workers_key(workers_key.strip())
-        self._key_file = key_file
-        self._database = database_url and SourceSettings(
-            url=database_url, password_file=database_password_file
+        database = (
+            SourceSettings(url=database_url, password_file=database_password_file) if database_url else None
         )
-        self._engine: tuple[int, sa.Engine] | None = None
-        self._inputs, self._outputs = inputs, outputs
+        self._answers = Answers(database, key_file, outputs)
+        self._inputs = inputs
 
     def __repr__(self) -> str:
         """Name the broker, without its password; a key is never shown."""
@@ -148,7 +108,10 @@ class Client:
             message = f"{min(unknown)} is no argument of federated_aggregation_protect"
             raise UsageError(message)
         body: dict[str, Any] = {name: _plain(word) for name, word in terms.items()}
-        body |= {"participant_count": participant_count, "reply_to": client_public_key(self._secret())}
+        body |= {
+            "participant_count": participant_count,
+            "reply_to": client_public_key(self._answers.secret()),
+        }
         encoded = wire.encode(value)
         written = None
         if self._inputs and len(encoded) > LARGEST_BESIDE_A_PLACE:
@@ -177,8 +140,7 @@ class Client:
             aegis.errors.Unreachable: the control database does not answer.
 
         """
-        row = self._row(request_id)
-        return Status(state=row.state, reason=row.reason) if row else Status(state="unknown")
+        return self._answers.status(request_id)
 
     def result(self, request_id: str, timeout: float = 30.0) -> tuple[Any, Any]:
         """Return what was released, and the report of the release, as often as it is asked for.
@@ -197,26 +159,12 @@ class Client:
             aegis.errors.Refused: refused for another reason.
 
         """
-        row = self._answered(request_id, timeout)
-        if row.state == State.EXPIRED:
-            message = (
-                f"the answer to request {request_id} was kept for its time, and is gone; its id is used up"
-            )
-            raise Expired(message)
-        sealed = self._sealed(row)
-        content = self._opened(sealed, request_id) if sealed is not None else {}
-        if row.state != State.DONE:
-            told = content.get("error", {})
-            error = _ERRORS.get((row.result or {}).get("reason", ""), Refused)
-            message = f"request {request_id}: {told.get('message') or row.reason}"
-            raise error(message)
-        return content["value"], content["report"]
+        row = self._answers.await_end(request_id, timeout)
+        return self._answers.open(row, request_id)
 
     def close(self) -> None:
         """Close the connection to the control database."""
-        if self._engine is not None:
-            self._engine[1].dispose(close=self._engine[0] == os.getpid())
-        self._engine = None
+        self._answers.close()
 
     def _send(self, request_id: str, sealed: bytes) -> None:
         name = ROUTES[PROTECT]
@@ -241,7 +189,7 @@ class Client:
     def _written(self, encoded: bytes, request_id: str) -> messages.Reference:
         sealed = seal(self._workers_key, encoded, about=messages.about_input(request_id))
         found = messages.Reference(
-            name=inputs.new_name(request_id), sha256=hashlib.sha256(sealed).hexdigest(), sealed=True
+            name=places.new_name(request_id), sha256=hashlib.sha256(sealed).hexdigest(), sealed=True
         )
         open_store(str(self._inputs)).put("", found.name, sealed)
         return found
@@ -250,65 +198,6 @@ class Client:
         """Remove what no message names; if that fails too, it goes when it is old enough."""
         if written is not None:
             open_store(str(self._inputs)).remove("", written.name)
-
-    def _answered(self, request_id: str, timeout: float) -> Any:
-        end, pause = time.monotonic() + timeout, 0.05
-        while True:
-            row = self._row(request_id)
-            if row is not None and row.state in {State.DONE, State.FAILED, State.EXPIRED}:
-                return row
-            left = end - time.monotonic()
-            if left <= 0:
-                what = (
-                    f"is {row.state}" if row else "has not reached a worker; send it again if that stays so"
-                )
-                message = f"request {request_id} {what}: there is no answer after {timeout:g} s"
-                raise Pending(message)
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, 1.0)
-
-    def _row(self, request_id: str) -> Any:
-        columns = (Request.state, Request.reason, Request.result, Request.sealed_result)
-        query = sa.select(*columns).where(
-            Request.request_id == request_id, Request.operation == messages.OPERATION
-        )
-        with reading(self._control(), "control database") as connection:
-            return connection.execute(query).one_or_none()
-
-    def _control(self) -> sa.Engine:
-        if self._database is None or isinstance(self._database, str):
-            message = "answers stand in the control database: give database_url= to the client"
-            raise UsageError(message)
-        if self._engine is None or self._engine[0] != os.getpid():
-            # No connection crosses a fork.
-            self.close()
-            self._engine = os.getpid(), make_engine(self._database, own=False)
-        return self._engine[1]
-
-    def _sealed(self, row: Any) -> bytes | None:
-        output = (row.result or {}).get("output")
-        if not output:
-            return bytes(row.sealed_result) if row.sealed_result is not None else None
-        if not self._outputs:
-            message = "the answer is a file: give outputs=, the workers' federated.outputs, to the client"
-            raise UsageError(message)
-        sealed = outputs.fetch_from(open_store(self._outputs), output["name"])
-        if hashlib.sha256(sealed).hexdigest() != output["sha256"]:
-            message = "the file of the answer is not what the workers wrote"
-            raise Tampered(message)
-        return sealed
-
-    def _opened(self, sealed: bytes, request_id: str) -> dict[str, Any]:
-        opened: dict[str, Any] = wire.decode(
-            open_(self._secret(), sealed, about=messages.about_result(request_id))
-        )
-        return opened
-
-    def _secret(self) -> Secret:
-        if self._key_file is None:
-            message = "answers are sealed to the service: give key_file= (`aegis client-key --new FILE`)"
-            raise NotPrepared(message)
-        return client_key(self._key_file)
 
 
 def _app(given: Celery | str) -> Celery:

@@ -1,0 +1,6 @@
+"""What a service uses to have aggregates protected: nothing leaves it in clear, and nothing comes back so."""
+
+from aegis.client.answers import Status
+from aegis.client.service import Client, Terms
+
+__all__ = ["Client", "Status", "Terms"]
