@@ -137,7 +137,7 @@ def _upper_tail(point: Decimal) -> Decimal:
 
 def _pi(digits: int) -> Decimal:
     """Return π by Machin's formula, with whole numbers."""
-    one = 10 ** (digits + 10)
+    one: int = 10 ** (digits + 10)
 
     def arctan(n: int) -> int:
         term = total = one // n

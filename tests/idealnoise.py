@@ -36,7 +36,7 @@ def laplace_of_one(key: bytes, draw: int) -> Decimal:
         bits = bits << 64 | more
     with localcontext(_DIGITS):
         size = -_uniform(bits).ln()
-        return -size if word & 1 else size
+        return size.copy_negate() if word & 1 else size
 
 
 def gaussian_of_one(key: bytes, draw: int) -> Decimal:
@@ -80,7 +80,7 @@ def _words(key: bytes, block: int, many: int) -> list[int]:
 
 
 def _uniform(bits: int) -> Decimal:
-    return (Decimal(bits) + Decimal("0.5")) / 2**_BITS
+    return (Decimal(bits) + Decimal("0.5")) / (1 << _BITS)
 
 
 def _nearest(value: Decimal, scale: float) -> int:
@@ -104,7 +104,7 @@ def _pi() -> Decimal:
     """Return π by the series of Ramanujan, 8 digits for each term."""
     total, numerator, denominator = Decimal(0), 1, 1
     for k in count():
-        term = Decimal(numerator * (1103 + 26390 * k)) / (denominator * 396 ** (4 * k))
+        term = Decimal(numerator * (1103 + 26390 * k)) / (denominator * Decimal(396) ** (4 * k))
         total += term
         if term < Decimal(10) ** -138:
             return 9801 / (2 * Decimal(2).sqrt() * total)
