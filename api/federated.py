@@ -9,7 +9,7 @@ from typing import Any, Literal
 from aegis.errors import AegisError
 from aegis.federated import answering, estimating, expiry, messages, protecting, release
 from aegis.federated.clipped import Clipped
-from aegis.federated.release import Asked
+from aegis.federated.reports import Asked
 from aegis.federated.terms import behind, terms_of
 from aegis.operations.states import State
 from aegis.operations.system import current

@@ -1,6 +1,7 @@
 """A service whose aggregates tell of persons: in names of fields, in public texts, among who took part."""
 
 import hashlib
+import json
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from tests.canarysite import P, Site
 _TASK: Final = "aegis.federated.protect"
 _PEOPLE: Final = [f"{number}.{P['aggregate'].email}" for number in range(9)]
 _VALUE: Final[dict[str, Any]] = {"sum": 1.5, "note": P["aggregate"].text, P["aggregate"].email: [1, 2]}
+_TYPED: Final = ("--participants", "9", "--epsilon", "0.5", "--public", "note", "--json")
 _TERMS: Final[dict[str, Any]] = {"dp_epsilon": 0.5, "public_fields": ["note"], "participants": _PEOPLE}
 
 
@@ -77,4 +79,8 @@ def _doors(site: Site) -> None:
     site.refused(
         federated.federated_aggregation_protect, {P["wrong"].email: P["wrong"].name}, 9, dp_epsilon=1
     )
+    words = {"stdin": json.dumps(_VALUE), "code": 0}
+    site.command("federated release", "-", *_TYPED, **words)
+    site.command("federated release", "-", *_TYPED, "--execute", "--actor", P["typed"].email, **words)
+    site.door(federated.estimate_release, _VALUE, 0.5, public_fields=["note"])
     site.door(federated.tend_releases)

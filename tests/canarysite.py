@@ -37,6 +37,7 @@ _HOLDS: Final = {
 _CONFIRMED: Final = dict.fromkeys(
     ("actor", "service", "typed"), "whoever looks at a receipt has to know who confirmed the copies"
 )
+_ITS_OWN: Final = {"aggregate": "the caller's own names of fields, and what it named as public"}
 #: Nobody is ever shown these.
 _NEVER: Final = {"row", "key", "target"}
 #: What a command shows because the person who runs it asked for exactly that.
@@ -44,11 +45,12 @@ SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
     "hold list": _HOLDS,
     "policy show": {"approver": "whoever looks at a policy has to know who approved it"},
     "erasure receipt": _CONFIRMED,
+    "federated release": _ITS_OWN,
 }
 #: What a door returns because its caller asked for exactly that.
 RETURNED: Final[Mapping[str, Mapping[str, str]]] = {
     "list_holds": _HOLDS,
-    "federated_aggregation_protect": {"aggregate": "the caller's own fields, and what it named as public"},
+    "federated_aggregation_protect": _ITS_OWN,
     "erasure_receipt": _CONFIRMED,
     "export_retention_policies": {"owner": "a policy file names who answers for the policy"},
     "get_audit_events": {

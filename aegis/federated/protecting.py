@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from aegis.audit.actions import Outcome
 from aegis.errors import UsageError
-from aegis.federated import mechanism
+from aegis.federated import mechanism, reports
 from aegis.federated.clipped import Clipped
 from aegis.federated.mechanism import Plan
-from aegis.federated.release import Aggregate, Asked, record_without_noise, refuse, release
+from aegis.federated.release import Aggregate, refuse, release
+from aegis.federated.reports import Asked
 from aegis.federated.terms import Terms, check
 from aegis.federated.values import Flat, flatten
 from aegis.operations.system import System
@@ -49,7 +51,8 @@ def _behind_a_threshold(
     system: System, content: Flat | Clipped, value: Any, terms: Terms, asked: Asked
 ) -> tuple[Any, Mapping[str, Any]]:
     coordinates = content.steps.size if isinstance(content, Clipped) else content.real + content.whole
-    record_without_noise(system, terms, asked, coordinates)
+    words: dict[str, Any] = {"coordinates": coordinates, "mechanism": "none"}
+    system.recorder.record(reports.note(terms, asked, Outcome.SUCCESS, account=None, of=None, **words))
     report = {
         "guarantee": "a threshold alone: this is not differential privacy",
         "mechanism": "none",

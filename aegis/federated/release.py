@@ -19,20 +19,21 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.audit.actions import Action, Outcome
+from aegis.audit.actions import Outcome
 from aegis.audit.keyring.sealing import seal, unseal
-from aegis.audit.recorder import Note, store
+from aegis.audit.recorder import store
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing
 from aegis.db.tables import Release
 from aegis.errors import Conflict, Refused, Tampered, TooFew
-from aegis.federated import ledger, mechanism, noise, outputs, wire
+from aegis.federated import ledger, mechanism, noise, outputs, reports, wire
 from aegis.federated.accounts import DEFAULT
 from aegis.federated.calibration import up
 from aegis.federated.clipped import Clipped
 from aegis.federated.composition import Spend, said
 from aegis.federated.mechanism import Plan, subkey
+from aegis.federated.reports import Asked
 from aegis.federated.terms import Terms
 from aegis.federated.values import Flat
 from aegis.operations.system import System
@@ -72,16 +73,6 @@ class Aggregate:
         return mechanism.draw(self.content, self.plan, seed)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """Who asks for a release, and under which id."""
-
-    #: None: it is asked for once, and cannot be fetched again.
-    release_id: str | None
-    actor: str
-    tenant: str | None
-
-
 def release(
     system: System, aggregate: Aggregate, terms: Terms, asked: Asked
 ) -> tuple[Any, Mapping[str, Any]]:
@@ -115,8 +106,8 @@ def refuse(
     system: System, terms: Terms, asked: Asked, *, account: str | None, of: str | None = None
 ) -> TooFew:
     """Record that too few stand behind an aggregate, not how many, and return the error to raise."""
-    system.recorder.record(_denial(terms, asked, account=account, of=of))
-    return _too_few(terms)
+    system.recorder.record(reports.denial(terms, asked, account=account, of=of))
+    return reports.too_few(terms)
 
 
 def expire(system: System, *, most: int = 500) -> int:
@@ -152,7 +143,7 @@ def _reserve(
     seed, own = secrets.token_bytes(32), str(uuid.uuid4())
     spends = [aggregate.plan.spend, *threshold_spend(terms)]
     event = system.recorder.prepare(
-        _note(terms, asked, Outcome.INTENT, account=account, of=own, plan=aggregate.plan)
+        reports.note(terms, asked, Outcome.INTENT, account=account, of=own, plan=aggregate.plan)
     )
     values: dict[str, Any] = {
         "id": own,
@@ -171,7 +162,7 @@ def _reserve(
             ledger.ensure_default(connection)
         if dialects.insert_missing(connection, _ROWS, {**values, "reserved_at": moment}):
             charged = ledger.charge(connection, account, spends, release=name, moment=moment)
-            report = _report(terms, aggregate.plan, charged, name=name)
+            report = reports.report(terms, aggregate.plan, charged, name=name)
             connection.execute(sa.update(_ROWS).where(_ROWS.c.id == own).values(report=report))
             store(connection, event)
     found = _find(system, account, name)
@@ -203,7 +194,7 @@ def _finish(
         value = wire.decode(plain) if isinstance(value, dict | list | tuple) else value
     hours = system.settings.federated.keep_hours if asked.release_id else 0
     event = system.recorder.prepare(
-        _note(terms, asked, Outcome.SUCCESS, account=row.account, of=row.id, plan=aggregate.plan)
+        reports.note(terms, asked, Outcome.SUCCESS, account=row.account, of=row.id, plan=aggregate.plan)
     )
     with writing(system.databases.control, _CONTROL) as connection:
         moment = dialects.now(connection)
@@ -221,11 +212,11 @@ def _finish(
 
 
 def _turn_down(system: System, row: sa.Row[Any], terms: Terms, asked: Asked) -> tuple[Any, Mapping[str, Any]]:
-    event = system.recorder.prepare(_denial(terms, asked, account=row.account, of=row.id))
+    event = system.recorder.prepare(reports.denial(terms, asked, account=row.account, of=row.id))
     with writing(system.databases.control, _CONTROL) as connection:
         if _ended(connection, row.id, _without_seed(REFUSED, dialects.now(connection))):
             store(connection, event)
-    raise _too_few(terms)
+    raise reports.too_few(terms)
 
 
 def _released_by_another(system: System, row: sa.Row[Any], terms: Terms) -> tuple[Any, Mapping[str, Any]]:
@@ -239,7 +230,7 @@ def _released_by_another(system: System, row: sa.Row[Any], terms: Terms) -> tupl
 def _again(system: System, row: sa.Row[Any], terms: Terms) -> tuple[Any, Mapping[str, Any]]:
     """Return what was released under an id before."""
     if row.state == REFUSED:
-        raise _too_few(terms)
+        raise reports.too_few(terms)
     with reading(system.databases.control, _CONTROL) as connection:
         over = row.expires_at <= dialects.now(connection)
     if row.state != RELEASED or over:
@@ -291,85 +282,6 @@ def threshold_spend(terms: Terms) -> list[Spend]:
         return []
     scale = up(1 / said(terms.threshold_epsilon))
     return [Spend(mechanism="laplace", epsilon=terms.threshold_epsilon, delta=None, noise=scale)]
-
-
-def _report(terms: Terms, plan: Plan, charged: list[ledger.Charged], *, name: str) -> dict[str, Any]:
-    mine = charged[0]
-    delta = f", delta {plan.delta:g}" if plan.delta is not None else ""
-    return {
-        "guarantee": (
-            f"differential privacy: epsilon {plan.epsilon:g}{delta}, for the sensitivity that is "
-            f"{terms.sensitivity_is}"
-        ),
-        "mechanism": plan.mechanism,
-        "epsilon": plan.epsilon,
-        "delta": plan.delta,
-        "threshold_epsilon": terms.threshold_epsilon,
-        "sensitivity": plan.sensitivity,
-        "sensitivity_is": terms.sensitivity_is,
-        "neighbours": terms.neighbours,
-        "scale": plan.scale,
-        "grid": None if plan.exponent is None else 2.0**plan.exponent,
-        "coordinates": plan.coordinates,
-        "min_participants": terms.minimum,
-        "budget": mine.account,
-        "charged": mine.charged,
-        "remaining": mine.remaining,
-        "release": name,
-    }
-
-
-def _denial(terms: Terms, asked: Asked, *, account: str | None, of: str | None) -> Note:
-    return _note(terms, asked, Outcome.DENIED, account=account, of=of, participants=f"< {terms.minimum}")
-
-
-def _note(
-    terms: Terms,
-    asked: Asked,
-    outcome: Outcome,
-    *,
-    account: str | None,
-    of: str | None,
-    plan: Plan | None = None,
-    **details: Any,
-) -> Note:
-    said_of: dict[str, Any] = (
-        {} if terms.epsilon is None else {"epsilon": f"{terms.epsilon:g}", "mechanism": terms.mechanism}
-    )
-    if plan is not None:
-        said_of |= {"coordinates": plan.coordinates, "sensitivity": f"{plan.sensitivity:g}"}
-    if terms.delta is not None:
-        said_of |= {"delta": f"{terms.delta:g}"}
-    if asked.release_id is not None:
-        # The caller's own words: sealed.
-        said_of |= {"release": asked.release_id}
-    return Note(
-        action=Action.FEDERATED_RELEASE,
-        actor=asked.actor,
-        target_type="budget" if account else "system",
-        target_id=account or "federated",
-        outcome=outcome,
-        details={"minimum": terms.minimum, "sensitivity_is": terms.sensitivity_is, **said_of, **details},
-        tenant=asked.tenant,
-        correlation_id=of,
-    )
-
-
-def record_without_noise(system: System, terms: Terms, asked: Asked, coordinates: int) -> None:
-    """Record that an aggregate left behind a threshold alone."""
-    note = _note(
-        terms, asked, Outcome.SUCCESS, account=None, of=None, coordinates=coordinates, mechanism="none"
-    )
-    system.recorder.record(note)
-
-
-def _too_few(terms: Terms) -> TooFew:
-    found = (
-        f"fewer than {terms.minimum} participants stand behind this aggregate"
-        if terms.threshold_epsilon is None
-        else f"the noisy count of participants does not reach {terms.threshold}"
-    )
-    return TooFew(f"{found}: it is not released. Wait for more participants")
 
 
 def _key(system: System) -> bytes:

@@ -3,6 +3,8 @@
 import base64
 import dataclasses
 import hashlib
+import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,10 @@ import sqlalchemy as sa
 
 from aegis.client import Client
 from aegis.embedded.redis import EmbeddedRedis
-from aegis.envelopes import workers_public_key
+from aegis.envelopes import client_public_key, seal, workers_public_key
 from aegis.errors import UsageError
-from aegis.federated import wire
-from aegis.keys import new_client_key
+from aegis.federated import messages, wire
+from aegis.keys import client_key, new_client_key
 from tests.workerkit import client, wait_until, worker
 from tests.worlds import Builder, World
 
@@ -87,10 +89,12 @@ def test_through_a_worker(rig: Rig) -> None:
     with client(rig.broker) as redis:
         waiting = redis.lrange("federated", 0, -1)
         redis.lpush("federated", *reversed(waiting))
+        redis.lpush("federated", json.dumps(by_hand(rig, "by-hand")))
     assert sum(map(len, waiting)) < 20_000
     send_unfit(rig)
     with at_work(rig) as running:
         answers = {request: rig.service.result(request, timeout=60) for request in values}
+        assert isinstance(rig.service.result("by-hand", timeout=60)[0], float)
         settled(rig)
         assert running.alive
         log = running.log
@@ -101,17 +105,37 @@ def test_through_a_worker(rig: Rig) -> None:
         assert report == again[1]
         assert alike(noised, value)
     assert float(np.abs(answers["million"][0] - CANARY).max()) > 1
-    assert rig.ask("SELECT count(*) FROM aegis_budget_charges") == len(values)
-    assert rig.ask("SELECT count(*) FROM aegis_releases WHERE state = 'released'") == len(values)
+    assert rig.ask("SELECT count(*) FROM aegis_budget_charges") == len(values) + 1
+    assert rig.ask("SELECT count(*) FROM aegis_releases WHERE state = 'released'") == len(values) + 1
     check_refused(rig)
     # Each message ended well, also those that were refused.
-    assert log.count("'outcome': 'done'") == 4 * len(values)
+    assert log.count("'outcome': 'done'") == 4 * len(values) + 1
     assert log.count("'outcome': 'refused'") == 7
     assert "Traceback" not in log
     assert not nowhere(rig, log, [CANARY, float(answers["number"][0])])
     assert list(Path(rig.world.settings.inputs_url).iterdir()) == []
     (rig.world.settings.home / "planted").write_bytes(np.array([CANARY]).tobytes())
     assert nowhere(rig, log, [CANARY]) == ["planted"], "the search finds what there is to find"
+
+
+def by_hand(rig: Rig, request: str) -> dict[str, Any]:
+    """Return a message as docs/examples/protect.mjs writes it, without Celery."""
+    public = client_public_key(client_key(rig.folder / "service.key"))
+    body = {"aggregated_value": CANARY, "participant_count": 20, "reply_to": public, **TERMS}
+    key = workers_public_key(rig.world.system.worker_key)
+    sealed = seal(key, wire.encode(body), about=messages.about_request(request))
+    words = {"request_id": request, "sealed": base64.b64encode(sealed).decode()}
+    number = str(uuid.uuid4())
+    properties = {"body_encoding": "base64", "correlation_id": number, "delivery_mode": 2, "priority": 0}
+    properties |= {"delivery_tag": number, "reply_to": ""}
+    properties["delivery_info"] = {"exchange": "federated", "routing_key": "federated"}
+    return {
+        "body": base64.b64encode(json.dumps([[], words, {}]).encode()).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"task": "aegis.federated.protect", "id": number, "lang": "js"},
+        "properties": properties,
+    }
 
 
 def send_unfit(rig: Rig) -> None:
