@@ -9,7 +9,7 @@ from aegis.doctor.budgets import check_budgets
 from aegis.doctor.erasures import check_erasures
 from aegis.doctor.findings import Finding, Found, careful, fault
 from aegis.doctor.holds import check_holds
-from aegis.doctor.host import check_keys, check_programs, check_settings
+from aegis.doctor.host import check_keys, check_noise, check_programs, check_settings
 from aegis.doctor.log import check_log
 from aegis.doctor.patient import Patient
 from aegis.doctor.policies import check_policies
@@ -39,6 +39,7 @@ def examine() -> list[Finding]:
 def _checks(patient: Patient) -> Iterator[tuple[str, Callable[[], Found]]]:
     """Return every check with its name."""
     yield "programs", check_programs
+    yield "noise", check_noise
     yield "settings", partial(check_settings, patient.settings)
     yield "keys", partial(check_keys, patient)
     yield CONTROL, partial(check_control, patient)

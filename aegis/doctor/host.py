@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from aegis.doctor.findings import Found, fault, note, ok
 from aegis.doctor.patient import Patient
+from aegis.federated import selftest
 from aegis.settings import Settings
 
 _TESTED_CELERY: Final = "5.7."
@@ -26,6 +29,12 @@ def check_programs() -> Found:
     if versions["kombu"].startswith("5.7."):
         text = "its worker ends when Redis dies at a bad moment; `aegis worker` has the cure"
         yield ok("programs", f"kombu {versions['kombu']}: {text}")
+
+
+def check_noise() -> Found:
+    """Check that this machine draws the noise that was proven; if not, no aggregate is released here."""
+    selftest.check()
+    yield ok("noise", f"numpy {np.__version__} draws what exact arithmetic does")
 
 
 def check_settings(settings: Settings) -> Found:
