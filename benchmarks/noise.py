@@ -1,8 +1,8 @@
 """Noise beside that of others, in one run: `make bench`, or `python -m benchmarks.noise`.
 
-Milliseconds for one release of many numbers, microseconds for one of a single number; a ratio is to numpy's raw
-noise of the same repeat, which is fast and unsafe. Peers come with `pip install -e .[peers]`; who is missing
-is told. Goals: at most 3 times numpy, at least 50 times as fast as the fastest safe peer.
+Milliseconds for one release of many numbers, microseconds for one of a single number; a ratio is to
+numpy's raw noise of the same repeat, which is fast and unsafe. Peers come with `pip install -e .[peers]`;
+who is missing is told. Goals: at most 3 times numpy, at least 50 times as fast as the fastest safe peer.
 """
 
 import argparse
@@ -67,9 +67,9 @@ def _compared(kind: Kind, count: int, makers: Sequence[Maker], repeats: int) -> 
     lines: Lines = [("", unit, "times numpy", "times as fast is Aegis", "repeats", "safe")]
     for maker in makers:
         if maker.name in ready:
-            lines.append(_line(maker, spent, factor))
+            lines.append(_line(maker, kind, spent, factor))
         else:
-            lines.append((maker.name, f"skipped: {skipped[maker.name]}", "-", "-", "-", _safe(maker)))
+            lines.append((maker.name, f"skipped: {skipped[maker.name]}", "-", "-", "-", _safe(maker, kind)))
     numbers = "one number" if count == 1 else f"{count:,} numbers"
     return f"{kind.title()} noise on {numbers}, medians of up to {repeats}", lines
 
@@ -94,7 +94,7 @@ def _seconds(release: Callable[[Any], Any], values: Any) -> float:
     return (time.perf_counter() - began) / rounds
 
 
-def _line(maker: Maker, spent: dict[str, list[float]], factor: float) -> tuple[str, ...]:
+def _line(maker: Maker, kind: Kind, spent: dict[str, list[float]], factor: float) -> tuple[str, ...]:
     mine = spent[maker.name]
     return (
         maker.name,
@@ -102,7 +102,7 @@ def _line(maker: Maker, spent: dict[str, list[float]], factor: float) -> tuple[s
         f"{_ratio(mine, spent[NUMPY.name]):.2f}",
         f"{_ratio(mine, spent[AEGIS.name]):.1f}",
         str(len(mine)),
-        _safe(maker),
+        _safe(maker, kind),
     )
 
 
@@ -111,8 +111,8 @@ def _ratio(mine: Sequence[float], others: Sequence[float]) -> float:
     return statistics.median(it / other for it, other in zip(mine, others, strict=False))
 
 
-def _safe(maker: Maker) -> str:
-    return "yes" if maker.safe else "no"
+def _safe(maker: Maker, kind: Kind) -> str:
+    return "yes" if kind in maker.safe else "no"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Ways to add noise to numbers: numpy's own, which is unsafe, Aegis's, and those of other libraries.
 
-Each makes a function from an array of doubles to noisy numbers, at a sensitivity of 1 for all of them together.
-What is made once for many releases (a measurement, a mechanism) is made before anything is measured.
+Each makes a function from an array of doubles to noisy numbers, at a sensitivity of 1 for all of them
+together. What is made once for many releases (a measurement, a mechanism) is made before it is measured.
 """
 
 import os
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aegis.federated import calibration, mechanism, selftest
+from aegis.federated.values import flatten
 
 Floats = NDArray[np.float64]
 Kind = Literal["laplace", "gaussian"]
@@ -29,8 +30,8 @@ class Maker:
     """One way."""
 
     name: str
-    #: Its noise withstands the attack on the last bits (Mironov 2012): tests/unit/test_noise_attacks.py.
-    safe: bool
+    #: Which of its noise withstands the attack on the last bits: tests/interop/test_noise_oracles.py.
+    safe: frozenset[Kind]
     make: Make
 
 
@@ -51,16 +52,10 @@ def _aegis(kind: Kind, count: int) -> Callable[[Floats], Any]:
     selftest.check()
 
     def release(values: Floats) -> Any:
-        return mechanism.protect(
-            float(values[0]) if count == 1 else values,
-            key=os.urandom(32),
-            mechanism=kind,
-            epsilon=EPSILON,
-            delta=DELTA if kind == "gaussian" else None,
-            sensitivity=1.0,
-            per_field=False,
-            public_fields=(),
-        ).value
+        flat = flatten(float(values[0]) if count == 1 else values)
+        delta = DELTA if kind == "gaussian" else None
+        plan = mechanism.plan(flat, mechanism=kind, epsilon=EPSILON, delta=delta, sensitivity=1.0)
+        return mechanism.draw(flat, plan, os.urandom(32))
 
     return release
 
@@ -105,13 +100,15 @@ def _diffprivlib(kind: Kind, _count: int) -> Callable[[Floats], Any]:
     return lambda values: [made.randomise(value) for value in values.tolist()]
 
 
-NUMPY: Final = Maker(name="numpy, raw", safe=False, make=_numpy)
-AEGIS: Final = Maker(name="Aegis", safe=True, make=_aegis)
+_NONE: Final[frozenset[Kind]] = frozenset()
+_BOTH: Final[frozenset[Kind]] = frozenset({"laplace", "gaussian"})
+NUMPY: Final = Maker(name="numpy, raw", safe=_NONE, make=_numpy)
+AEGIS: Final = Maker(name="Aegis", safe=_BOTH, make=_aegis)
 MAKERS: Final = (
     NUMPY,
     AEGIS,
-    Maker(name="OpenDP", safe=True, make=_opendp(coarse=False)),
-    Maker(name="OpenDP, grid of 2^-14", safe=True, make=_opendp(coarse=True)),
-    Maker(name="PyDP", safe=True, make=_pydp),
-    Maker(name="diffprivlib", safe=False, make=_diffprivlib),
+    Maker(name="OpenDP", safe=_BOTH, make=_opendp(coarse=False)),
+    Maker(name="OpenDP, grid of 2^-14", safe=_BOTH, make=_opendp(coarse=True)),
+    Maker(name="PyDP", safe=frozenset({"laplace"}), make=_pydp),
+    Maker(name="diffprivlib", safe=_NONE, make=_diffprivlib),
 )

@@ -1,7 +1,7 @@
 """Statistics for the tests of noise, without scipy: tails, bounds for a share, and exact distributions.
 
-Each test declares its α beforehand and pins its keys: a run gives the same answer every time, and a correct
-sampler fails with probability α once, when the key is chosen, and never again.
+Each test declares its level beforehand and pins its keys: a run gives the same answer every time, and a
+correct sampler fails with that probability once, when the key is chosen, and never again.
 """
 
 import math
@@ -36,9 +36,9 @@ def clopper_pearson(hits: int, trials: int, alpha: float) -> tuple[float, float]
 
 
 def kolmogorov(sample: NDArray[np.int64], cdf: Callable[[NDArray[np.int64]], NDArray[np.float64]]) -> float:
-    """Return a bound of the p value of the largest distance from a cdf (Dvoretzky, Kiefer, Wolfowitz, Massart).
+    """Return a bound of the p value of the largest distance from a cdf.
 
-    It holds for discrete distributions too, at every n.
+    By Dvoretzky, Kiefer, Wolfowitz and Massart; it holds for discrete distributions too, at every n.
     """
     values, counts = np.unique(sample, return_counts=True)
     reached = np.cumsum(counts) / sample.size
@@ -74,7 +74,7 @@ def together(
 def edges_of(
     cdf: Callable[[NDArray[np.int64]], NDArray[np.float64]], bins: int, *, span: int
 ) -> NDArray[np.int64]:
-    """Return up to `bins` - 1 integers that split a distribution into shares of about 1/bins, none smaller."""
+    """Return up to `bins` - 1 integers that split a distribution into shares of 1/bins or more."""
     edges: list[int] = []
     reached = 0.0
     for wanted in np.arange(1, bins) / bins:
@@ -109,7 +109,7 @@ def gaussian_cdf(scale: float) -> Callable[[NDArray[np.int64]], NDArray[np.float
 
 
 def gaussian_delta(epsilon: float, noise: float) -> Decimal:
-    """Return the exact δ of the Gaussian mechanism with σ = noise · Δ (Balle and Wang 2018, theorem 8).
+    """Return the exact δ of the Gaussian mechanism of `noise` · Δ (Balle and Wang 2018, theorem 8).
 
     In decimals, with enough of them that nothing cancels: no code and no formula is shared with Aegis's own.
     """
@@ -137,7 +137,7 @@ def _upper_tail(point: Decimal) -> Decimal:
 
 def _pi(digits: int) -> Decimal:
     """Return π by Machin's formula, with whole numbers."""
-    one = 10 ** (digits + 10)
+    one: int = 10 ** (digits + 10)
 
     def arctan(n: int) -> int:
         term = total = one // n

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from aegis.federated import mechanism
 from aegis.federated.calibration import gaussian_noise, laplace_scale, up
 from aegis.federated.mechanism import Plan
-from tests.noisechecks import Floats, Real
+from tests.noiseaudit import Floats
+from tests.noisechecks import Real
 
 
 def classical_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
@@ -27,12 +28,16 @@ def classical_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
 
 def _scaled(plan: Plan, factor: Fraction) -> Plan:
     """Return a plan with another scale."""
-    steps = {
-        name: up(Fraction(old) * factor)
-        for name in ("scale", "grid_steps", "whole_steps")
-        if (old := getattr(plan, name)) is not None
-    }
-    return replace(plan, **steps)
+
+    def scaled(old: float | None) -> float | None:
+        return None if old is None else up(Fraction(old) * factor)
+
+    return replace(
+        plan,
+        scale=up(Fraction(plan.scale) * factor),
+        grid_steps=scaled(plan.grid_steps),
+        whole_steps=scaled(plan.whole_steps),
+    )
 
 
 class HalfTheNoise(Real):
@@ -110,7 +115,7 @@ class ClassicalCalibration(Real):
     """The formula of the textbooks, beyond the ε for which it holds."""
 
     def plan(self, value: Any, **terms: Any) -> Plan:
-        """Choose the classical σ."""
+        """Choose the classical scale."""
         plan = super().plan(value, **terms)
         epsilon, delta = terms["epsilon"], terms["delta"]
         ratio = classical_sigma(epsilon, delta, 1.0) / gaussian_noise(epsilon, delta)
@@ -118,7 +123,7 @@ class ClassicalCalibration(Real):
 
 
 class LaplaceScaleForGaussian(Real):
-    """σ = Δ/ε: the scale of the other mechanism."""
+    """Δ/ε: the scale of the other mechanism."""
 
     def plan(self, value: Any, **terms: Any) -> Plan:
         """Choose Δ/ε."""

@@ -149,8 +149,8 @@ def pays_for_rounding(way: Real) -> None:
         one, other = (np.full(fields, float(x)) for x in (low, low + share))
         apart = _distance(one, other, terms)
         assert apart <= 1 + 2**-40, "these are no neighbours"
-        drawn = (way.draw(values, plan, seed_of("rounding")) for values in (one, other))
-        reached = _distance(*drawn, terms)
+        first, second = (way.draw(values, plan, seed_of("rounding")) for values in (one, other))
+        reached = _distance(first, second, terms)
         assert reached > apart, "rounding pushes nothing apart here: this check is too weak"
         if terms is LAPLACE:
             loss = reached / Fraction(plan.grid_steps or 0) / step
@@ -169,7 +169,9 @@ def keeps_delta(way: Real) -> None:
         assert plan.exponent is not None, "there is no grid"
         noise = plan.grid_steps * 2.0**plan.exponent
         found = gaussian_delta(terms.epsilon, noise)
-        assert found <= terms.delta, f"delta is {found:.2e} at epsilon {terms.epsilon}, not {terms.delta:.0e}"
+        assert found <= (terms.delta or 0.0), (
+            f"delta is {found:.2e} at epsilon {terms.epsilon}, not {terms.delta:.0e}"
+        )
 
 
 def is_drawn_once(way: Real) -> None:

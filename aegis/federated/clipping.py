@@ -196,7 +196,7 @@ def _clip(rows: Floats, norm: Norm, grid: Grid) -> Steps:
     """
     shift = np.clip(np.frexp(_largest(rows))[1], _LOWEST, _HIGHEST)
     rows *= np.ldexp(1.0, -shift)[:, None]
-    size = np.abs(rows).sum(axis=1) if norm == "l1" else np.sqrt(np.square(rows).sum(axis=1))
+    size = np.abs(rows).sum(axis=1) if norm == "l1" else np.sqrt(_squares(rows))
     whole = np.ldexp(1.0, np.clip(shift - grid.exponent, -1, _ENOUGH))
     factors = np.minimum(whole, grid.limit / np.maximum(size, _TINY))
     return within(rows, factors, norm, grid.limit)
@@ -204,7 +204,9 @@ def _clip(rows: Floats, norm: Norm, grid: Grid) -> Steps:
 
 def within(rows: Floats, factors: Floats, norm: Norm, limit: int) -> Steps:
     """Return rows · factors, truncated towards zero; with smaller factors where the norm is too large."""
-    steps = (rows * factors[:, None]).astype(np.int64)
+    steps = np.empty(rows.shape, np.int64)
+    # The cast of each product to a whole number truncates; no array of products is made.
+    np.multiply(rows, factors[:, None], out=steps, dtype=np.float64, casting="unsafe")
     less = _LESS
     while (over := _exceeds(steps, norm, limit)).any():
         factors[over] *= 1.0 - less
@@ -216,7 +218,11 @@ def within(rows: Floats, factors: Floats, norm: Norm, limit: int) -> Steps:
 def _exceeds(steps: Steps, norm: Norm, limit: int) -> NDArray[np.bool_]:
     if norm == "l1":
         return np.asarray(np.abs(steps).sum(axis=1) > limit)
-    return np.asarray(np.square(steps).sum(axis=1) > limit * limit)
+    return np.asarray(_squares(steps) > limit * limit)
+
+
+def _squares(rows: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(np.einsum("ij,ij->i", rows, rows))
 
 
 def _largest(rows: Floats) -> Floats:

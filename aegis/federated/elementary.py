@@ -88,18 +88,28 @@ def energy(value: Whole) -> Floats:
 
 def cos_sin(value: Whole) -> tuple[Floats, Floats]:
     """Return cos and sin of 2π·v·2^-63, each wrong by less than SIDE_ERROR; 0 ≤ v < 2^63."""
-    quarter = (value + np.int64(1 << 60)) >> 61
-    angle = (value - (quarter << 61)).astype(np.float64)
+    quarter = value + np.int64(1 << 60)
+    quarter >>= 61
+    whole = quarter << 61
+    angle = np.subtract(value, whole, out=whole).astype(np.float64)
     angle *= _TURN
     square = angle * angle
     cos, sin = _horner(_COSINE, square), _horner(_SINE, square)
     sin *= angle
-    odd = (quarter & 1).astype(bool)
-    first, second = np.where(odd, sin, cos), np.where(odd, cos, sin)
+    # An odd quarter exchanges cos and sin.
+    first, second = cos.view(np.int64), sin.view(np.int64)
+    change = np.bitwise_and(quarter, 1, out=whole)
+    np.negative(change, out=change)
+    change &= first ^ second
+    first ^= change
+    second ^= change
     # cos changes sign in the second and third quarter, sin in the third and fourth.
-    first *= 1.0 - ((quarter + 1) & 2)
-    second *= 1.0 - (quarter & 2)
-    return first, second
+    second ^= (quarter & 2) << 62
+    quarter += 1
+    quarter &= 2
+    quarter <<= 62
+    first ^= quarter
+    return cos, sin
 
 
 def _horner(coefficients: list[float], square: Floats) -> Floats:

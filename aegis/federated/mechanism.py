@@ -110,7 +110,8 @@ def plan_sum(clipped: Clipped, *, mechanism: Mechanism, epsilon: float, delta: f
     """Choose the scale for a sum of clipped contributions, which lies on its grid already.
 
     Raises:
-        UsageError: it was clipped in the norm of the other mechanism.
+        UsageError: it was clipped in the norm of the other mechanism, or on too fine a grid for so
+            much noise.
 
     """
     norm = "l1" if mechanism == "laplace" else "l2"
@@ -119,6 +120,10 @@ def plan_sum(clipped: Clipped, *, mechanism: Mechanism, epsilon: float, delta: f
         raise UsageError(message)
     ratio = _ratio(mechanism, epsilon, delta)
     scale = Fraction(clipped.sensitivity) * ratio
+    steps = up(scale / Fraction(2) ** clipped.exponent)
+    if steps > noise.LARGEST_SCALE:
+        message = "the noise would be more than 2^54 steps: clip on a larger exponent, or spend more epsilon"
+        raise UsageError(message)
     return Plan(
         mechanism=mechanism,
         epsilon=epsilon,
@@ -127,7 +132,7 @@ def plan_sum(clipped: Clipped, *, mechanism: Mechanism, epsilon: float, delta: f
         coordinates=clipped.steps.size,
         exponent=clipped.exponent,
         scale=up(scale),
-        grid_steps=up(scale / Fraction(2) ** clipped.exponent),
+        grid_steps=steps,
         whole_steps=None,
         ratio=up(ratio),
     )

@@ -37,13 +37,15 @@ CHUNK: Final = 1 << 15
 LARGEST_SCALE: Final = 2.0**54
 
 _CELL: Final = 1.0000001
+#: So few draws are made exactly at once: that is faster, and the same.
+FEW: Final = 6
 #: Below this many steps of 2^-63 every draw is looked at closely.
-_RARE: Final = 1 << 44
+_RARE: Final = 1 << 47
 #: A radius below it is looked at closely.
 _SMALL_RADIUS: Final = 2.0**-8
-#: What the error of a draw that is not looked at closely stays below, for E up to 44: above `_energy_error`
-#: of every v from 2^44, and above `_normal_error` of every radius from 2^-8 as well.
-_ROUGHLY_LAPLACE: Final = _CELL * 2.0**-44 + 44 * ENERGY_SLOPE + ENERGY_ERROR
+#: What the error of a draw that is not looked at closely stays below; E is at most 16·ln 2 < 11.1 then. Above
+#: `_energy_error` of every v from 2^47, and above `_normal_error` of every radius from 2^-8 as well.
+_ROUGHLY_LAPLACE: Final = _CELL * 2.0**-47 + 11.1 * ENERGY_SLOPE + ENERGY_ERROR
 _ROUGHLY_NORMAL: Final = 2.0**-41
 
 
@@ -75,6 +77,9 @@ def gaussian(key: bytes, scale: float, count: int) -> Steps:
 def laplace_portions(key: bytes, scale: float, count: int) -> Iterator[Portion]:
     """Yield the draws of `laplace` in portions, so that memory stays flat."""
     _check(scale)
+    if 0 < count <= FEW:
+        yield Portion(start=0, steps=laplace_exactly(key, scale, count))
+        return
     bits = Bits(key)
     for start in range(0, count, CHUNK):
         words = bits.words(min(CHUNK, count - start))
@@ -84,6 +89,9 @@ def laplace_portions(key: bytes, scale: float, count: int) -> Iterator[Portion]:
 def gaussian_portions(key: bytes, scale: float, count: int) -> Iterator[Portion]:
     """Yield the draws of `gaussian` in portions."""
     _check(scale)
+    if 0 < count <= FEW:
+        yield Portion(start=0, steps=gaussian_exactly(key, scale, count))
+        return
     bits = Bits(key)
     for start in range(0, count, CHUNK):
         length = min(CHUNK, count - start)
@@ -112,12 +120,14 @@ def _laplace(bits: Bits, words: Words, start: int, scale: float) -> Steps:
     size *= scale
     near = np.rint(size)
     size -= near
-    doubtful = np.abs(size, out=size) > 0.5 - scale * _ROUGHLY_LAPLACE
-    doubtful |= value < _RARE
-    steps = near.astype(np.int64)
+    clear = np.abs(size, out=size) <= 0.5 - scale * _ROUGHLY_LAPLACE
+    clear &= value >= _RARE
+    with np.errstate(invalid="ignore"):
+        # At v = 0 there is no double for E, and none is kept.
+        steps = near.astype(np.int64)
     flip = (words & np.uint64(1)).view(np.int64)
     steps = (steps ^ -flip) + flip
-    at = np.flatnonzero(doubtful)
+    at = np.flatnonzero(~clear)
     if len(at):
         error = scale * _energy_error(value[at], energy(value[at]))
         for index in at[~(size[at] <= 0.5 - error)].tolist():
@@ -145,9 +155,9 @@ def _gaussian(bits: Bits, words: Words, start: int, scale: float) -> Steps:
         steps[place::2] = near
         np.subtract(size, near, out=size)
         np.maximum(away, np.abs(size, out=size), out=away)
-    doubtful = away > 0.5 - scale * _ROUGHLY_NORMAL
-    doubtful |= (first < _RARE) | (radius < _SMALL_RADIUS)
-    at = np.flatnonzero(doubtful)
+    clear = away <= 0.5 - scale * _ROUGHLY_NORMAL
+    clear &= (first >= _RARE) & (radius >= _SMALL_RADIUS)
+    at = np.flatnonzero(~clear)
     if len(at):
         error = scale * _normal_error(first[at], radius[at])
         for pair in at[~(away[at] <= 0.5 - error)].tolist():

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from aegis.operations import system
-from benchmarks import audit, erasure, retention
+from benchmarks import audit, erasure, noise, retention
 from benchmarks.measuring import Figure
+from benchmarks.noisemakers import MAKERS
 from benchmarks.recording import WAYS
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS, Scenario
@@ -93,6 +94,17 @@ def test_erasures_are_measured(scenario: str, parts: list[str], monkeypatch: pyt
     monkeypatch.setattr(system, "_CURRENT", [])
     ((_, lines),) = erasure.main(["--only", scenario, "--rows", "1000", "--repeats", "1"])
     assert [line[0] for line in lines[1:]] == parts
+
+
+def test_noise_is_measured_beside_peers(tmp_path: Path) -> None:
+    """Everybody has a line for one number and for many, measured or skipped, and why."""
+    file = tmp_path / "RESULTS.md"
+    sections = noise.main(["--numbers", "50", "--many", "60", "--repeats", "1", "--write", str(file)])
+    assert len(sections) == 6
+    for _, lines in sections:
+        assert [line[0] for line in lines[1:]] == [maker.name for maker in MAKERS]
+        assert all(line[2] != "-" or line[1].startswith("skipped: ") for line in lines[1:])
+    assert file.read_text(encoding="utf-8").count("| Aegis |") == 6
 
 
 if LONG:  # it starts eight processes for each way

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from aegis.errors import Refused, UsageError
 from aegis.federated.clipped import Grid, Norm
 from aegis.federated.clipping import clip_contributions, within
+from aegis.federated.mechanism import plan_sum
 from aegis.federated.modular import from_modular_sum
 from tests.mutants_clipping import MUTANTS, Row, Summed, right
 from tests.repeats import examples
@@ -214,6 +215,15 @@ def test_what_is_refused(contributions: Any, words: str) -> None:
     """What cannot be summed is refused, with its place."""
     with pytest.raises(UsageError, match=words):
         clip_contributions(contributions, norm="l1", bound=1.0)
+
+
+def test_noise_that_does_not_fit_the_grid() -> None:
+    """Noise of too many steps is refused while it is planned, before anything is charged for it."""
+    fine = clip_contributions(np.ones((3, 2)), norm="l1", bound=1.0)
+    coarse = clip_contributions(np.ones((3, 2)), norm="l1", bound=1.0, exponent=-10)
+    with pytest.raises(UsageError, match="larger exponent"):
+        plan_sum(fine, mechanism="laplace", epsilon=1e-8, delta=None)
+    assert plan_sum(coarse, mechanism="laplace", epsilon=1e-8, delta=None).grid_steps is not None
 
 
 @pytest.mark.parametrize(

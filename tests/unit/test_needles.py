@@ -93,6 +93,8 @@ def test_a_value_is_found_however_it_is_written(value: str, way: str) -> None:
 
 @given(st.text(min_size=1, max_size=30), st.sampled_from(sorted(WRITTEN)))
 @example("\x00aaaaa", "JSON")
+@example("\\F00", "bytes")
+@example("0\\F%44", "bytes")
 def test_any_text_is_found(text: str, way: str) -> None:
     """Whatever somebody is called, the first look does not miss what the second one finds."""
     for needle in needles_of(0, {"email": text}):

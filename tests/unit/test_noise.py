@@ -1,6 +1,7 @@
 """Draws of noise: exactly the rounded distribution, decided by key and scale, on every processor."""
 
 import hashlib
+import importlib
 import json
 import math
 import os
@@ -15,7 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy._core import _multiarray_umath as processor
 from numpy.typing import NDArray
 
 from aegis.errors import UsageError
@@ -28,13 +28,18 @@ Draw = Callable[[bytes, float, int], NDArray[np.int64]]
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden" / "noise.v1.json"
 KEY: Final = bytes(range(32))
+#: So many draws that they are made fast.
+FAST: Final = noise.FEW + 4
 DRAWS: Final[dict[str, Draw]] = {"laplace": noise.laplace, "gaussian": noise.gaussian}
 EXACTLY: Final[dict[str, Draw]] = {"laplace": noise.laplace_exactly, "gaussian": noise.gaussian_exactly}
+OF_ONE: Final = {"laplace": idealnoise.laplace_of_one, "gaussian": idealnoise.gaussian_of_one}
 IDEAL: Final = {"laplace": idealnoise.laplace, "gaussian": idealnoise.gaussian}
 CDF: Final = {"laplace": laplace_cdf, "gaussian": gaussian_cdf}
 MANY: Final = 4_000_000 if LONG else 400_000
 #: From one step that is hardly ever left to the largest that is allowed.
 SCALES: Final = (0.05, 0.3, 0.5, 1.0, 3.7, 1000.0, 2.0**20 + 0.1, 2.0**33 / 3, 2.0**46, 2.0**54)
+#: numpy's own account of processors, of which it has no public one.
+PROCESSOR: Final[Any] = importlib.import_module("numpy._core._multiarray_umath")
 both = pytest.mark.parametrize("kind", ["laplace", "gaussian"])
 KEYS: Final = st.binary(min_size=32, max_size=32)
 #: Anywhere, near a power of two, near an edge of the logarithm's table, near an eighth of a turn.
@@ -104,7 +109,7 @@ class TestDistribution:
         assert goodness(draws, CDF[kind](3.7)) < ALPHA
 
     def test_pairs_that_share_a_radius_are_noticed(self) -> None:
-        """Independence is tested by shape too: cos and sin of too few angles are uncorrelated, not independent."""
+        """Independence is tested by shape too: what is uncorrelated may share its size."""
         draws = noise.gaussian(KEY, 30.0, 2 * MANY)[::2]
         shared = draws[1::2] * np.where(draws[::2] % 2 == 0, 1, -1)
         assert abs(np.corrcoef(draws[1::2], shared)[0, 1]) < 0.01
@@ -119,9 +124,9 @@ class TestExactness:
     @settings(max_examples=examples(1000))
     def test_draws_are_those_of_the_definition(self, kind: str, key: bytes, scale: float) -> None:
         """Fast, exact, and the definition by another program: the same numbers."""
-        fast = DRAWS[kind](key, scale, 5).tolist()
-        assert fast == EXACTLY[kind](key, scale, 5).tolist()
-        assert fast == [IDEAL[kind](key, scale, draw) for draw in range(5)]
+        fast = DRAWS[kind](key, scale, FAST).tolist()
+        assert fast == EXACTLY[kind](key, scale, FAST).tolist()
+        assert fast == [IDEAL[kind](key, scale, draw) for draw in range(FAST)]
 
     @both
     @pytest.mark.parametrize("scale", SCALES)
@@ -132,12 +137,12 @@ class TestExactness:
         assert (DRAWS[kind](key, scale, many) == EXACTLY[kind](key, scale, many)).all()
 
     @both
-    @given(key=KEYS, draw=st.integers(0, 9), power=st.integers(0, 45))
+    @given(key=KEYS, draw=st.integers(0, 9), power=st.integers(0, 50))
     @settings(max_examples=examples(500))
     def test_draws_beside_a_boundary(self, kind: str, key: bytes, draw: int, power: int) -> None:
         """Two neighbouring doubles as scale, between which a draw changes: both sides are right."""
         low, high = boundary(kind, key, draw, 2.0**power)
-        values = [int(DRAWS[kind](key, scale, 10)[draw]) for scale in (low, high)]
+        values = [int(DRAWS[kind](key, scale, FAST)[draw]) for scale in (low, high)]
         assert values[0] != values[1]
         assert values == [IDEAL[kind](key, scale, draw) for scale in (low, high)]
 
@@ -148,7 +153,7 @@ class TestExactness:
         for kind in DRAWS:
             low, _ = boundary(kind, KEY, 0, 2.0**20)
             with pytest.raises(TypeError, match="not callable"):
-                DRAWS[kind](KEY, low, 10)
+                DRAWS[kind](KEY, low, FAST)
 
     @both
     @pytest.mark.parametrize("scale", [0.3, 1.0, 2.0**20 / 3, 2.0**54])
@@ -164,20 +169,33 @@ class TestExactness:
         assert (fast == EXACTLY[kind](KEY, scale, len(words))).all()
 
     @both
-    @given(key=KEYS, draw=st.integers(0, 9), power=st.integers(0, 45), seed=st.integers(0, 99))
+    @pytest.mark.parametrize("value", [1, 2, 1000, 2**20, 2**36, 2**43])
+    def test_rare_words(self, kind: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where the first 63 bits are nearly all zero, those that follow decide the rounding."""
+        # Between the values that U has at both ends of its cell.
+        size = math.log(2.0**63 / (value + 0.5))
+        scale = 1000.5 / (size if kind == "laplace" else math.sqrt(2 * size))
+        words = np.array([value << 1, 0] * FAST, dtype=np.uint64)
+        monkeypatch.setattr(noise, "Bits", lambda key: GivenBits(key, words))
+        drawn = int(DRAWS[kind](KEY, scale, FAST)[0])
+        assert drawn == EXACTLY[kind](KEY, scale, FAST)[0]
+        assert drawn <= 1000
+
+    @both
+    @given(key=KEYS, draw=st.integers(0, 9), power=st.integers(0, 50), seed=st.integers(0, 99))
     @settings(max_examples=examples(200))
     def test_errors_within_the_bounds_change_nothing(
         self, kind: str, key: bytes, draw: int, power: int, seed: int
     ) -> None:
         """Where logarithm, sine and cosine err by half of what is allowed, the draws are the same ones."""
         for scale in boundary(kind, key, draw, 2.0**power):
-            expected = DRAWS[kind](key, scale, 10)
+            expected = DRAWS[kind](key, scale, FAST)
             with pytest.MonkeyPatch.context() as patch:
                 shaken(patch, np.random.default_rng(seed))
-                assert (DRAWS[kind](key, scale, 10) == expected).all()
+                assert (DRAWS[kind](key, scale, FAST) == expected).all()
 
     @given(values=st.lists(POINTS, min_size=20, max_size=20))
-    @settings(max_examples=examples(1000))
+    @settings(max_examples=examples(400))
     def test_the_bounds_hold(self, values: list[int]) -> None:
         """Logarithm, sine and cosine err by half of what is allowed at most, by a hundred decimals."""
         points = np.array(values, dtype=np.int64)
@@ -193,7 +211,18 @@ class TestExactness:
     def test_a_longer_list_begins_with_the_shorter_one(self, kind: str) -> None:
         """Also across chunks and in the midst of a pair."""
         long = DRAWS[kind](KEY, 123.4, 2 * noise.CHUNK + 7)
-        for many in (0, 1, 2, 3, noise.CHUNK - 1, noise.CHUNK, noise.CHUNK + 1, 2 * noise.CHUNK + 5):
+        for many in (
+            0,
+            1,
+            2,
+            3,
+            noise.FEW,
+            noise.FEW + 1,
+            noise.CHUNK - 1,
+            noise.CHUNK,
+            noise.CHUNK + 1,
+            2 * noise.CHUNK + 5,
+        ):
             short = DRAWS[kind](KEY, 123.4, many)
             assert short.dtype == np.int64
             assert (short == long[:many]).all()
@@ -220,19 +249,19 @@ class TestGolden:
         """In this process."""
         assert {name: hashes(**given) for name, given in golden()["draws"].items()} == golden()["hashes"]
 
-    @pytest.mark.parametrize("disabled", ["", *processor.__cpu_dispatch__])
+    @pytest.mark.parametrize("disabled", ["", *PROCESSOR.__cpu_dispatch__])
     def test_processors(self, disabled: str) -> None:
         """With what this and each newer generation of processors has switched off in numpy."""
-        generations = processor.__cpu_dispatch__
+        generations = PROCESSOR.__cpu_dispatch__
         later = generations[generations.index(disabled) :] if disabled else []
-        off = [name for name in later if processor.__cpu_features__[name]]
+        off = [name for name in later if PROCESSOR.__cpu_features__[name]]
         if disabled and not off:
             pytest.skip(f"this processor has no {disabled}")
         program = (
             "from tests.unit import test_noise as t\n"
             "for name, given in t.golden()['draws'].items(): print(t.hashes(**given))"
         )
-        environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(off), "PYTHONPATH": os.getcwd()}
+        environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(off), "PYTHONPATH": str(Path.cwd())}
         done = subprocess.run(
             [sys.executable, "-c", program], env=environment, capture_output=True, check=True, text=True
         )
@@ -275,17 +304,7 @@ def shaken(patch: pytest.MonkeyPatch, generator: np.random.Generator) -> None:
 
 def boundary(kind: str, key: bytes, draw: int, scale: float) -> tuple[float, float]:
     """Return neighbouring doubles above `scale` between which a draw changes its value."""
-
-    def at(scale: float) -> int:
-        return IDEAL[kind](key, scale, draw)
-
-    low, high, least = scale, scale * 2, at(scale)
-    while at(high) == least:
-        low, high = high, high * 2
-    while math.nextafter(low, math.inf) < high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if at(middle) == least else (low, middle)
-    return low, high
+    return idealnoise.boundary(OF_ONE[kind](key, draw), scale)
 
 
 def folded(cdf: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The scale of the noise, against the guarantee's closed form by another program, and against the classical one."""
+"""The scale of the noise, against the guarantee's closed form by another program."""
 
 import math
 from decimal import Decimal
@@ -21,7 +21,7 @@ SENSITIVITIES: Final = st.floats(-6, 9).map(lambda power: 10.0**power)
 
 @given(epsilon=EPSILONS, delta=DELTAS)
 def test_sigma_is_enough_and_hardly_more(epsilon: float, delta: float) -> None:
-    """The exact δ of σ is at most δ, and that of a σ smaller by a millionth is above it."""
+    """The exact δ of sigma is at most δ, and that of a sigma smaller by a millionth is above it."""
     sigma = calibration.gaussian_sigma(epsilon, delta, 1.0)
     assert gaussian_delta(epsilon, sigma) <= Decimal(delta)
     assert gaussian_delta(epsilon, sigma * (1 - 1e-6)) > Decimal(delta)
@@ -31,7 +31,7 @@ def test_sigma_is_enough_and_hardly_more(epsilon: float, delta: float) -> None:
 def test_sigma_grows_with_the_sensitivity_and_is_rounded_up(
     epsilon: float, delta: float, sensitivity: float
 ) -> None:
-    """σ over the sensitivity is never less than σ at 1, as fractions."""
+    """Sigma over the sensitivity is never less than sigma at 1, as fractions."""
     ratio = Fraction(calibration.gaussian_sigma(epsilon, delta, sensitivity)) / Fraction(sensitivity)
     least = Fraction(calibration.gaussian_sigma(epsilon, delta, 1.0))
     assert least <= ratio <= least * (1 + Fraction(1, 1 << 52))
@@ -49,7 +49,7 @@ def test_laplace_is_rounded_up(epsilon: float, sensitivity: float) -> None:
     ("epsilon", "delta", "noise"), [(0.5, 1e-5, 7.0), (8.0, 1e-5, 0.6), (1.0, 1e-2, 1.5)]
 )
 def test_the_closed_form_is_the_divergence(epsilon: float, delta: float, noise: float) -> None:
-    """∫ max(0, p(x) − e^ε·p(x − 1)) dx, summed, is what the closed form says: it is the right formula."""
+    """∫ max(0, p(x) - e^ε·p(x - 1)) dx, summed, is what the closed form says: it is the right formula."""
     del delta
     at = np.linspace(-15 * noise - 2, 15 * noise + 2, 2_000_001)
     p, q = (np.exp(-((at - middle) ** 2) / (2 * noise**2)) for middle in (1.0, 0.0))
@@ -61,5 +61,5 @@ def test_the_classical_calibration_is_caught() -> None:
     """√(2 ln(1.25/δ))/ε has more than δ at ε = 8, and is wasteful below 1; the real one neither."""
     for epsilon in (8.0, 16.0):
         assert gaussian_delta(epsilon, classical_sigma(epsilon, 1e-3, 1.0)) > Decimal("1.3e-3")
-        assert gaussian_delta(epsilon, calibration.gaussian_sigma(epsilon, 1e-3, 1.0)) <= Decimal(1e-3)
+        assert gaussian_delta(epsilon, calibration.gaussian_sigma(epsilon, 1e-3, 1.0)) <= Decimal("1e-3")
     assert classical_sigma(0.5, 1e-5, 1.0) > 1.25 * calibration.gaussian_sigma(0.5, 1e-5, 1.0)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from typing import Any, Final
 
 from aegis.erasure.residual.spellings import folded, plain
@@ -24,8 +25,9 @@ _CODE: Final = re.compile(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9
 _GAP: Final = r"[\s()./-]{0,3}"
 #: What may stand before a value and be taken for an escape together with its first letters.
 _BEFORE: Final = ("", "\\", "%")
-#: What in a value is taken for an escape together with what follows, unless it was itself escaped.
-_ESCAPES: Final = str.maketrans("", "", "\\%&")
+#: What in a value is taken for an escape together with what follows, unless it was itself escaped: some of
+#: them by what it was written in, others not.
+_ESCAPES: Final = tuple(gone for count in (1, 2, 3) for gone in combinations("\\%&", count))
 _JOINERS: Final = frozenset("-+.")
 _QUOTES: Final = " \t\r\n\0\"'"
 
@@ -50,12 +52,14 @@ class Needle:
     @cached_property
     def anchors(self) -> frozenset[bytes]:
         """What is in the folded form of every row that the needle is in."""
-        if self.whole:
-            return frozenset({b"\t" + folded(self.value.encode()).translate(None, b"\n\t") + b"\t"})
         if self.number:
             return frozenset({self.value.encode()})
-        texts = {before + self.value for before in _BEFORE} | {self.value.translate(_ESCAPES)}
+        before = _BEFORE[:1] if self.whole else _BEFORE
+        texts = {begin + self.value for begin in before}
+        texts |= {self.value.translate(str.maketrans("", "", "".join(gone))) for gone in _ESCAPES}
         forms = (folded(text.encode()).translate(None, b"\n\t") for text in texts)
+        if self.whole:
+            return frozenset(b"\t" + form + b"\t" for form in forms if len(form) > 1)
         return frozenset(form for form in forms if len(form) >= SHORT - 1)
 
     def found(self, readings: Iterable[str]) -> bool | None:

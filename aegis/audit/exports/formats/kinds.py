@@ -77,6 +77,7 @@ _KINDS: Final[Mapping[str, tuple[int, str]]] = {
     Action.ERASURE_CANCEL: (DATASTORE, ""),
     Action.ERASURE_COPY: (DATASTORE, ""),
     Action.ERASURE_CLOSE: (DATASTORE, ""),
+    Action.FEDERATED_RELEASE: (DATASTORE, "Read"),
     Action.RETENTION_MISSED: (ENTITY, ""),
     Action.RETENTION_PAUSE: (ENTITY, "Suspend"),
     Action.RETENTION_RESUME: (ENTITY, "Resume"),
@@ -111,7 +112,6 @@ _CLASS_OF: Final[Mapping[str, int]] = {
     "budget": ENTITY,
     "audit": LOG,
     "tenant": API,
-    "federated": API,
     "custom": API,
 }
 _ACTIVITY_OF: Final[Mapping[str, str]] = {
