@@ -44,11 +44,12 @@ lint: $(STAMP) ## Check style, format, types and the floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure retention, the audit log, erasure and noise beside their alternatives
+bench: $(STAMP) ## Measure retention, the audit log, erasure and noise beside their alternatives, and large updates
 	@$(BIN)/python -m benchmarks.retention
 	@$(BIN)/python -m benchmarks.audit
 	@$(BIN)/python -m benchmarks.erasure
 	@$(BIN)/python -m benchmarks.noise
+	@$(BIN)/python -m benchmarks.updates
 
 clean: ## Remove .venv, real applications, the caches and what was run here
 	@rm -rf $(VENV) .schemas $(CACHES) $(PLACE) .aegis .aegis-demo

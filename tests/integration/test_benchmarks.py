@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aegis.operations import system
-from benchmarks import audit, erasure, noise, retention
+from benchmarks import audit, erasure, noise, retention, updates
 from benchmarks.measuring import Figure
 from benchmarks.noisemakers import MAKERS
 from benchmarks.recording import WAYS
@@ -105,6 +105,18 @@ def test_noise_is_measured_beside_peers(tmp_path: Path) -> None:
         assert [line[0] for line in lines[1:]] == [maker.name for maker in MAKERS]
         assert all(line[2] != "-" or line[1].startswith("skipped: ") for line in lines[1:])
     assert file.read_text(encoding="utf-8").count("| Aegis |") == 6
+
+
+if LONG:  # it starts servers and four workers
+
+    @pytest.mark.timeout(600)
+    def test_large_updates_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each stage has seconds, and what goes through Redis does not grow with the array."""
+        monkeypatch.setattr(system, "_CURRENT", [])
+        lines = updates.main(["--numbers", "100000", "200000", "--repeats", "1"])
+        assert len(lines) == 12
+        assert all(0 < float(word) < 60 for line in lines[1:8] for word in line[1:])
+        assert all(1000 < int(word) < 4096 for word in lines[8][1:])
 
 
 if LONG:  # it starts eight processes for each way

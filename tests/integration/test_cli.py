@@ -54,6 +54,21 @@ def shell(prepared: Shell, tmp_path: Path) -> Iterator[Shell]:
     copy.balance()
 
 
+def test_keys_of_services(prepared: Shell, tmp_path: Path) -> None:
+    """The workers' public key is printed; a service's own is made once, for its owner alone."""
+    workers = prepared("client-key")
+    assert (workers.code, workers.out[:16]) == (0, "aegis-workers-1:")
+    assert prepared("client-key", "--json").document == {"public_key": workers.out.strip()}
+    path = tmp_path / "service.key"
+    made = prepared("client-key", "--new", str(path))
+    assert (made.code, made.out[:15]) == (0, "aegis-client-1:")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text("ascii").split(":")[1].strip() not in made.out
+    again = prepared("client-key", "--new", str(path))
+    assert again.code == 4
+    assert "never overwritten" in again.err
+
+
 def by_check(said: Said) -> dict[str, list[dict[str, Any]]]:
     """Return the doctor's findings by the name of their check."""
     found: dict[str, list[dict[str, Any]]] = {}

@@ -27,12 +27,14 @@ from aegis.errors import (
 )
 from aegis.federated import answering, messages, outputs, wire
 from aegis.keys import Secret, new_client_key
+from aegis.operations.stores import open_store
 from api import federated
 from tests.services import Service, service
 from tests.worlds import EACH_DATABASE, World, on
 
 DAY = dt.timedelta(days=1)
 WORDS: dict[str, Any] = {"participant_count": 20}
+LARGE = np.linspace(-1, 1, 50_000, dtype=np.float32)
 
 
 @pytest.fixture
@@ -76,6 +78,36 @@ def test_there_and_back(world: World, asking: Service) -> None:
     assert len(files(world.settings.outputs_url)) == 1
     # What the client wrote is gone with the answer.
     assert files(world.settings.inputs_url) == []
+
+
+@on("sqlite-one")
+def test_places_that_are_stores(world: World, tmp_path: Path) -> None:
+    """Both places may be stores that fsspec knows: written, read, bounded, and emptied when it is time."""
+    places = {"inputs": f"memory://{tmp_path}/inputs", "outputs": f"memory://{tmp_path}/outputs"}
+    world.configure(federated=replace(world.settings.federated, keep_hours=1e-9, **places))
+    asking = service(world.system, tmp_path)
+    assert asking.ask(LARGE, "large")["outcome"] == "done"
+    assert asking.client.result("large", timeout=0)[0].tobytes() == LARGE.tobytes()
+    taken, kept = (open_store(place) for place in places.values())
+    assert (len(taken.sizes("")), len(kept.sizes(""))) == (0, 1)
+    taken.put("model", "round.npy", npy(LARGE))
+    for name, said in {
+        "model/round.npy": "",
+        "model": "no plain file",
+        "gone": "not there",
+        "..": "out",
+    }.items():
+        found = {"name": name, "sha256": hashlib.sha256(npy(LARGE)).hexdigest()}
+        request = f"of-{len(name)}"
+        told = federated.protect_request(request, reference=found, reply_to=asking.public, **WORDS)
+        assert told["outcome"] == ("refused" if said else "done")
+        assert said in (row(world, request).reason or "")
+    with pytest.raises(UsageError, match="more than 10 bytes"):
+        taken.take("model/round.npy", 10)
+    asking.client.protect(LARGE, 20, request_id="left")
+    federated.tend_releases()
+    assert (list(taken.sizes("")), list(kept.sizes(""))) == (["model"], [])
+    asking.client.close()
 
 
 @on("sqlite-one")
