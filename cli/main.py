@@ -115,12 +115,10 @@ class Overview(click.Group):
 EPILOG: Final = """
 Examples:
   aegis policy add events_90 --table events --days 90 --action delete
-  aegis policy preview events_90          what would go; changes nothing
-  aegis policy approve events_90 --actor you@example.com
+  aegis policy approve events_90 --actor you@example.com   after: policy preview events_90
   aegis retention run --execute           without --execute: a dry run
 
-Exit codes: 0 done or nothing due, 1 a finding, 2 wrong use, 3 stopped and will resume,
-4 refused or needs a person, 5 cannot tell. Each command explains itself with --help.
+Exit codes: 0 done, 1 a finding, 2 wrong use, 3 will resume, 4 refused or needs you, 5 cannot tell.
 """
 
 

@@ -19,7 +19,7 @@ def check_programs() -> Found:
     python = ".".join(map(str, sys.version_info[:3]))
     listed = ", ".join([f"Python {python}", *(f"{name} {version}" for name, version in versions.items())])
     if not versions["celery"].startswith(_TESTED_CELERY):
-        cure = f"install a tested one: pip install 'celery[redis]=={_TESTED_CELERY}*'"
+        cure = f"install a tested one: pip install 'celery=={_TESTED_CELERY}*'"
         yield fault("programs", f"{listed}: this Celery is not tested", cure)
         return
     yield ok("programs", listed)
