@@ -11,11 +11,11 @@ Saturation (inputs at ±2^61 steps, outputs at the ends of their type) happens b
 that brings nobody further apart, and after it as post-processing.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -84,14 +84,29 @@ def plan(
         per_field: it is that of each number: all together are d or √d times it.
 
     """
-    coordinates = flat.real + flat.whole
+    return _plan(flat.real, flat.whole, mechanism, (epsilon, delta), sensitivity, per_field=per_field)
+
+
+@lru_cache(maxsize=256)
+def _plan(
+    real: int,
+    whole: int,
+    mechanism: Mechanism,
+    guarantee: tuple[float, float | None],
+    sensitivity: float,
+    *,
+    per_field: bool,
+) -> Plan:
+    """Do what `plan` says; a service releases the same shape on the same terms again and again."""
+    epsilon, delta = guarantee
+    coordinates = real + whole
     total = Fraction(sensitivity)
     if per_field:
         total *= _together(mechanism, coordinates)
     ratio = _ratio(mechanism, epsilon, delta)
-    exponent = _finest(total, ratio, mechanism, flat.real) if flat.real else None
+    exponent = _finest(total, ratio, mechanism, real) if real else None
     step = Fraction(2) ** exponent if exponent is not None else Fraction(0)
-    scale = (total + _together(mechanism, flat.real) * step) * ratio
+    scale = (total + _together(mechanism, real) * step) * ratio
     return Plan(
         mechanism=mechanism,
         epsilon=epsilon,
@@ -100,8 +115,8 @@ def plan(
         coordinates=coordinates,
         exponent=exponent,
         scale=up(scale),
-        grid_steps=None if exponent is None else up(scale / step),
-        whole_steps=_whole_steps(scale) if flat.whole else None,
+        grid_steps=_grid_steps(scale / step) if real else None,
+        whole_steps=_whole_steps(scale) if whole else None,
         ratio=up(ratio),
     )
 
@@ -141,9 +156,11 @@ def plan_sum(clipped: Clipped, *, mechanism: Mechanism, epsilon: float, delta: f
 def draw(flat: Flat, chosen: Plan, seed: bytes) -> Any:
     """Return the aggregate with noise; the same seed gives the same bytes, on every machine."""
     selftest.check()
+    kinds = ((True, "whole", chosen.whole_steps, flat.whole), (False, "grid", chosen.grid_steps, flat.real))
     supplies = {
-        True: _Supply(chosen, chosen.whole_steps, subkey(seed, "whole"), flat.whole),
-        False: _Supply(chosen, chosen.grid_steps, subkey(seed, "grid"), flat.real),
+        kind: _Supply(chosen, steps, subkey(seed, name), count)
+        for kind, name, steps, count in kinds
+        if steps is not None
     }
     return flat.around_these([_noisy(leaf, chosen, supplies[leaf.whole]) for leaf in flat.leaves])
 
@@ -151,7 +168,7 @@ def draw(flat: Flat, chosen: Plan, seed: bytes) -> Any:
 def draw_sum(clipped: Clipped, chosen: Plan, seed: bytes) -> NDArray[np.float64]:
     """Return a sum of clipped contributions, or their mean, with noise."""
     selftest.check()
-    supply = _Supply(chosen, chosen.grid_steps, subkey(seed, "grid"), clipped.steps.size)
+    supply = _Supply(chosen, chosen.grid_steps or 0.0, subkey(seed, "grid"), clipped.steps.size)
     steps = clipped.steps.reshape(-1)
     made = np.empty(steps.size)
     for at, added in supply.take(steps.size):
@@ -161,14 +178,14 @@ def draw_sum(clipped: Clipped, chosen: Plan, seed: bytes) -> NDArray[np.float64]
 
 def subkey(seed: bytes, purpose: str) -> bytes:
     """Return the key of one use of a release's seed."""
-    return hmac.new(seed, b"aegis/release/" + purpose.encode(), hashlib.sha256).digest()
+    return hmac.digest(seed, b"aegis/release/" + purpose.encode(), "sha256")
 
 
 class _Supply:
     """The noise of one kind, handed out in order."""
 
-    def __init__(self, chosen: Plan, steps: float | None, key: bytes, count: int) -> None:
-        drawn = _PORTIONS[chosen.mechanism](key, steps, count) if steps is not None else iter(())
+    def __init__(self, chosen: Plan, steps: float, key: bytes, count: int) -> None:
+        drawn = _PORTIONS[chosen.mechanism](key, steps, count)
         self._portions = (portion.steps for portion in drawn)
         self._rest: noise.Steps = np.empty(0, dtype=np.int64)
 
@@ -240,6 +257,14 @@ def _finest(total: Fraction, ratio: Fraction, mechanism: Mechanism, real: int) -
     while total * ratio / Fraction(2) ** exponent > noise.LARGEST_SCALE / 2:
         exponent += 1
     return exponent
+
+
+def _grid_steps(scale: Fraction) -> float:
+    steps = up(scale)
+    if steps > noise.LARGEST_SCALE:
+        message = "the noise would be more than 2^54 steps of any grid: spend more epsilon"
+        raise UsageError(message)
+    return steps
 
 
 def _whole_steps(scale: Fraction) -> float:

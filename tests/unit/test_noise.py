@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import itertools
 import json
 import math
 import os
@@ -19,7 +20,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from aegis.errors import UsageError
-from aegis.federated import elementary, noise
+from aegis.federated import elementary, mechanism, noise
+from aegis.federated.values import flatten
 from tests import idealnoise
 from tests.chances import ALPHA, gaussian_cdf, goodness, kolmogorov, laplace_cdf, together
 from tests.repeats import LONG, examples
@@ -249,6 +251,10 @@ class TestGolden:
         """In this process."""
         assert {name: hashes(**given) for name, given in golden()["draws"].items()} == golden()["hashes"]
 
+    def test_releases(self) -> None:
+        """What is released under a pinned seed: grid, scale, streams and rounding besides the draws."""
+        assert released() == golden()["released"]
+
     @pytest.mark.parametrize("disabled", ["", *PROCESSOR.__cpu_dispatch__])
     def test_processors(self, disabled: str) -> None:
         """With what this and each newer generation of processors has switched off in numpy."""
@@ -259,13 +265,14 @@ class TestGolden:
             pytest.skip(f"this processor has no {disabled}")
         program = (
             "from tests.unit import test_noise as t\n"
-            "for name, given in t.golden()['draws'].items(): print(t.hashes(**given))"
+            "for name, given in t.golden()['draws'].items(): print(t.hashes(**given))\n"
+            "print(t.released())"
         )
         environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": " ".join(off), "PYTHONPATH": str(Path.cwd())}
         done = subprocess.run(
             [sys.executable, "-c", program], env=environment, capture_output=True, check=True, text=True
         )
-        assert done.stdout.split() == list(golden()["hashes"].values())
+        assert done.stdout.split() == [*golden()["hashes"].values(), golden()["released"]]
 
 
 class GivenBits:
@@ -331,3 +338,26 @@ def hashes(kind: str, key: str, scale: str, count: int) -> str:
     """Return the SHA-256 of draws as little-endian words; the scale is a double in hexadecimal."""
     draws = DRAWS[kind](bytes.fromhex(key), float.fromhex(scale), count)
     return hashlib.sha256(draws.astype("<i8").tobytes()).hexdigest()
+
+
+def released() -> str:
+    """Return the SHA-256 of aggregates of several kinds, protected on several terms under one seed."""
+    hashed = hashlib.sha256()
+    vector = np.arange(70_000) / 7
+    weights = {"a": 0.1, "n": 5, "w": vector.astype(np.float32)}
+    small = np.array([1, 255], dtype=np.uint8)
+    values: list[Any] = [1.5, 7, [1, 2, 3], weights, vector, small]
+    for value, (epsilon, delta) in itertools.product(values, [(0.5, None), (0.1, 1e-6)]):
+        flat = flatten(value)
+        plan = mechanism.plan(
+            flat,
+            mechanism="gaussian" if delta else "laplace",
+            epsilon=epsilon,
+            delta=delta,
+            sensitivity=3.0,
+            per_field=True,
+        )
+        for leaf in flatten(mechanism.draw(flat, plan, KEY)).leaves:
+            little = leaf.numbers.dtype.newbyteorder("<")
+            hashed.update(leaf.numbers.astype(little).tobytes())
+    return hashed.hexdigest()

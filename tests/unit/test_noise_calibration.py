@@ -3,14 +3,16 @@
 import math
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis.federated import calibration
+from aegis.errors import UsageError
+from aegis.federated import calibration, mechanism
+from aegis.federated.values import flatten
 from tests.chances import gaussian_delta
 from tests.mutants_noise import classical_sigma
 
@@ -63,3 +65,10 @@ def test_the_classical_calibration_is_caught() -> None:
         assert gaussian_delta(epsilon, classical_sigma(epsilon, 1e-3, 1.0)) > Decimal("1.3e-3")
         assert gaussian_delta(epsilon, calibration.gaussian_sigma(epsilon, 1e-3, 1.0)) <= Decimal("1e-3")
     assert classical_sigma(0.5, 1e-5, 1.0) > 1.25 * calibration.gaussian_sigma(0.5, 1e-5, 1.0)
+
+
+@pytest.mark.parametrize("value", [0.0, [0.0] * 10, 1, [1] * 10])
+def test_noise_that_is_too_wide_is_refused_by_the_plan(value: Any) -> None:
+    """What could not be drawn is refused before a budget is charged for it."""
+    with pytest.raises(UsageError, match="the noise would be"):
+        mechanism.plan(flatten(value), mechanism="laplace", epsilon=1e-17, delta=None, sensitivity=1.0)
