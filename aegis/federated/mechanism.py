@@ -84,6 +84,7 @@ def plan(
         per_field: it is that of each number: all together are d or √d times it.
 
     """
+    selftest.check()
     return _plan(flat.real, flat.whole, mechanism, (epsilon, delta), sensitivity, per_field=per_field)
 
 
@@ -129,6 +130,7 @@ def plan_sum(clipped: Clipped, *, mechanism: Mechanism, epsilon: float, delta: f
             much noise.
 
     """
+    selftest.check()
     norm = "l1" if mechanism == "laplace" else "l2"
     if clipped.norm != norm:
         message = f"contributions were clipped in {clipped.norm}, and {mechanism} noise is for {norm}"

@@ -1,14 +1,17 @@
 """Draws of noise: exactly the rounded distribution, decided by key and scale, on every processor."""
 
+import ctypes
 import hashlib
 import importlib
 import itertools
 import json
 import math
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -208,6 +211,26 @@ class TestExactness:
             assert abs(Decimal(float(size)) - idealnoise.energy(value)) <= Decimal(allowed / 2)
             for side, ideal in zip((cos, sin), idealnoise.sides(value), strict=True):
                 assert abs(Decimal(float(side)) - ideal) <= Decimal(elementary.SIDE_ERROR / 2)
+
+    @both
+    @pytest.mark.parametrize("mode", [0x400, 0x800, 0xC00], ids=["down", "up", "to zero"])
+    @pytest.mark.skipif(
+        platform.machine() != "x86_64" or sys.platform != "linux", reason="other numbers there"
+    )
+    def test_rounding_modes_change_nothing(self, kind: str, mode: int) -> None:
+        """Where a library has switched how doubles round, draws are the same: the bounds leave room."""
+        expected = [DRAWS[kind](KEY, scale, 3000) for scale in (1.0, 2.0**46)]
+        library = ctypes.CDLL("libm.so.6")
+
+        def drawn() -> list[NDArray[np.int64]]:
+            # The mode is the thread's own, and ends with it.
+            library.fesetround(mode)
+            assert (np.float64(1.0) - np.float64(1e-20) < 1.0) == (mode != 0x800)
+            return [DRAWS[kind](KEY, scale, 3000) for scale in (1.0, 2.0**46)]
+
+        with ThreadPoolExecutor(1) as threads:
+            found = threads.submit(drawn).result()
+        assert all((one == other).all() for one, other in zip(found, expected, strict=True))
 
     @both
     def test_a_longer_list_begins_with_the_shorter_one(self, kind: str) -> None:

@@ -1,58 +1,68 @@
-"""The self-test: a machine on which double precision is not what was proven draws nothing."""
+"""A machine that does not compute what was proven is noticed before anything is charged or drawn."""
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aegis.errors import OperationFailed
 from aegis.federated import elementary, mechanism, noise, selftest
+from aegis.federated.bits import Bits
 from aegis.federated.values import flatten
 
-
-def off_by_bits(function: Callable[..., Any], share: float) -> Callable[..., Any]:
-    """Return a function whose every result is wrong by a share of it."""
-
-    def wrong(*words: Any) -> Any:
-        made = function(*words)
-        return tuple(each * (1 + share) for each in made) if isinstance(made, tuple) else made * (1 + share)
-
-    return wrong
+Broken = Callable[[pytest.MonkeyPatch], None]
 
 
-def test_this_machine_passes() -> None:
-    """It is asked once in a process."""
-    selftest.check()
-    selftest.check.__wrapped__()
+def coarse_logarithm(patch: pytest.MonkeyPatch) -> None:
+    """Err in the logarithm by one part in 2^40, as float32 in between would and worse."""
+    right = elementary.energy
+    for module in (elementary, noise):
+        patch.setattr(module, "energy", lambda value: right(value) * (1 + 2.0**-40))
+
+
+def coarse_angles(patch: pytest.MonkeyPatch) -> None:
+    """Err in sine and cosine by 2^-40."""
+    right = elementary.cos_sin
+    for module in (elementary, noise):
+        patch.setattr(module, "cos_sin", lambda value: tuple(side + 2.0**-40 for side in right(value)))
+
+
+def no_second_look_at_laplace(patch: pytest.MonkeyPatch) -> None:
+    """Take every draw in double precision as it is."""
+    patch.setattr(noise, "_ROUGHLY_LAPLACE", 0.0)
+    patch.setattr(noise, "_energy_error", lambda value, _size: np.zeros(len(value)))
+
+
+def no_second_look_at_gaussians(patch: pytest.MonkeyPatch) -> None:
+    """Take every pair in double precision as it is."""
+    patch.setattr(noise, "_ROUGHLY_NORMAL", 0.0)
+    patch.setattr(noise, "_normal_error", lambda value, _radius: np.zeros(len(value)))
+
+
+def other_words(patch: pytest.MonkeyPatch) -> None:
+    """Read a word of random bits from its other end: right noise, which no other machine would make."""
+    right = Bits.words
+    patch.setattr(Bits, "words", lambda self, count: right(self, count).byteswap())
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "share"),
+    ("broken", "found"),
     [
-        (elementary, "energy", 2.0**-46),
-        (elementary, "cos_sin", 2.0**-47),
-        (noise, "energy", 2.0**-44),
-        (noise, "cos_sin", 2.0**-44),
+        (coarse_logarithm, "the logarithm"),
+        (coarse_angles, "sine and cosine"),
+        (no_second_look_at_laplace, "Laplace noise"),
+        (no_second_look_at_gaussians, "Gaussian noise"),
+        (other_words, "Laplace draws"),
     ],
 )
-def test_a_function_that_is_off_in_its_last_bits_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, share: float
-) -> None:
-    """A few units more than what is allowed, in the functions or in what noise makes of them."""
-    monkeypatch.setattr(owner, name, off_by_bits(getattr(owner, name), share))
-    with pytest.raises(OperationFailed, match="no noise is drawn"):
-        selftest.check.__wrapped__()
-
-
-def test_nothing_is_drawn_where_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An aggregate is refused there, and not released without noise or with another one."""
-    monkeypatch.setattr(noise, "energy", off_by_bits(noise.energy, 2.0**-44))
+def test_a_broken_machine_draws_nothing(broken: Broken, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it plan a release, for which a budget would be charged; it says each time what is wrong."""
     selftest.check.cache_clear()
-    flat = flatten(1.0)
-    plan = mechanism.plan(flat, mechanism="laplace", epsilon=1.0, delta=None, sensitivity=1.0)
-    try:
-        with pytest.raises(OperationFailed, match="no noise is drawn"):
-            mechanism.draw(flat, plan, bytes(32))
-    finally:
-        monkeypatch.undo()
-        selftest.check.cache_clear()
+    value: Any = flatten(1.0)
+    with monkeypatch.context() as patch:
+        broken(patch)
+        for _ in range(2):
+            with pytest.raises(OperationFailed, match=f"^{found} in double precision"):
+                mechanism.plan(value, mechanism="laplace", epsilon=1.0, delta=None, sensitivity=1.0)
+    selftest.check()
