@@ -42,7 +42,10 @@ def protect(
         message = "name a budget: federated.require_budget says that no release goes without one"
         raise UsageError(message)
     aggregate = Aggregate(
-        content=content, participants=participants, plan=plan_of(content, terms, terms.epsilon)
+        content=content,
+        participants=participants,
+        counted_with_noise=terms.threshold_epsilon is not None,
+        plan=plan_of(content, terms, terms.epsilon),
     )
     return release(system, aggregate, terms, asked)
 

@@ -53,6 +53,8 @@ class Aggregate:
     content: Flat | Clipped
     #: How many people stand behind it; never said to anybody.
     participants: int
+    #: Whether the number of participants gets noise of the same seed.
+    counted_with_noise: bool
     plan: Plan
 
     def digest(self, seed: bytes) -> str:
@@ -64,6 +66,8 @@ class Aggregate:
             for leaf in self.content.leaves:
                 hashed.update(wire.encode([leaf.form, list(leaf.shape), leaf.numbers]))
             hashed.update(repr(self.content.around).encode())
+        if self.counted_with_noise:
+            hashed.update(str(self.participants).encode())
         return hashed.hexdigest()
 
     def drawn(self, seed: bytes) -> Any:

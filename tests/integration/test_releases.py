@@ -126,6 +126,20 @@ def test_another_value_under_a_reservation_is_refused(world: World, monkeypatch:
     assert show_budgets("default")[0].tightest.spent == 500_000_000
 
 
+@on("sqlite-one")
+def test_another_count_under_a_reservation_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where participants are counted with noise, the noise of one id is for one number of them."""
+    words: dict[str, Any] = {"dp_epsilon": 0.5, "threshold_epsilon": 1.0, "idempotency_key": "r"}
+    with monkeypatch.context() as patch:
+        patch.setattr(mechanism, "draw", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            federated_aggregation_protect(1.0, 500, **words)
+    with pytest.raises(Conflict, match="reserved for another aggregate"):
+        federated_aggregation_protect(1.0, 501, **words)
+    federated_aggregation_protect(1.0, 500, **words)
+    assert [row["state"] for row in rows(world)] == ["released"]
+
+
 @on(*CONTROLS)
 def test_an_output_expires_and_its_id_stays_used(world: World) -> None:
     """A large output is a sealed file; when its time is over, file and output go, and no new noise comes."""
