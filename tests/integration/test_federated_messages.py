@@ -83,7 +83,10 @@ def test_there_and_back(world: World, asking: Service) -> None:
 @on("sqlite-one")
 def test_places_that_are_stores(world: World, tmp_path: Path) -> None:
     """Both places may be stores that fsspec knows: written, read, bounded, and emptied when it is time."""
-    places = {"inputs": f"memory://{tmp_path}/inputs", "outputs": f"memory://{tmp_path}/outputs"}
+    places: dict[str, Any] = {
+        "inputs": f"memory://{tmp_path}/inputs",
+        "outputs": f"memory://{tmp_path}/outputs",
+    }
     world.configure(federated=replace(world.settings.federated, keep_hours=1e-9, **places))
     asking = service(world.system, tmp_path)
     assert asking.ask(LARGE, "large")["outcome"] == "done"

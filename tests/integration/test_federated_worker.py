@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from aegis.client import Client
 from aegis.embedded.redis import EmbeddedRedis
 from aegis.envelopes import client_public_key, seal, workers_public_key
-from aegis.errors import UsageError
+from aegis.errors import Pending, UsageError
 from aegis.federated import messages, wire
 from aegis.keys import client_key, new_client_key
+from tests.repeats import LONG
 from tests.workerkit import client, wait_until, worker
 from tests.worlds import Builder, World
 
@@ -116,6 +117,24 @@ def test_through_a_worker(rig: Rig) -> None:
     assert list(Path(rig.world.settings.inputs_url).iterdir()) == []
     (rig.world.settings.home / "planted").write_bytes(np.array([CANARY]).tobytes())
     assert nowhere(rig, log, [CANARY]) == ["planted"], "the search finds what there is to find"
+
+
+if LONG:  # a message that goes back rests for five seconds
+
+    def test_a_message_goes_back(rig: Rig) -> None:
+        """A place that cannot be written keeps no request from its answer once it can be."""
+        place = Path(rig.world.settings.outputs_url)
+        place.write_text("no folder")
+        rig.service.protect(np.ones(50_000), 20, request_id="later", **TERMS)
+        with at_work(rig) as running:
+            running.wait_for("goes back to its queue")
+            with pytest.raises(Pending):
+                rig.service.result("later", timeout=0)
+            place.unlink()
+            assert rig.service.result("later", timeout=60)[0].shape == (50_000,)
+            settled(rig)
+            assert "Traceback" not in running.log
+        assert rig.ask("SELECT count(*) FROM aegis_budget_charges") == 1
 
 
 def by_hand(rig: Rig, request: str) -> dict[str, Any]:
