@@ -55,7 +55,8 @@ def federated_aggregation_protect(
             L2 for gaussian. Of a `Clipped` it is not looked at.
         mechanism: laplace gives pure epsilon; gaussian gives (epsilon, delta).
         dp_delta: of the whole release; for gaussian.
-        budget: the account that is charged; none: `default`, which has no limit until somebody sets one.
+        budget: the account that is charged; none: `default` (or `default-gaussian`), which has no limit
+            until somebody sets one.
         idempotency_key: the release's id: asked for again, it is the same bytes, and not charged again.
         return_report: return (value, report).
         per_field: `dp_sensitivity` is that of each number by itself.

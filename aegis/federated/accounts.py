@@ -5,6 +5,7 @@ only by a recorded act. What is spent is written by `aegis.federated.ledger` alo
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +17,9 @@ from aegis.errors import UnknownName
 from aegis.federated.composition import NANO, Composition
 from aegis.federated.conversion import UNITS, epsilon_of
 
-#: The account of releases that name none.
+#: The account of releases that name none, by their noise: Gaussian noise has no pure epsilon.
 DEFAULT: Final = "default"
+DEFAULTS: Final[Mapping[str, str]] = {"laplace": DEFAULT, "gaussian": "default-gaussian"}
 WINDOW: Final = "window"
 LIFETIME: Final = "lifetime"
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.errors import UsageError
-from aegis.federated.accounts import DEFAULT, Account, listed, unknown
+from aegis.federated.accounts import DEFAULTS, Account, listed, unknown
 from aegis.federated.composition import NANO, cost
 from aegis.federated.mechanism import Plan
 from aegis.federated.protecting import content_of, plan_of
@@ -52,8 +52,8 @@ def estimate(system: System, value: Any, terms: Terms) -> dict[str, Any]:
 
 def _priced(connection: sa.Connection, terms: Terms, plan: Plan) -> Iterator[dict[str, Any]]:
     known = {account.name: account for account in listed(connection, dialects.now(connection))}
-    name: str | None = terms.account or DEFAULT
-    if name == DEFAULT and DEFAULT not in known:
+    name: str | None = terms.account or DEFAULTS[plan.mechanism]
+    if name in DEFAULTS.values() and name not in known:
         return
     while name is not None:
         if name not in known:

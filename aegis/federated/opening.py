@@ -20,6 +20,8 @@ from aegis.operations.system import System
 _CONTROL: Final = "control database"
 #: Accounts above one: a release is charged to each of them, in one transaction.
 DEEPEST: Final = 7
+#: For which delta `default-gaussian` says what its rho means.
+_DELTA: Final = 1e-6
 _DAYS: Final = range(1, 36_501)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,189}")
 _LIMITS: Final = ("window_limit", "lifetime_limit")
@@ -154,11 +156,12 @@ def change(
         return account_of(row, dialects.now(connection))
 
 
-def ensure_default(connection: sa.Connection) -> None:
-    """Make the account `default` on first use, without a limit: what is charged to it is recorded."""
-    query = sa.select(ACCOUNTS.c.name).where(ACCOUNTS.c.name == DEFAULT)
+def ensure_default(connection: sa.Connection, name: str = DEFAULT) -> None:
+    """Make a default account on first use, without a limit: what is charged to it is recorded."""
+    query = sa.select(ACCOUNTS.c.name).where(ACCOUNTS.c.name == name)
     if connection.scalar(query) is None:
-        columns = Terms(name=DEFAULT, unlimited=True).columns()
+        gaussian: dict[str, Any] = {"composition": "zcdp", "delta": _DELTA}
+        columns = Terms(name=name, unlimited=True, **({} if name == DEFAULT else gaussian)).columns()
         values = columns | fresh(dialects.now(connection)) | {"depth": 0, "created_by": None}
         dialects.insert_missing(connection, ACCOUNTS, values)
 

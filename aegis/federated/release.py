@@ -26,9 +26,9 @@ from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing
 from aegis.db.tables import Release
-from aegis.errors import Conflict, Refused, Tampered, TooFew
+from aegis.errors import Conflict, Expired, Tampered, TooFew
 from aegis.federated import ledger, mechanism, noise, outputs, reports, wire
-from aegis.federated.accounts import DEFAULT
+from aegis.federated.accounts import DEFAULTS
 from aegis.federated.calibration import up
 from aegis.federated.clipped import Clipped
 from aegis.federated.composition import Spend, said
@@ -86,10 +86,11 @@ def release(
         TooFew: too few people stand behind it.
         BudgetSpent: a budget has too little left.
         Conflict: the id was used for another aggregate, or on other terms.
-        Refused: what was released under the id has expired.
+        Expired: what was released under the id is gone.
 
     """
-    account, name = terms.account or DEFAULT, asked.release_id or uuid.uuid4().hex
+    account = terms.account or DEFAULTS[terms.mechanism]
+    name = asked.release_id or uuid.uuid4().hex
     row = _find(system, account, name)
     if row is None:
         if terms.threshold_epsilon is None and aggregate.participants < terms.minimum:
@@ -162,8 +163,8 @@ def _reserve(
     }
     with writing(system.databases.control, _CONTROL) as connection:
         moment = dialects.now(connection)
-        if account == DEFAULT:
-            ledger.ensure_default(connection)
+        if account in DEFAULTS.values():
+            ledger.ensure_default(connection, account)
         if dialects.insert_missing(connection, _ROWS, {**values, "reserved_at": moment}):
             charged = ledger.charge(connection, account, spends, release=name, moment=moment)
             report = reports.report(terms, aggregate.plan, charged, name=name)
@@ -243,7 +244,7 @@ def _again(system: System, row: sa.Row[Any], terms: Terms) -> tuple[Any, Mapping
             "is used up: the same aggregate is never given new noise. Keep what you fetch, or raise "
             "federated.keep_hours"
         )
-        raise Refused(message)
+        raise Expired(message)
     sealed = row.output if row.output_at is None else outputs.fetch(system, row.output_at)
     if hashlib.sha256(sealed).hexdigest() != row.output_digest:
         message = f"the output of release {row.release_id!r} is not what was kept"

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from aegis.db.tables import Release
-from aegis.errors import BudgetSpent, Conflict, Refused, TooFew, UsageError
+from aegis.errors import BudgetSpent, Conflict, Expired, TooFew, UsageError
 from aegis.federated import mechanism
 from aegis.settings import FederatedSettings
 from api import federated
@@ -155,7 +155,7 @@ def test_an_output_expires_and_its_id_stays_used(world: World) -> None:
     with world.control.begin() as connection:
         connection.execute(sa.update(Release).values(expires_at=past))
     for _ in range(2):
-        with pytest.raises(Refused, match="has expired"):
+        with pytest.raises(Expired, match="has expired"):
             federated_aggregation_protect(value, 9, dp_epsilon=1.0, idempotency_key="big")
         assert federated.tend_releases()["releases"] in {0, 1}
     assert list(place.iterdir()) == []
@@ -171,6 +171,18 @@ def test_a_release_without_an_id_is_not_kept(world: World) -> None:
     assert len(values) == 3
     assert {(row["state"], row["output"]) for row in rows(world)} == {("released", None)}
     assert show_budgets("default")[0].tightest.spent == 1_500_000_000
+
+
+@on("sqlite-one")
+def test_gaussian_noise_has_a_default_account_of_its_own(world: World) -> None:
+    """It has no pure epsilon; what names no budget is counted all the same, in rho."""
+    federated_aggregation_protect(1.0, 9, dp_epsilon=0.5, dp_delta=1e-6, mechanism="gaussian")
+    federated_aggregation_protect(1.0, 9, dp_epsilon=0.5)
+    assert [(account.name, account.composition) for account in show_budgets()] == [
+        ("default", "pure"),
+        ("default-gaussian", "zcdp"),
+    ]
+    assert world.unbalanced is None
 
 
 @on("sqlite-one")
