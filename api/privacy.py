@@ -42,6 +42,7 @@ from .budgets import set_budget as set_budget  # noqa: PLC0414
 from .budgets import show_budgets as show_budgets  # noqa: PLC0414
 from .erasure import anonymize_user as anonymize_user  # noqa: PLC0414 - a door of both
 from .erasure import anonymize_users as anonymize_users  # noqa: PLC0414
+from .federated import estimate_release as estimate_release  # noqa: PLC0414
 from .federated import federated_aggregation_protect as federated_aggregation_protect  # noqa: PLC0414
 
 

@@ -116,13 +116,17 @@ def refuse(
 
 
 def expire(system: System, *, most: int = 500) -> int:
-    """Destroy outputs whose time is over; their ids stay used up. Return how many."""
+    """Destroy outputs whose time is over, and seeds of reservations that nobody came back for.
+
+    Their ids stay used up, and what they cost stays charged. Returns how many there were.
+    """
+    kept = dt.timedelta(hours=system.settings.federated.keep_hours)
     with reading(system.databases.control, _CONTROL) as connection:
         moment = dialects.now(connection)
-        due = sa.select(_ROWS.c.id, _ROWS.c.output_at).where(
-            _ROWS.c.state == RELEASED, _ROWS.c.expires_at <= moment
-        )
-        rows = connection.execute(due.order_by(_ROWS.c.expires_at).limit(most)).all()
+        over = (_ROWS.c.state == RELEASED) & (_ROWS.c.expires_at <= moment)
+        left = (_ROWS.c.state == RESERVED) & (_ROWS.c.reserved_at <= moment - kept)
+        due = sa.select(_ROWS.c.id, _ROWS.c.output_at).where(over | left)
+        rows = connection.execute(due.order_by(_ROWS.c.reserved_at).limit(most)).all()
     if not rows:
         return 0
     for row in rows:
@@ -130,8 +134,11 @@ def expire(system: System, *, most: int = 500) -> int:
             outputs.drop(system, row.output_at)
     with writing(system.databases.control, _CONTROL) as connection:
         gone: dict[str, Any] = {"state": EXPIRED, "output": None, "output_at": None}
+        gone |= {"seed_sealed": None, "value_digest": None}
         named = _ROWS.c.id.in_([row.id for row in rows])
-        connection.execute(sa.update(_ROWS).where(named, _ROWS.c.state == RELEASED).values(**gone))
+        # One that is released at this moment was just kept: it has its whole time.
+        mine = named & ((_ROWS.c.state == RESERVED) | (_ROWS.c.expires_at <= moment))
+        connection.execute(sa.update(_ROWS).where(mine).values(**gone))
     return len(rows)
 
 
@@ -237,8 +244,8 @@ def _again(system: System, row: sa.Row[Any], terms: Terms) -> tuple[Any, Mapping
     if row.state == REFUSED:
         raise reports.too_few(terms)
     with reading(system.databases.control, _CONTROL) as connection:
-        over = row.expires_at <= dialects.now(connection)
-    if row.state != RELEASED or over:
+        over = row.state != RELEASED or row.expires_at <= dialects.now(connection)
+    if over:
         message = (
             f"what was released under id {row.release_id!r} of budget {row.account} has expired, and the id "
             "is used up: the same aggregate is never given new noise. Keep what you fetch, or raise "

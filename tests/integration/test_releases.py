@@ -164,6 +164,30 @@ def test_an_output_expires_and_its_id_stays_used(world: World) -> None:
     assert show_budgets("default")[0].tightest.spent == 1_000_000_000
 
 
+@on(*CONTROLS)
+def test_a_reservation_that_nobody_comes_back_for_loses_its_seed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left that could undo noise; the id is used up, and what it cost stays charged."""
+    words: dict[str, Any] = {"dp_epsilon": 0.5, "idempotency_key": "r"}
+    with monkeypatch.context() as patch:
+        patch.setattr(mechanism, "draw", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            federated_aggregation_protect(1.0, 9, **words)
+    assert federated.tend_releases()["releases"] == 0
+    assert rows(world)[0]["seed_sealed"] is not None
+    with world.control.begin() as connection:
+        connection.execute(
+            sa.update(Release).values(reserved_at=dt.datetime.now(dt.UTC) - dt.timedelta(hours=25))
+        )
+    assert federated.tend_releases()["releases"] == 1
+    (row,) = rows(world)
+    assert (row["state"], row["seed_sealed"], row["value_digest"]) == ("expired", None, None)
+    with pytest.raises(Expired):
+        federated_aggregation_protect(1.0, 9, **words)
+    assert show_budgets("default")[0].tightest.spent == 500_000_000
+
+
 @on("sqlite-one")
 def test_a_release_without_an_id_is_not_kept(world: World) -> None:
     """Nobody could ask for it again: no output is kept, each is charged, each has noise of its own."""
