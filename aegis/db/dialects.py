@@ -180,8 +180,7 @@ def session_statements(name: str, *, own: bool) -> list[str]:
             "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
             "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
         ]
-    # Each batch writes to pages of every index: with 64 MiB of them at hand a delete takes half the time.
-    pragmas = ["PRAGMA foreign_keys = ON", "PRAGMA secure_delete = ON", "PRAGMA cache_size = -65536"]
+    pragmas = ["PRAGMA foreign_keys = ON", "PRAGMA secure_delete = ON"]
     if own:
         pragmas += ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"]
     return pragmas
