@@ -88,6 +88,7 @@ def energy(value: Whole) -> Floats:
 
 def cos_sin(value: Whole) -> tuple[Floats, Floats]:
     """Return cos and sin of 2π·v·2^-63, each wrong by less than SIDE_ERROR; 0 ≤ v < 2^63."""
+    # Beyond 2^63 the sum wraps around, as a whole turn does.
     quarter = value + np.int64(1 << 60)
     quarter >>= 61
     whole = quarter << 61

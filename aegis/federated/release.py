@@ -107,11 +107,9 @@ def release(
     return _again(system, row, terms)
 
 
-def refuse(
-    system: System, terms: Terms, asked: Asked, *, account: str | None, of: str | None = None
-) -> TooFew:
+def refuse(system: System, terms: Terms, asked: Asked, *, account: str | None) -> TooFew:
     """Record that too few stand behind an aggregate, not how many, and return the error to raise."""
-    system.recorder.record(reports.denial(terms, asked, account=account, of=of))
+    system.recorder.record(reports.denial(terms, asked, account=account, of=None))
     return reports.too_few(terms)
 
 
