@@ -147,12 +147,7 @@ class Bare:
     def run(self, copy: Copy) -> Work:
         """Walk and delete, and remember nothing."""
         limits = copy.settings.retention
-        pace = Pace(
-            size=limits.first_batch_rows,
-            target_seconds=limits.batch_milliseconds / 1000,
-            largest=limits.largest_batch_rows,
-            floor=limits.first_batch_rows,
-        )
+        pace = Pace.of(limits, copy.dialect)
         policy = definition.Definition(name="bare", table=copy.table, retention_days=copy.days)
         with copy.app.connect() as connection:
             table = target.read_target(connection, copy.table, policy)

@@ -31,6 +31,8 @@ _DUPLICATE: Final = "1062"
 
 #: Seconds that SQLite waits for another writer.
 SQLITE_BUSY_SECONDS: Final = 10
+#: Pages that SQLite may hold for one connection; it takes what a transaction touches, no more.
+SQLITE_CACHE_KIB: Final = 65_536
 #: Where a connection keeps how long a statement of its transaction may take.
 STATEMENT_SECONDS: Final = "aegis_statement_seconds"
 
@@ -180,7 +182,12 @@ def session_statements(name: str, *, own: bool) -> list[str]:
             "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
             "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
         ]
-    pragmas = ["PRAGMA foreign_keys = ON", "PRAGMA secure_delete = ON"]
+    pragmas = [
+        "PRAGMA foreign_keys = ON",
+        "PRAGMA secure_delete = ON",
+        # What does not fit is written and synced in mid-batch, and shuts readers out until its end.
+        f"PRAGMA cache_size = -{SQLITE_CACHE_KIB}",
+    ]
     if own:
         pragmas += ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"]
     return pragmas

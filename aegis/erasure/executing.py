@@ -68,12 +68,7 @@ class Execution:
         scrubbed = kept.identifiers if len(kept.people) <= _SCRUBBED else []
         self._means = Means(key=kept.mask, lasting=lasting_key(system.worker_key), identifiers=scrubbed)
         limits = system.settings.retention
-        self._pace = Pace(
-            size=limits.first_batch_rows,
-            target_seconds=limits.batch_milliseconds / 1000,
-            largest=limits.largest_batch_rows,
-            floor=limits.first_batch_rows,
-        )
+        self._pace = Pace.of(limits, shard.engine.dialect.name)
         self._known = kept.known(request["arguments"])
         self._found: Trace | None = None
 

@@ -7,6 +7,14 @@ down to one.
 """
 
 from dataclasses import dataclass
+from typing import Final, Self
+
+from aegis.db import dialects
+from aegis.settings import RetentionSettings
+
+#: How much longer a batch may take than elsewhere: on SQLite one of a few thousand rows changes nearly
+#: every page of an index that is not in their order, and one of twice as many changes no more pages.
+_LONGER: Final = {dialects.SQLITE: 2}
 
 
 @dataclass(kw_only=True)
@@ -25,6 +33,22 @@ class Pace:
     overhead: float = 0.0
     #: The longest batch so far over the rows that are being worked on.
     longest: float = 0.0
+
+    @classmethod
+    def of(cls, limits: RetentionSettings, dialect: str) -> Self:
+        """Return the pace with which batches begin in a database.
+
+        Args:
+            limits: how gently to work.
+            dialect: the kind of database.
+
+        """
+        return cls(
+            size=limits.first_batch_rows,
+            target_seconds=aim_seconds(limits, dialect),
+            largest=limits.largest_batch_rows,
+            floor=limits.first_batch_rows,
+        )
 
     def worked(self, seconds: float, *, through: bool = True) -> None:
         """Learn from a batch of `size` rows: smooth, and change the size at most by half or double.
@@ -55,3 +79,8 @@ class Pace:
         self.size = max(1, self.size // 2)
         self.rate = self.longest = 0.0
         return True
+
+
+def aim_seconds(limits: RetentionSettings, dialect: str) -> float:
+    """Return how long a batch in a database of this kind is to take, in seconds."""
+    return limits.batch_milliseconds / 1000 * _LONGER.get(dialect, 1)

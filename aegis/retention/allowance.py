@@ -16,6 +16,7 @@ from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.operations import runs
+from aegis.operations.pace import aim_seconds
 from aegis.operations.states import Wait, Waits
 from aegis.operations.system import System
 from aegis.retention.preview import count
@@ -120,7 +121,8 @@ def _heed_windows(
         now, here = dialects.now(connection), time.monotonic()
     opening = opens_at(policy.windows, policy.cron_zone, now)
     closing = closes_at(policy.windows, policy.cron_zone, opening)
-    batch = dt.timedelta(milliseconds=FITS_BATCHES * system.settings.retention.batch_milliseconds)
+    dialect = system.databases.source(policy.datasource).dialect.name
+    batch = dt.timedelta(seconds=FITS_BATCHES * aim_seconds(system.settings.retention, dialect))
     if closing is not None and closing - now < batch:
         opening = opens_at(policy.windows, policy.cron_zone, closing)
     hours = f"{', '.join(policy.windows)} ({policy.cron_zone})"

@@ -133,12 +133,7 @@ class _Work:
         self._full_speed = full_speed
         self._throttle: Throttle | None = None
         limits = system.settings.retention
-        self._pace = Pace(
-            size=limits.first_batch_rows,
-            target_seconds=limits.batch_milliseconds / 1000,
-            largest=limits.largest_batch_rows,
-            floor=limits.first_batch_rows,
-        )
+        self._pace = Pace.of(limits, self._engine.dialect.name)
 
     def go_on(self, seconds: float) -> None:
         """Do batches until the time is up or the table is through."""
