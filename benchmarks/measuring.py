@@ -18,7 +18,7 @@ class Figure:
     """What one contender cost once."""
 
     seconds: float
-    #: Bytes of write-ahead log (PostgreSQL).
+    #: Bytes of write-ahead log without those of the UPDATEs (PostgreSQL).
     wal: int | None = None
     #: 99th percentile of an UPDATE of a row that is being deleted meanwhile, in seconds.
     stall: float | None = None
@@ -41,7 +41,7 @@ def measure(contender: Contender, copy: Copy, *, snapshot: bool = False) -> Figu
         work = contender.run(copy)
     return Figure(
         seconds=work.seconds,
-        wal=_written(copy) - before if copy.dialect == "postgresql" else None,
+        wal=_written(copy) - before - probe.written if copy.dialect == "postgresql" else None,
         stall=probe.stall(),
         memory=work.memory,
         batches=work.batches,
@@ -70,8 +70,8 @@ class _Probe:
     def __init__(self, copy: Copy) -> None:
         context = multiprocessing.get_context("spawn")
         self._stop, self._ready = context.Event(), context.Event()
-        self._times: Any = context.SimpleQueue()
-        arguments = (copy.app.url, copy.table, copy.due, (self._ready, self._stop, self._times))
+        self._told: Any = context.SimpleQueue()
+        arguments = (copy.app.url, copy.table, copy.due, (self._ready, self._stop, self._told))
         self._process = context.Process(target=_update_rows, args=arguments, daemon=True)
 
     def __enter__(self) -> Self:
@@ -81,7 +81,8 @@ class _Probe:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self.times = sorted(self._times.get())
+        times, self.written = self._told.get()
+        self.times = sorted(times)
         self._process.join()
 
     def stall(self) -> float:
@@ -91,7 +92,7 @@ class _Probe:
 
 def _update_rows(url: sa.URL, table: str, due: int, shared: tuple[Any, Any, Any]) -> None:
     """Update rows that are due until told to stop; the probe's own process."""
-    ready, stop, times = shared
+    ready, stop, told = shared
     spent: list[float] = []
     # SQLite's writers wait for each other: for as long as it takes.
     patience = {"timeout": 600} if url.get_backend_name() == "sqlite" else {}
@@ -99,6 +100,7 @@ def _update_rows(url: sa.URL, table: str, due: int, shared: tuple[Any, Any, Any]
     update = sa.text(f"UPDATE {table} SET user_id = user_id WHERE id = :id")  # noqa: S608 - our own name
     with engine.connect() as connection:
         connection.execute(update, {"id": 0})
+        before = _own_written(connection)
         ready.set()
         place = 0
         while not stop.wait(0.005):
@@ -106,5 +108,15 @@ def _update_rows(url: sa.URL, table: str, due: int, shared: tuple[Any, Any, Any]
             began = time.perf_counter()
             connection.execute(update, {"id": 1 + place})
             spent.append(time.perf_counter() - began)
+        written = _own_written(connection) - before
     engine.dispose()
-    times.put(spent)
+    told.put((spent, written))
+
+
+def _own_written(connection: sa.Connection) -> int:
+    """Return the bytes of write-ahead log that this session wrote (PostgreSQL from 18), otherwise 0."""
+    if connection.dialect.name != "postgresql":
+        return 0
+    connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+    own = sa.text("SELECT wal_bytes FROM pg_stat_get_backend_wal(pg_backend_pid())")
+    return int(connection.scalar(own) or 0)
