@@ -10,6 +10,7 @@ import click
 from aegis.errors import OperationFailed
 from aegis.operations import system
 from aegis.settings import load_settings
+from cli.deadletters import dead_letters
 from cli.stack import Stack
 
 
@@ -36,10 +37,17 @@ def up() -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def worker(options: tuple[str, ...]) -> None:
-    """Run one worker, for production; OPTIONS go to `celery worker`."""
+@click.pass_context
+def worker(context: click.Context, options: tuple[str, ...]) -> int:
+    """Run one worker, for production; OPTIONS go to `celery worker`.
+
+    `aegis worker dead-letters` shows what lay in a queue and was no message for a worker.
+    """
+    if options[:1] == (dead_letters.name,):
+        with dead_letters.make_context(dead_letters.name, list(options[1:]), parent=context) as inner:
+            return int(dead_letters.invoke(inner))
     system.use(load_settings()).close()
-    _celery("worker", options)
+    return _celery("worker", options)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 
 from aegis.operations.table import ERASE, RECONCILE
-from api import archives, audit, erasure, federated, log, privacy
+from api import archives, audit, erasure, federated, letters, log, privacy
 from tasks.sending import send
 from tasks.waking import wake
 
@@ -23,5 +23,6 @@ def reconcile() -> dict[str, Any]:
     log.tend_key_store()
     federated.tend_releases()
     asked = erasure.ask_due_copies(send)
+    letters.tend_dead_letters()
     done = {"operation": "operations.reconcile", "outcome": "done"}
     return {**done, "runs": [*due, *erasures], "copies": asked}

@@ -54,8 +54,9 @@ class AegisApp(Celery):
         super().__init__("aegis", **options)
 
     def send_task(self, *args: Any, **options: Any) -> Any:
-        """Send a task; its arguments are shown in no event and no log."""
-        return super().send_task(*args, **{**options, **REDACTED_OPTIONS})
+        """Send a task; its arguments are shown in no event and no log, and its limits are its worker's."""
+        ours = {"time_limit": None, "soft_time_limit": None, **REDACTED_OPTIONS}
+        return super().send_task(*args, **{**options, **ours})
 
 
 def build_app(
@@ -74,7 +75,10 @@ def build_app(
     transport.install()
     app = AegisApp(settings, broker=settings.broker_url)
     app.conf.update(
-        imports=tuple(imports), **_messages(routes or {}), **_broker(settings), **_worker(settings)
+        imports=tuple(imports),
+        **_messages(routes or {}),
+        **_broker(settings, routes or {}),
+        **_worker(settings),
     )
     app.steps["worker"].add(endpoint.MetricsStep)
     return app
@@ -104,7 +108,7 @@ def _messages(routes: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _broker(settings: Settings) -> dict[str, Any]:
+def _broker(settings: Settings, routes: Mapping[str, str]) -> dict[str, Any]:
     password = settings.broker_password_file
     return {
         "broker_connection_retry": True,
@@ -117,6 +121,8 @@ def _broker(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": SOCKET_SECONDS,
             "socket_keepalive": True,
             "health_check_interval": 10,
+            "guarded": QUEUES,
+            "routes": dict(routes),
             **({"password_file": str(password)} if password else {}),
         },
     }

@@ -8,7 +8,7 @@ start: a worker that nobody can watch does not work.
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,7 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from aegis.errors import Conflict, SettingsError
+from aegis.errors import Conflict, SettingsError, Unreachable
 from aegis.federated.accounts import Account
 from aegis.retention.forecast import Figures
 from worker import metrics
@@ -254,6 +254,45 @@ class BudgetCollector(Collector):
         yield from (spent, limit)
 
 
+class BrokerCollector(Collector):
+    """What lies in the broker; that it is away is a figure too, and does not hide the others."""
+
+    def __init__(self, lengths: Callable[[], Mapping[str, int]], dead_letters: Callable[[], int]) -> None:
+        """Take what reads the queues' lengths and counts the entries that were put aside."""
+        self.lengths = lengths
+        self.dead_letters = dead_letters
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield whether it answers, and what it says if it does."""
+        try:
+            lengths, dead = self.lengths(), self.dead_letters()
+        except Unreachable as error:
+            log.warning("%s", error)
+            yield GaugeMetricFamily("aegis_broker_up", "Whether the broker answers beat.", 0)
+            return
+        yield GaugeMetricFamily("aegis_broker_up", "Whether the broker answers beat.", 1)
+        waiting = GaugeMetricFamily(
+            "aegis_queue_length", "Messages that no worker has taken yet.", labels=["queue"]
+        )
+        for queue, length in lengths.items():
+            waiting.add_metric([queue], length)
+        yield waiting
+        text = "Entries of queues that were put aside and wait for a person."
+        yield GaugeMetricFamily("aegis_dead_letters", text, dead)
+
+
+def _lengths() -> Mapping[str, int]:
+    from api import letters  # noqa: PLC0415
+
+    return letters.queue_lengths()
+
+
+def _dead_letters() -> int:
+    from api import letters  # noqa: PLC0415
+
+    return letters.dead_letter_count()
+
+
 def _budgets() -> list[Account]:
     from api import budgets  # noqa: PLC0415
 
@@ -289,6 +328,7 @@ def _serve_beat(sender: Any, **_: Any) -> None:
     registry.register(PolicyCollector(_figures))
     registry.register(AuditCollector(_backlog))
     registry.register(BudgetCollector(_budgets))
+    registry.register(BrokerCollector(_lengths, _dead_letters))
     try:
         Endpoint(settings.metrics_host, settings.beat_metrics_port, registry).start()
     except SettingsError as error:

@@ -86,6 +86,12 @@ REDELIVERIES = Counter(
     ["task"],
     registry=None,
 )
+MESSAGES_REFUSED = Counter(
+    "aegis_messages_refused_total",
+    "Entries of queues that were no message for a worker, and were put aside.",
+    ["reason"],
+    registry=None,
+)
 
 
 class MetricsFolder:

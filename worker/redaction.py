@@ -47,9 +47,14 @@ def describe_error(error: BaseException) -> str:
     return " ".join([*names, *([f"[{code}]"] if code else [])])
 
 
-def plain_name(name: object) -> str:
+def named(name: object) -> str | None:
     """Return a name that came in a message, if it looks like one."""
-    return name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else "(unreadable)"
+    return name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else None
+
+
+def plain_name(name: object) -> str:
+    """Return a name that came in a message, or that it does not look like one."""
+    return named(name) or "(unreadable)"
 
 
 def without_arguments(text: str, arguments: object) -> str:

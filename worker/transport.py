@@ -1,6 +1,9 @@
-"""The Redis transport, with one fault of kombu cured.
+"""The Redis transport, with one fault of kombu cured and a gate before Celery.
 
-When the connection to Redis breaks, Celery drops the old kombu connection but still holds its
+The gate: what comes from a queue and is no message for this worker (`worker/intake.py`) is put aside, and
+kombu hears that nothing came.
+
+The fault: when the connection to Redis breaks, Celery drops the old kombu connection but still holds its
 channels: a late-acknowledged task that ends afterwards asks its old channel for a Redis client.
 kombu 5.7.0 then reads the host and port from the connection that is gone and raises
 AttributeError ('NoneType' object has no attribute 'hostname'). Celery takes that for a bug and
@@ -12,12 +15,20 @@ handles, so that the worker reconnects. The cure is needless as soon as
 take `install()` out of `worker/app.py` and run `tests/faults/test_broker_death.py`.
 """
 
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import redis
 from kombu import transport
 from kombu.transport import redis as kombu_redis
+
+from aegis.operations.deadletters import DeadLetters
+from worker import metrics
+from worker.intake import Unfit, admit
+
+log = logging.getLogger(__name__)
 
 #: The URL schemes that Aegis accepts for a broker; `redis+socket://` is resolved as `redis`.
 SCHEMES = ("redis", "rediss")
@@ -38,15 +49,45 @@ class PasswordFile(redis.CredentialProvider):
 
 
 class Channel(kombu_redis.Channel):
-    """A Redis channel that reports a lost connection as one."""
+    """A Redis channel that reports a lost connection as one, and lets only our messages in."""
 
+    #: The queues whose entries are looked at; those of events and of remote control carry no tasks.
+    guarded: Sequence[str] = ()
+    #: The tasks that may come, each with its queue.
+    routes: Mapping[str, str] = {}
     #: Where the password is read from; none: it stands in the URL.
     password_file: str | None = None
 
     from_transport_options = (
         *kombu_redis.Channel.from_transport_options,
         "password_file",
+        "guarded",
+        "routes",
     )
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's signature
+        made = super()._create_client(asynchronous=asynchronous)  # type: ignore[misc] # not in the stubs
+        made.set_response_callback("BRPOP", self._let_in)
+        return made
+
+    def _let_in(self, answer: Any, **_: Any) -> tuple[bytes, bytes] | None:
+        """Return the queue and the entry that Redis answered with; None for none, or for none of ours."""
+        if not answer:
+            return None
+        place, entry = answer
+        # A queue has a list for each priority.
+        queue = place.decode().rsplit(self.sep, 1)[0]
+        if queue not in self.guarded:
+            return place, entry
+        try:
+            admit(queue, entry, self.routes)
+        except Unfit as unfit:
+            metrics.MESSAGES_REFUSED.labels(unfit.reason.value).inc()
+            log.warning("Refused an entry of queue %s and put it aside: %s", queue, unfit.reason.value)
+            with self.conn_or_acquire() as client:
+                DeadLetters(client).put(queue, unfit.reason, entry, task=unfit.task)
+            return None
+        return place, entry
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
         if self.connection is None or self.connection.client is None:

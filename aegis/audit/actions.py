@@ -61,6 +61,9 @@ class Action(enum.StrEnum):
     FEDERATED_RELEASE = "federated:release"
     BUDGET_CREATE = "budget:create"
     BUDGET_SET = "budget:set"
+    MESSAGE_REFUSE = "message:refuse"
+    MESSAGE_REQUEUE = "message:requeue"
+    MESSAGE_DROP = "message:drop"
 
 
 class Outcome(enum.StrEnum):
@@ -112,6 +115,9 @@ CLEAR: Final[Mapping[Action, frozenset[str]]] = {
     Action.APPROVER_ADD: frozenset({"scheme", "from", "until"}),
     Action.APPROVER_REMOVE: frozenset({"scheme"}),
     Action.TENANT_DENY: frozenset({"reason"}),
+    Action.MESSAGE_REFUSE: frozenset({"reason", "count"}),
+    Action.MESSAGE_REQUEUE: frozenset({"reason"}),
+    Action.MESSAGE_DROP: frozenset({"reason"}),
     Action.HOLD_PLACE: frozenset({"datasource", "table", "policy", "review_by", "in_force", "key_columns"}),
     Action.HOLD_RELEASE: frozenset({"datasource"}),
     Action.HOLD_OVERDUE: frozenset({"datasource", "table", "policy", "review_by"}),

@@ -10,6 +10,7 @@ design. The guide tells so.
 """
 
 import base64
+import dataclasses
 import datetime as dt
 import inspect
 import json
@@ -27,8 +28,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from aegis.audit.exports.formats.table import NAMES
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner
-from aegis.operations.table import TABLE
-from api import archives, audit, budgets, erasure, federated, log, privacy
+from aegis.operations.table import ROUTES, TABLE
+from api import archives, audit, budgets, erasure, federated, letters, log, privacy
 from cli.main import main
 from tests import canary, worlds
 from tests.canary import Place
@@ -39,7 +40,7 @@ from tests.workerkit import client, wait_until
 DAY: Final = dt.timedelta(days=1)
 #: Before everything here.
 LONG_AGO: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-DOORS: Final = (privacy, audit, archives, budgets, erasure, federated, log)
+DOORS: Final = (privacy, audit, archives, budgets, erasure, federated, letters, log)
 ACTOR: Final = P["actor"].email
 TYPED: Final = ("--actor", P["typed"].email, "--json")
 #: The key of a witness who does not answer.
@@ -365,6 +366,35 @@ def sent_wrong(site: Site) -> None:
         site.send("aegis.audit.export", name=person)
 
 
+def forged(site: Site) -> None:
+    """What is no message is put aside; of what is in it nothing is said, and dropped it is gone."""
+    url = site.stack.redis.url
+    with pytest.MonkeyPatch.context() as patched, client(url) as redis:
+        patched.setenv("AEGIS_BROKER_URL", url)
+        patched.setattr(site.aegis, "settings", dataclasses.replace(site.aegis.settings, broker_url=url))
+        forge(site, redis)
+
+
+def forge(site: Site, redis: Any) -> None:
+    """Put what is no message into a queue, and look after it."""
+    person = P["wrong"]
+    redis.lpush("audit", person.email, json.dumps({"headers": {"task": person.name}, "who": person.phone}))
+    wait_until(lambda: len(letters.dead_letters()) == 2, "both are put aside")
+    assert set(site.door(letters.queue_lengths)) == set(ROUTES.values())
+    one, other = (letter.id for letter in letters.dead_letters())
+    assert site.door(letters.dead_letter_count) == 2
+    site.command("worker dead-letters", "--json", code=1)
+    site.command("worker dead-letters", "--requeue", one, "--actor", P["typed"].email)
+    wait_until(lambda: len(letters.dead_letters()) == 2, "it is put aside again")
+    site.command("worker dead-letters", "--drop", other, *TYPED)
+    (last,) = (letter.id for letter in letters.dead_letters())
+    site.refused(letters.requeue_dead_letter, other, actor=P["wrong"].email)
+    site.door(letters.requeue_dead_letter, last, actor=ACTOR)
+    wait_until(lambda: len(letters.dead_letters()) == 1, "it is put aside once more")
+    site.door(letters.drop_dead_letter, site.door(letters.dead_letters)[0].id, actor=ACTOR)
+    site.door(letters.tend_dead_letters)
+
+
 def commanded(site: Site) -> None:
     """Every command, by a person who says who they are."""
     commanded_policies(site)
@@ -618,7 +648,7 @@ def everywhere(site: Site) -> Iterator[Place]:
 
 STEPS: Final = (
     *(policies, held, stopped, worked, by_tasks, restored, tenants, recorded, approved, sealed, erased),
-    *(budgeted, asked_by_a_service, went_wrong, sent_wrong, commanded, destroyed, settled),
+    *(budgeted, asked_by_a_service, went_wrong, sent_wrong, forged, commanded, destroyed, settled),
 )
 
 

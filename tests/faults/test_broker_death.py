@@ -19,7 +19,7 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 def send(broker: EmbeddedRedis, gate: Path) -> None:
     """Send a task that waits for the gate, and wait until it runs."""
     with sender(broker.url) as app:
-        app.send_task("test.wait", (str(gate),))
+        app.send_task("test.wait", kwargs={"gate": str(gate)})
     wait_until(gate.with_name(f"{gate.name}.begun").exists, "the task runs")
 
 

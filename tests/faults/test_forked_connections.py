@@ -39,7 +39,7 @@ def test_every_child_reads_only_its_own_rows(
         client(broker.url) as redis,
     ):
         for first in range(0, QUERIES, PER_TASK):
-            app.send_task("test.echo", (first, PER_TASK))
+            app.send_task("test.echo", kwargs={"first": first, "queries": PER_TASK})
 
         def answered() -> bool:
             assert redis.lrange("foreign", 0, -1) == []
@@ -56,7 +56,7 @@ def test_a_worker_whose_children_cannot_let_go_ends(broker: EmbeddedRedis, tmp_p
         worker(tmp_path / "worker", broker.url, ready=False, TEST_BREAK_CHILDREN="1") as running,
         sender(broker.url) as app,
     ):
-        app.send_task("test.count", (1,))
+        app.send_task("test.count", kwargs={"number": 1})
         running.process.wait(30)
         assert "A child process cannot start" in running.log
         assert "succeeded" not in running.log

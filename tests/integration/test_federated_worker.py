@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from redis import Redis
 
 from aegis.client import Client
 from aegis.embedded.redis import EmbeddedRedis
@@ -19,6 +20,7 @@ from aegis.envelopes import client_public_key, seal, workers_public_key
 from aegis.errors import Pending, UsageError
 from aegis.federated import messages, wire
 from aegis.keys import client_key, new_client_key
+from aegis.operations.deadletters import DeadLetters
 from tests.repeats import LONG
 from tests.workerkit import client, wait_until, worker
 from tests.worlds import Builder, World
@@ -109,9 +111,10 @@ def test_through_a_worker(rig: Rig) -> None:
     assert rig.ask("SELECT count(*) FROM aegis_budget_charges") == len(values) + 1
     assert rig.ask("SELECT count(*) FROM aegis_releases WHERE state = 'released'") == len(values) + 1
     check_refused(rig)
+    put_aside(rig)
     # Each message ended well, also those that were refused.
     assert log.count("'outcome': 'done'") == 4 * len(values) + 1
-    assert log.count("'outcome': 'refused'") == 7
+    assert log.count("'outcome': 'refused'") == 6
     assert "Traceback" not in log
     assert not nowhere(rig, log, [CANARY, float(answers["number"][0])])
     assert list(Path(rig.world.settings.inputs_url).iterdir()) == []
@@ -172,12 +175,22 @@ def send_unfit(rig: Rig) -> None:
 
 def check_refused(rig: Rig) -> None:
     """Whoever looks at its row, or asks for its answer, sees that it was refused."""
-    for request in ("plain", "called", "forged", "missing", "escaping"):
+    for request in ("plain", "forged", "missing", "escaping"):
         with pytest.raises(UsageError, match=f"request {request}: "):
             rig.service.result(request)
         assert rig.ask("SELECT state FROM aegis_requests WHERE request_id = :id", id=request) == "failed"
     with pytest.raises(PermissionError):
         rig.service.result("few")
+
+
+def put_aside(rig: Rig) -> None:
+    """What is no message of ours waits for a person; dropped, it is nowhere."""
+    with Redis.from_url(rig.broker, protocol=2) as redis:
+        letters = DeadLetters(redis)
+        (letter,) = letters.read()
+        assert letter.reason == "forbidden"
+        assert json.loads(base64.b64decode(json.loads(letter.entry)["body"]))[1]["request_id"] == "called"
+        letters.drop(letter.id)
 
 
 def settled(rig: Rig) -> None:

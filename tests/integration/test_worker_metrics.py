@@ -95,7 +95,7 @@ def send(broker: EmbeddedRedis, begin: int) -> None:
     """Send the tasks with the numbers from `begin` on."""
     with sender(broker.url) as app:
         for number in range(begin, begin + TASKS):
-            app.send_task("test.count", (number,))
+            app.send_task("test.count", kwargs={"number": number})
 
 
 def test_counters_are_exact_under_recycling_and_never_ahead_under_sigkill(
@@ -133,9 +133,9 @@ def test_failures_and_redeliveries_are_counted(broker: EmbeddedRedis, tmp_path: 
         worker(tmp_path / "worker", broker.url, "--concurrency", "1") as running,
         sender(broker.url) as app,
     ):
-        app.send_task("test.fail", ("plain", "x"))
-        app.send_task("test.fail", ("refused", "x"))
-        app.send_task("test.wait", (str(tmp_path / "gate"),))
+        app.send_task("test.fail", kwargs={"how": "plain", "secret": "x"})
+        app.send_task("test.fail", kwargs={"how": "refused", "secret": "x"})
+        app.send_task("test.wait", kwargs={"gate": str(tmp_path / "gate")})
         begun = tmp_path / "gate.begun"
         pid = wait_until(lambda: begun.exists() and begun.read_text("ascii").strip(), "the task runs")
         os.kill(int(pid), signal.SIGKILL)
@@ -162,7 +162,7 @@ def count_one_and_die(broker: EmbeddedRedis, folder: Path) -> None:
     """Run a worker that has counted nothing, let it count one task, and kill it."""
     with worker(folder, broker.url, "--concurrency", "1") as running, sender(broker.url) as app:
         assert running.scrape() == {}
-        app.send_task("test.count", (1,))
+        app.send_task("test.count", kwargs={"number": 1})
         wait_until(lambda: running.scrape().get(DONE) == 1, "the task is counted")
         url = running.metrics_url
         running.stop(signal.SIGKILL)
@@ -184,7 +184,7 @@ def test_two_workers_of_one_name_do_not_share_counters(broker: EmbeddedRedis, tm
         worker(tmp_path / "worker", broker.url, "--concurrency", "1") as first,
         sender(broker.url) as app,
     ):
-        app.send_task("test.count", (1,))
+        app.send_task("test.count", kwargs={"number": 1})
         wait_until(lambda: first.scrape().get(DONE) == 1, "the task is counted")
         home = str(first.home)
         with worker(tmp_path / "other", broker.url, ready=False, AEGIS_HOME=home) as second:

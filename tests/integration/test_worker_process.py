@@ -30,7 +30,7 @@ def test_sigterm_finishes_a_short_task_and_sends_a_long_one_back(
         client(broker.url) as redis,
     ):
         for gate in (short, long):
-            app.send_task("test.wait", (str(gate),))
+            app.send_task("test.wait", kwargs={"gate": str(gate)})
         for gate in (short, long):
             wait_until(gate.with_name(f"{gate.name}.begun").exists, "both tasks run")
         running.process.terminate()
@@ -68,7 +68,7 @@ def test_a_password_file_is_read_and_shown_nowhere(broker: EmbeddedRedis, tmp_pa
     ):
         gate = tmp_path / "gate"
         gate.touch()
-        app.send_task("test.wait", (str(gate),))
+        app.send_task("test.wait", kwargs={"gate": str(gate)})
         wait_until(gate.with_name("gate.done").exists, "the task ran")
         assert broker.password not in running.log
 
@@ -92,7 +92,7 @@ def test_json_logs_carry_the_task_and_nothing_of_it_afterwards(broker: EmbeddedR
         ) as running,
         sender(broker.url) as app,
     ):
-        sent = app.send_task("test.wait", (str(gate),))
+        sent = app.send_task("test.wait", kwargs={"gate": str(gate)})
         running.wait_for("succeeded")
         lines = [json.loads(line) for line in running.log.splitlines() if line.startswith("{")]
     done = next(line for line in lines if "succeeded" in line["event"])
