@@ -110,6 +110,7 @@ def group(category: str | None) -> str:
 
     Raises:
         ValueError: it is no key of a data category.
+
     """
     if category is None or category == UNKNOWN or category.split(".")[0] == "system":
         return "-"

@@ -35,6 +35,7 @@ def read_labels(application: str) -> Labels:
     Raises:
         FileNotFoundError: nobody has labelled it.
         ValueError: a column is labelled twice.
+
     """
     categories: dict[Place, str | None] = {}
     notes: dict[Place, str] = {}

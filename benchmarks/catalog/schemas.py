@@ -37,6 +37,7 @@ def read_schema(application: str) -> Schema:
 
     Raises:
         FileNotFoundError: there is no such application here.
+
     """
     tables: dict[str, list[Column]] = {}
     with (FOLDER / f"{application}.csv").open(encoding="utf-8", newline="") as file:
