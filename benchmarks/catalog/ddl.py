@@ -15,13 +15,23 @@ def tables(text: str, dialect: str) -> dict[str, tuple[Column, ...]]:
     """Return table → columns of every CREATE TABLE; foreign keys from these and from ALTER TABLE."""
     statements = sqlglot.parse(text, dialect=dialect, error_level=sqlglot.ErrorLevel.IGNORE)
     targets = dict(_targets(it for it in statements if it is not None))
+    later = {
+        (it.this.name, name)
+        for it in statements
+        if isinstance(it, exp.Alter)
+        for key in it.find_all(exp.PrimaryKey)
+        for name in _listed(key)
+    }
     created = (it for it in statements if isinstance(it, exp.Create) and isinstance(it.this, exp.Schema))
-    return {it.this.this.name: tuple(_columns(it.this, targets, dialect)) for it in created}
+    return {it.this.this.name: tuple(_columns(it.this, targets, later, dialect)) for it in created}
 
 
-def _columns(schema: exp.Schema, targets: dict[tuple[str, str], str], dialect: str) -> Iterator[Column]:
+def _columns(
+    schema: exp.Schema, targets: dict[tuple[str, str], str], later: set[tuple[str, str]], dialect: str
+) -> Iterator[Column]:
     table = schema.this.name
-    keys = {it.name for key in schema.find_all(exp.PrimaryKey) for it in key.expressions}
+    keys = {name for key in schema.find_all(exp.PrimaryKey) for name in _listed(key)}
+    keys |= {name for owner, name in later if owner == table}
     for column in schema.expressions:
         if not isinstance(column, exp.ColumnDef):
             continue
@@ -61,3 +71,7 @@ def _names(reference: exp.Expression) -> list[str]:
     if isinstance(schema, exp.Schema):
         return [f"{schema.this.name}.{it.name}" for it in schema.expressions]
     return [f"{schema.name}.id"]
+
+
+def _listed(key: exp.PrimaryKey) -> list[str]:
+    return [it.this.name if isinstance(it, exp.Ordered) else it.name for it in key.expressions]

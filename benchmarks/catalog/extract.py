@@ -17,6 +17,8 @@ from benchmarks.catalog.schemas import Column, Schema, write_schema
 
 _HERE: Final = Path(__file__).parent
 _FETCHED: Final = _HERE.parents[1] / ".schemas" / "catalog"
+#: Django asks its driver for the types of columns.
+_DRIVER: Final = "psycopg2-binary==2.9.11"
 Tables = dict[str, tuple[Column, ...]]
 
 
@@ -37,14 +39,6 @@ def _debian(package: str, member: str) -> Path:
     _run("apt-get", "download", package, folder=folder)
     _run("dpkg-deb", "--extract", next(folder.glob("*.deb")), "content", folder=folder)
     return folder / "content" / member
-
-
-def _npm(package: str) -> Path:
-    """Fetch a package with what it needs and return its folder."""
-    folder = _folder(package.replace("/", "-"))
-    words = ("--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--legacy-peer-deps")
-    _run("npm", "install", *words, package, folder=folder)
-    return folder / "node_modules" / package.rpartition("@")[0]
 
 
 def _pypi(name: str, pins: Sequence[str]) -> Path:
@@ -75,8 +69,7 @@ def _told(name: str, pins: Sequence[str], recipe: str, *words: str) -> Tables:
 
 
 def _byro() -> Tables:
-    pins = ("byro==2023.1.0", "psycopg2-binary==2.9.11")
-    return _told("byro", pins, "django_models.py", "byro.settings")
+    return _told("byro", ["byro==2023.1.0", _DRIVER], "django_models.py", "byro.settings")
 
 
 def _roundcube() -> Tables:
@@ -84,7 +77,81 @@ def _roundcube() -> Tables:
     return ddl.tables(file.read_text(encoding="utf-8"), "postgres")
 
 
-RECIPES: Final[dict[str, Callable[[], Tables]]] = {"byro": _byro, "roundcube": _roundcube}
+def _ghost() -> Tables:
+    # Its description needs nothing else: no dependency is installed.
+    folder = _folder("ghost")
+    _run("npm", "pack", "--silent", "ghost@5.130.6", folder=folder)
+    _run("tar", "--extract", "--file", next(folder.glob("*.tgz")), folder=folder)
+    lines, description = folder / "tables.json", folder / "package/core/server/data/schema/schema.js"
+    _run("node", _HERE / "recipes" / "ghost_tables.js", description, lines, folder=folder)
+    return _tables(json.loads(lines.read_text(encoding="utf-8")))
+
+
+def _gnuhealth() -> Tables:
+    modules = (
+        "gyneco",
+        "inpatient",
+        "insurance",
+        "lab",
+        "lifestyle",
+        "pediatrics",
+        "socioeconomics",
+        "surgery",
+    )
+    pins = [f"gnuhealth-{module}==5.0.4" for module in modules]
+    return _told("gnuhealth", ["gnuhealth==5.0.6", "trytond==7.0.59", *pins], "tryton_models.py")
+
+
+def _indico() -> Tables:
+    return _told("indico", ["indico==3.2.9"], "indico_models.py")
+
+
+def _kolibri() -> Tables:
+    return _told(
+        "kolibri",
+        ["kolibri==0.19.5", _DRIVER],
+        "django_models.py",
+        "kolibri.deployment.default.settings.base",
+    )
+
+
+def _mediawiki() -> Tables:
+    file = _debian("mediawiki", "usr/share/mediawiki/maintenance/tables-generated.sql")
+    return ddl.tables(file.read_text(encoding="utf-8"), "mysql")
+
+
+def _pretalx() -> Tables:
+    return _told("pretalx", ["pretalx==2025.2.2", _DRIVER], "django_models.py", "pretalx.settings")
+
+
+def _rt() -> Tables:
+    file = _debian("request-tracker5", "usr/share/request-tracker5/etc/schema.Pg")
+    return ddl.tables(file.read_text(encoding="utf-8"), "postgres")
+
+
+def _usershub() -> Tables:
+    folder = _pypi("usershub", ["--no-deps", "pypnusershub==3.3.1"])
+    file = next(folder.rglob("pypnusershub/migrations/data/utilisateurs.sql"))
+    return ddl.tables(file.read_text(encoding="utf-8"), "postgres")
+
+
+def _wger() -> Tables:
+    return _told("wger", ["wger==2.1", _DRIVER], "django_models.py", "wger.settings_global")
+
+
+RECIPES: Final[dict[str, Callable[[], Tables]]] = {
+    "byro": _byro,
+    "ghost": _ghost,
+    "gnuhealth": _gnuhealth,
+    "indico": _indico,
+    "kolibri": _kolibri,
+    "mediawiki": _mediawiki,
+    "pretalx": _pretalx,
+    "roundcube": _roundcube,
+    "rt": _rt,
+    "usershub": _usershub,
+    "wger": _wger,
+}
 
 
 def main(names: Sequence[str]) -> None:

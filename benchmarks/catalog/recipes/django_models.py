@@ -3,6 +3,7 @@
 Arguments: the module of settings, the file to write. (Settings like to greet on standard output.)
 """
 
+import importlib.util
 import json
 import os
 import sys
@@ -21,11 +22,18 @@ def _line(table: str, field: Any, connection: Any) -> list[Any]:
 
 def main(settings: str, file: str) -> None:
     """Write [table, column, type, nullable, primary key, target] of every column, as JSON."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
+    os.environ["DJANGO_SETTINGS_MODULE"] = settings
+    # Kolibri has its libraries, Django too, in a folder of its own and its data in a home.
+    package = importlib.util.find_spec(settings.partition(".")[0])
+    sys.path.append(str(Path(str(package and package.origin)).parent / "dist"))
+    os.environ["KOLIBRI_HOME"] = str(Path(file).parent / "home")
     import django  # noqa: PLC0415 - reads the settings
     from django.apps import apps  # noqa: PLC0415 - the same
+    from django.conf import settings as read  # noqa: PLC0415 - the same
     from django.db.backends.postgresql.base import DatabaseWrapper  # noqa: PLC0415 - the same
 
+    # Each installation of wger adds its own.
+    read.SECRET_KEY = "none"  # noqa: S105 - nothing is protected by it
     django.setup()
     connection = DatabaseWrapper({"NAME": "none", "OPTIONS": {}, "TIME_ZONE": None}, "default")
     models = apps.get_models(include_auto_created=True)
