@@ -19,6 +19,7 @@ def aegis(schema: Schema) -> Predictions:
 
     Raises:
         NotThere: this checkout has no classifier.
+
     """
     message = f"this checkout has no aegis.catalog.classify that was connected here ({schema.application})"
     raise NotThere(message)

@@ -19,6 +19,7 @@ def report(columns: Sequence[Judged], random_tables: set[tuple[str, str]], *, re
         columns: every labelled column with its prediction.
         random_tables: (application, table) of the tables that were drawn and not chosen.
         repeats: how often tables are drawn for the intervals.
+
     """
     content = scoring.content(columns)
     drawn = [it for it in content if (it.application, it.table) in random_tables]
@@ -34,9 +35,7 @@ def report(columns: Sequence[Judged], random_tables: set[tuple[str, str]], *, re
         "groups by application": {
             name: {
                 key: _plain(figures)
-                for key, figures in scoring.by_group(
-                    [it for it in columns if it.application == name]
-                ).items()
+                for key, figures in scoring.by_group([it for it in columns if it.application == name]).items()
             }
             for name in applications
         },
@@ -71,14 +70,36 @@ def show(name: str, figures: Mapping[str, Any]) -> None:
     console = Console(width=120)
     console.print(_binary_table(name, figures))
     console.print(_group_table(figures["groups"]))
-    pairs = Table("label", "predicted", "columns", box=None, title="Confusions of groups", title_justify="left")
+    pairs = Table(
+        "label", "predicted", "columns", box=None, title="Confusions of groups", title_justify="left"
+    )
     for it in figures["confusions"][:15]:
         pairs.add_row(it["label"], it["predicted"], str(it["columns"]))
     console.print(pairs)
 
 
+def cells(figures: Mapping[str, Any], part: str) -> list[str]:
+    """Return a line of a comparison; the mean gives every application the same weight."""
+    line = figures[part]
+    low, high = line["intervals"]["f1"]
+    each = [it["f1"] for it in figures["applications"].values()]
+    mean = f"{sum(each) / len(each):.3f}" if part == "content" else ""
+    counts = [str(line["columns"]), str(line["personal"])]
+    return [*counts, *(f"{line[it]:.3f}" for it in _SHARES), f"{low:.3f} to {high:.3f}", mean]
+
+
 def _binary_table(name: str, figures: Mapping[str, Any]) -> Table:
-    headings = ("", "columns", "personal", "precision", "recall", "F1", "95 % of F1", "unknown", "F1, unknown = personal")
+    headings = (
+        "",
+        "columns",
+        "personal",
+        "precision",
+        "recall",
+        "F1",
+        "95 % of F1",
+        "unknown",
+        "F1, unknown = personal",
+    )
     table = Table(*headings, box=None, title=f"{name}: personal or not", title_justify="left")
     wholes = ("content", "content of random tables", "all columns")
     for title, line in [*((it, figures[it]) for it in wholes), *figures["applications"].items()]:

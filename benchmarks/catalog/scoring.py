@@ -59,6 +59,7 @@ def judge(labels: Labels, predictions: Predictions) -> list[Judged]:
 
     Raises:
         ValueError: a labelled column has no prediction.
+
     """
     missing = [".".join(place) for place in labels.categories if place not in predictions]
     if missing:
