@@ -21,7 +21,7 @@ def aegis(schema: Schema) -> Predictions:
         NotThere: this checkout has no classifier.
 
     """
-    message = f"this checkout has no aegis.catalog.classify that was connected here ({schema.application})"
+    message = f"nothing predicts {schema.application}: contenders.aegis is not connected to a classifier"
     raise NotThere(message)
 
 

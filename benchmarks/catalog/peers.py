@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +40,6 @@ class Peer:
             for it in columns
         }
 
-    @cache  # noqa: B019 - the peers live as long as the program
     def _answers(self, names: tuple[str, ...]) -> dict[str, str | None]:
         done = subprocess.run(
             # Safe path: a script has the names of its peers' modules beside it.

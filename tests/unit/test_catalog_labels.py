@@ -81,7 +81,7 @@ def test_the_scorer_counts_as_by_hand() -> None:
 
 
 def test_a_group_is_right_when_both_are_in_it() -> None:
-    """A fax number is of the group of telephones; a name that is none is a false alarm of the group of names."""
+    """A fax is of the group of telephones; a name that is none is a false alarm of the group of names."""
     groups = scoring.by_group(scoring.judge(LABELS, PREDICTIONS))
     assert groups["phone"].f1 == groups["email"].f1 == 1
     assert (groups["name"].false_alarms, groups["content"].misses, groups["reference"].misses) == (1, 1, 1)

@@ -1,7 +1,7 @@
-"""Ask a peer about column names: argument its name, JSON names on standard input, JSON answers on standard output.
+"""Ask a peer about column names: its name as argument, names as JSON on standard input, answers on output.
 
-Only the part of a peer that looks at names runs. What it imports beside that (catalogs of databases, models of
-language) is not installed, and stand-ins take its place.
+Only the part of a peer that looks at names runs. What it imports beside that (catalogs of databases, models
+of language) is not installed, and stand-ins take its place.
 """
 
 import json
@@ -20,13 +20,23 @@ _ABSENT = {
 Ask = Callable[[str], str | None]
 
 
+class _Empty:
+    """Stands for any class: can be derived from, made and nothing else."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __init_subclass__(cls, **_: object) -> None:
+        pass
+
+
 class _StandIn(ModuleType):
     """A module in which every name is an empty class."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return type(name, (), {"__init__": lambda self, *_, **__: None})
+        return type(name, (_Empty,), {})
 
 
 class _Absent(MetaPathFinder, Loader):
