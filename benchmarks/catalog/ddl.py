@@ -50,12 +50,14 @@ def _columns(
         )
 
 
-def _targets(statements: Iterator[exp.Expression]) -> Iterator[tuple[tuple[str, str], str]]:
+def _targets(statements: Iterator[exp.Expr]) -> Iterator[tuple[tuple[str, str], str]]:
     """Yield ((table, column), `table.column` that it points to)."""
     for statement in statements:
         if not isinstance(statement, exp.Create | exp.Alter):
             continue
         owner = statement.find(exp.Table)
+        if owner is None:
+            continue
         for key in statement.find_all(exp.ForeignKey):
             others = _names(key.args["reference"])
             for name, target in zip((it.name for it in key.expressions), others, strict=False):
@@ -66,7 +68,7 @@ def _targets(statements: Iterator[exp.Expression]) -> Iterator[tuple[tuple[str, 
                     yield (owner.name, column.name), target
 
 
-def _names(reference: exp.Expression) -> list[str]:
+def _names(reference: exp.Expr) -> list[str]:
     schema = reference.this
     if isinstance(schema, exp.Schema):
         return [f"{schema.this.name}.{it.name}" for it in schema.expressions]
