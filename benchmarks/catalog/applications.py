@@ -48,7 +48,7 @@ APPLICATIONS: Final = (
         name="ghost",
         domain="publishing with paying members",
         source="npm: ghost 5.130.6",
-        style="JavaScript, camelCase types",
+        style="JavaScript",
         split="heldout",
     ),
     Application(
