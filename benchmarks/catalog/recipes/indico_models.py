@@ -18,7 +18,9 @@ def _name(table: Any) -> str:
 
 
 def _line(column: Any) -> list[Any]:
-    key = next(iter(column.foreign_keys), None)
+    # Of several, the one that is this column alone; their set has no order.
+    keys = sorted(column.foreign_keys, key=lambda it: (len(it.constraint.columns), it.target_fullname))
+    key = next(iter(keys), None)
     target = f"{_name(key.column.table)}.{key.column.name}" if key else None
     kind = column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
     return [_name(column.table), column.name, kind.lower(), column.nullable, column.primary_key, target]
