@@ -1,0 +1,1 @@
+"""How each application tells its tables; run by the Python that has the application, never imported."""
