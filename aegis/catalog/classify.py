@@ -11,7 +11,7 @@ from aegis.catalog.context import NOBODYS, PERSONS, Context, Nature
 from aegis.catalog.decision import ColumnDecision, Role, Verdict
 from aegis.catalog.facts import ColumnFacts, TableFacts
 from aegis.catalog.findings import Findings
-from aegis.catalog.lexicon import is_known
+from aegis.catalog.lexicon import is_known, words_of
 from aegis.catalog.matching import Match, Refused, best
 from aegis.catalog.names import column_concepts, shared_prefix
 from aegis.catalog.types import Family
@@ -25,10 +25,8 @@ SURE: Final = 0.6
 _DOUBTFUL: Final = 0.35
 _FREE: Final = frozenset({Family.TEXT, Family.LONG_TEXT, Family.JSON, Family.UNKNOWN, Family.BYTES})
 #: Words of bookkeeping.
-_BOOKKEEPING: Final = frozenset(
-    ["id", "uuid", "created", "updated", "modified", "deleted", "inserted", "changed", "status", "state", "type", "sort", "order", "position", "version", "active", "enabled", "code", "key", "sequence", "number", "count", "total", "flag", "level", "priority", "kind", "format", "category", "index", "locked", "slug", "hash", "checksum", "etag", "class", "model", "lft", "rgt", "depth", "path", "parent", "revision", "scope", "role"]
-)
-_SAID: Final = frozenset(modifiers.THINGS) | frozenset(modifiers.HEADS) | frozenset(modifiers.PREFIXES)
+_BOOKKEEPING: Final = words_of(modifiers.BOOKKEEPING)
+_SAID: Final = words_of(modifiers.THINGS) | words_of(modifiers.HEADS) | words_of(modifiers.PREFIXES)
 
 
 def classify_table(
@@ -58,7 +56,7 @@ def _by_role(
     facts: TableFacts, column: ColumnFacts, context: Context, nature: Nature
 ) -> ColumnDecision | None:
     """Decide by the column's part in the structure; None: it is one like others."""
-    if roles.is_person_reference(column, context.natures, context.persons):
+    if roles.is_person_reference(column, context.natures, context.persons, context.keys):
         how = (
             f"foreign key to {column.refers_to}"
             if column.refers_to

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from aegis.catalog import roles
 from aegis.catalog.facts import TableFacts
+from aegis.catalog.lexicon import words_of
 from aegis.catalog.names import column_concepts, concepts, shared_prefix
 from aegis.catalog.rules import found_in
 from aegis.catalog.vocabulary import modifiers, tables
@@ -57,9 +58,9 @@ _HEADS: Final = {
     for word in words.split()
 }
 _LONGEST: Final = max(map(len, _HEADS))
-_SYSTEM: Final = frozenset(tables.SYSTEM)
-_COMPANY: Final = frozenset(tables.COMPANY)
-_THINGS: Final = frozenset(modifiers.THINGS)
+_SYSTEM: Final = words_of(tables.SYSTEM)
+_COMPANY: Final = words_of(tables.COMPANY)
+_THINGS: Final = words_of(modifiers.THINGS)
 #: Words of tables that hold questions, of which those of a form are the application's own.
 _ASKED: Final = frozenset(
     {"quiz", "exam", "survey", "poll", "form", "security", "faq", "questionnaire", "test"}
@@ -80,6 +81,10 @@ _REACH: Final = frozenset({"user.contact.email", "user.contact.phone_number"})
 _ENOUGH: Final = 3
 #: Words of which one says that a schema is a hospital's.
 _CLINICAL: Final = frozenset({"patient", "encounter", "clinical", "diagnosis", "prescription", "medical"})
+#: Things that are somebody's own where a person is referred to.
+_UPLOADED: Final = frozenset(
+    {"document", "file", "image", "video", "media", "audio", "recording", "photo", "blob"}
+)
 #: Logs of what people did say so, or refer to a person.
 _ABOUT_PEOPLE: Final = frozenset({"audit", "activity", "login", "access", "user", "sign_in", "attempt"})
 
@@ -92,6 +97,8 @@ class Context:
     natures: Mapping[str, Nature]
     #: Concepts that this schema's tables of persons are called by.
     persons: frozenset[str]
+    #: What their keys are called, unless all keys are called so.
+    keys: frozenset[tuple[str, ...]]
     #: label → why it was taken for that, as a sentence
     reasons: Mapping[str, str]
 
@@ -115,7 +122,10 @@ class Context:
             nature, reason = _by_references(table, natures, names)
             if nature is not natures[table.label]:
                 natures[table.label], reasons[table.label] = nature, reason
-        return cls(natures=natures, persons=frozenset(names), reasons=reasons)
+        people = {label for label, nature in natures.items() if nature is Nature.PERSON}
+        keys = {concepts(c.name) for table in every if table.label in people for c in table.columns if c.key}
+        keys -= {("id",), ("uuid",), ("code",), ("key",), ("name",), ("number",)}
+        return cls(natures=natures, persons=frozenset(names), keys=frozenset(keys), reasons=reasons)
 
 
 def _by_name(table: TableFacts) -> tuple[str, str]:
@@ -145,6 +155,8 @@ def _qualified(nature: str, before: tuple[str, ...], head: tuple[str, ...]) -> s
         and not words & {"user"}
     ):
         return "thing"
+    if nature == "organisation" and words & _THINGS - _COMPANY:
+        return ""
     if nature == "thing" and head[-1] == "page" and "wiki" in words:
         return "content"
     if (
@@ -171,9 +183,17 @@ def _by_columns(table: TableFacts, said: tuple[str, str], *, clinical: bool) -> 
         return Nature.UNKNOWN, ""
     if nature in {"", "thing"} and len(telling) >= _ENOUGH and len(own) > 1:
         return Nature.PERSON, "it has columns that only people have"
+    if nature == "person" and _is_link(table):
+        return Nature.THING, "it has nothing but references"
     if nature:
         return Nature(nature), f"its name says '{word}'"
     return Nature.UNKNOWN, ""
+
+
+def _is_link(table: TableFacts) -> bool:
+    """Whether a table only says what belongs together."""
+    references = [c for c in table.columns if c.refers_to or concepts(c.name)[-1:] == ("id",)]
+    return len(table.parents) > 1 and all(c in references or c.key for c in table.columns)
 
 
 def _told(table: TableFacts) -> set[str]:
@@ -191,6 +211,15 @@ def _by_references(table: TableFacts, natures: Mapping[str, Nature], persons: se
     """Return what a table is, when what it refers to is known too."""
     nature = natures[table.label]
     owners = [c for c in table.columns if roles.is_owner(c, natures, persons)]
+    head = concepts(table.name)[-1:]
+    if (
+        nature is Nature.PERSON
+        and any(c.refers_to not in {None, table.label} for c in owners)
+        and not _told(table)
+    ):
+        return Nature.PROFILE, "it refers to a person, and has nothing that only people have"
+    if nature is Nature.THING and owners and head and head[0] in _UPLOADED:
+        return Nature.CONTENT, "what somebody uploaded"
     if nature is Nature.LOG and not owners and not _ABOUT_PEOPLE & set(concepts(table.name)):
         return Nature.THING, "it is a log that names nobody"
     if nature is Nature.UNKNOWN and owners:

@@ -1,5 +1,6 @@
 """The words of the vocabulary in one place: what each stands for, and which can be told apart without a gap."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
@@ -17,17 +18,27 @@ from aegis.catalog.vocabulary import (
     writing,
 )
 
-#: Columns of rules, as `aegis.catalog.rules` reads them.
-RULES: Final = "\n".join(theme.RULES for theme in (people, reach, access, money, writing))
+
+def words_of(text: str) -> frozenset[str]:
+    """Return the words of a list of the vocabulary."""
+    return frozenset(text.split())
+
+
+def lines() -> Iterator[list[str]]:
+    """Yield the rules of the vocabulary: category, families, where, strength, phrases."""
+    for theme in _THEMES:
+        # A line that is indented goes on with the one before.
+        for line in theme.RULES.replace("\n    ", " ").splitlines():
+            if line:
+                yield [part.strip() for part in line.split("|")]
+
+
+_THEMES: Final = (people, reach, access, money, writing)
 #: Parts of a word without gaps have four letters, or are one of these.
-_SHORT: Final = frozenset(
-    ["new", "old", "tel", "fax", "zip", "url", "ssn", "dob", "usr", "job", "web", "ref", "uid", "key", "sms", "gps", "mac", "tax", "geo", "his", "nom", "rue", "sex", "vat", "eml"]
-)
+_SHORT: Final = words_of(modifiers.SHORT)
 _SHORTEST: Final = 4
 #: They end like plurals, or mean something else than their singulars.
-_PLURAL: Final = frozenset(
-    ["news", "series", "dues", "goods", "sales", "points", "address", "status", "gps", "sms", "ios", "terms", "creds", "days", "class"]
-)
+_PLURAL: Final = words_of(modifiers.NO_PLURALS)
 
 
 def _meanings() -> dict[str, tuple[str, ...]]:
@@ -45,23 +56,18 @@ MEANINGS: Final = _meanings()
 
 
 def _known() -> frozenset[str]:
-    phrases = [line.rpartition("|")[2] for line in RULES.splitlines()]
-    lists = [*tables.HEADS.values(), *phrases]
+    phrases = [phrases for *_, phrases in lines()]
+    listed = (modifiers.PERSONS, modifiers.THINGS, modifiers.HEADS, modifiers.PREFIXES, modifiers.NEUTRAL)
+    lists = [*tables.HEADS.values(), tables.SYSTEM, *listed, *phrases]
     said = {word for text in lists for word in text.replace(",", " ").replace("_", " ").split()}
-    listed = (tables.SYSTEM, modifiers.PERSONS, modifiers.THINGS, modifiers.HEADS, modifiers.PREFIXES)
-    said |= {part for words in (*listed, modifiers.NEUTRAL) for word in words for part in word.split("_")}
     return frozenset(said | {part for meaning in MEANINGS.values() for part in meaning})
 
 
 #: Words that mean something by themselves.
 KNOWN: Final = _known()
-_PARTS: Final = frozenset(
-    word for word in {*KNOWN, *MEANINGS} if len(word) >= _SHORTEST or word in _SHORT
-) - {"long", "text", "date", "time", "type", "form", "mate", "land", "port", "rate", "ions", "male"} | {
-    "date",
-    "time",
-    "type",
-}
+_PARTS: Final = (frozenset(w for w in {*KNOWN, *MEANINGS} if len(w) >= _SHORTEST or w in _SHORT)) - words_of(
+    modifiers.NO_PARTS
+)
 
 
 def is_known(word: str) -> bool:
@@ -116,7 +122,5 @@ def _is_part(word: str, *, last: bool) -> bool:
     return (
         word in _PARTS
         or (last and word in {"id", "no", "nr", "ip", "at", "by"})
-        or (word[:-1] in _PARTS
-        and word.endswith("s")
-        and last)
+        or (word[:-1] in _PARTS and word.endswith("s") and last)
     )

@@ -6,15 +6,16 @@ from typing import Final
 
 from aegis.catalog.context import NOBODYS, PERSONS, Nature
 from aegis.catalog.facts import ColumnFacts
+from aegis.catalog.lexicon import words_of
 from aegis.catalog.rules import Place, Rule, found_in
 from aegis.catalog.types import Family
 from aegis.catalog.vocabulary import modifiers
 
-_PERSONS: Final = frozenset(modifiers.PERSONS)
-_THINGS: Final = frozenset(modifiers.THINGS) - _PERSONS
-_HEADS: Final = frozenset(modifiers.HEADS)
-_PREFIXES: Final = frozenset(modifiers.PREFIXES)
-_NEUTRAL: Final = frozenset(modifiers.NEUTRAL) | {"e", "s"}
+_PERSONS: Final = words_of(modifiers.PERSONS)
+_THINGS: Final = words_of(modifiers.THINGS) - _PERSONS
+_HEADS: Final = words_of(modifiers.HEADS)
+_PREFIXES: Final = words_of(modifiers.PREFIXES)
+_NEUTRAL: Final = words_of(modifiers.NEUTRAL) | {"e", "s"}
 _MOMENTS: Final = frozenset({"at", "on", "date", "time", "utc", "gmt", "year", "day", "month"})
 #: The categories that can be a list of values, to which a column refers by number.
 _LISTED: Final = (

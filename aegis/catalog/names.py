@@ -16,7 +16,33 @@ _LETTERS: Final = str.maketrans(
 )
 #: Between two words, they say nothing.
 _LINKS: Final = frozenset(
-    ["of", "the", "de", "du", "des", "la", "le", "el", "del", "della", "di", "da", "do", "dos", "das", "der", "den", "van", "y", "et", "l", "d", "e", "o", "na"]
+    [
+        "of",
+        "the",
+        "de",
+        "du",
+        "des",
+        "la",
+        "le",
+        "el",
+        "del",
+        "della",
+        "di",
+        "da",
+        "do",
+        "dos",
+        "das",
+        "der",
+        "den",
+        "van",
+        "y",
+        "et",
+        "l",
+        "d",
+        "e",
+        "o",
+        "na",
+    ]
 )
 #: Words that digits belong to.
 _WITH_DIGITS: Final = frozenset({"oauth2", "sha1", "sha256", "sha512", "md5", "oauth1", "base64", "3166"})

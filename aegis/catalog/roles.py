@@ -4,22 +4,17 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from aegis.catalog.facts import ColumnFacts, TableFacts
-from aegis.catalog.names import concepts, words
+from aegis.catalog.lexicon import words_of
+from aegis.catalog.names import concepts
 from aegis.catalog.types import Family
 from aegis.catalog.vocabulary import modifiers
 
-_PERSONS: Final = frozenset(modifiers.PERSONS)
+_PERSONS: Final = words_of(modifiers.PERSONS)
 #: Said of who handled a row: a reference to a person, which makes the row nobody's.
-_HANDLED: Final = frozenset(
-    ["created", "updated", "modified", "deleted", "changed", "edited", "inserted", "approved", "rejected", "reviewed", "verified", "closed", "resolved", "locked", "published", "assigned", "added", "entered", "posted", "uploaded", "issued", "signed", "prescribed", "requested", "completed", "cancelled", "archived", "banned", "suspended", "processed", "last", "editor", "reviewer", "approver", "assignee", "moderator", "admin", "manager", "recorded", "submitted", "invited"]
-)
+_HANDLED: Final = words_of(modifiers.HANDLED)
 #: Words that say a person only where such a table is in the schema, or not at all.
-_NOBODY: Final = frozenset(
-    ["billing", "shipping", "bill", "ship", "delivery", "invoice", "home", "private", "personal", "profile", "parent", "holder", "child", "operator", "client", "actor", "lead", "contact", "resident", "host_person", "prescriber", "closer", "opener", "responsible", "assigned"]
-)
-_TENANTS: Final = frozenset(
-    ["tenant", "organisation", "company", "workspace", "account", "site", "shop", "merchant", "instance", "realm"]
-)
+_NOBODY: Final = words_of(modifiers.NO_KEYS)
+_TENANTS: Final = words_of(modifiers.TENANTS)
 _KEYS: Final = frozenset(
     {Family.INTEGER, Family.UUID, Family.NUMBER, Family.TEXT, Family.UNKNOWN, Family.BYTES}
 )
@@ -28,16 +23,20 @@ _NUMBERS: Final = frozenset({Family.INTEGER, Family.UUID})
 _KEY_LENGTH: Final = 64
 
 
-def is_person_reference(column: ColumnFacts, natures: Mapping[str, str], persons: Collection[str]) -> bool:
+def is_person_reference(
+    column: ColumnFacts,
+    natures: Mapping[str, str],
+    persons: Collection[str],
+    keys: Collection[tuple[str, ...]] = (),
+) -> bool:
     """Say whether a column points to a person's row, by a declared foreign key or by its name."""
     if column.refers_to is not None:
         return natures.get(column.refers_to) == "person"
     if column.family not in _KEYS or column.many:
         return False
     name = concepts(column.name)
-    own = words(column.name)
-    if own in {("uid",), ("userid",)} and column.family in _NUMBERS:
-        return True
+    if name in keys:
+        return not column.key
     if name[-1:] == ("by",) and len(name) > 1:
         return column.family in _NUMBERS or _short(column)
     if name[-1:] in {("id",), ("uuid",)} and len(name) > 1:

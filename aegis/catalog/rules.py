@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aegis.catalog.lexicon import RULES
+from aegis.catalog.lexicon import lines
 from aegis.catalog.names import concepts
 from aegis.catalog.types import Family
 
@@ -87,8 +87,8 @@ class Place:
     end: int
 
 
-def _read(line: str) -> Iterator[Rule]:
-    category, kind, where, strength, phrases = (part.strip() for part in line.split("|"))
+def _read(line: Sequence[str]) -> Iterator[Rule]:
+    category, kind, where, strength, phrases = line
     names = [name for part in where.split("+") for name in _WHERE.get(part, {part})]
     for phrase in phrases.split(","):
         yield Rule(
@@ -103,8 +103,8 @@ def _read(line: str) -> Iterator[Rule]:
 
 def _indexed() -> dict[tuple[str, ...], list[Rule]]:
     index: dict[tuple[str, ...], list[Rule]] = {}
-    for line in RULES.splitlines():
-        for rule in _read(line) if line.strip() else ():
+    for line in lines():
+        for rule in _read(line):
             index.setdefault(tuple(sorted(rule.phrase)), []).append(rule)
     return index
 
