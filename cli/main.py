@@ -40,6 +40,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "datamap": Entry(
             "cli.datamap", "datamap", "Say what is personal and where; check it against the schema."
         ),
+        "catalog": Entry("cli.catalog", "catalog", "Find the personal columns of a data source."),
         "erasure": Entry("cli.erasure", "erasure", "One person: erase, prove it, or export everything."),
         "federated": Entry("cli.federated", "federated", "Aggregates over many people: budgets, releases."),
         "hold": Entry("cli.hold", "hold", "Legal holds: place, list, release."),

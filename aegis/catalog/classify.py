@@ -48,7 +48,7 @@ def classify_table(
             facts, column, column_concepts(column.name, prefix), nature
         )
         found = (findings or {}).get(column.name)
-        decided.append(voting.with_values(decision, column, found, nature) if found else decision)
+        decided.append(voting.with_values(decision, found, nature) if found else decision)
     return decided
 
 

@@ -273,6 +273,19 @@ def begin_snapshot(connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
+@contextmanager
+def unwritable(connection: sa.Connection) -> Iterator[None]:
+    """Let SQLite refuse to write; the other databases' transactions that `begin_snapshot` began do so anyway."""
+    if connection.dialect.name != SQLITE:
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA query_only = ON")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+
 def count_among_the_dead(connection: sa.Connection, *, indexed: bool) -> None:
     """Make the open transaction count, without writing, where nearly every row was just deleted.
 
