@@ -109,6 +109,10 @@ def _unmatched(
     if nature is Nature.MEDICAL and not handled and not column.key:
         evidence = ("it stands in a patient's record", *why)
         return _decision(facts, column, Verdict.PERSONAL, SURE, evidence, _CLINICAL, None)
+    observed = nature is Nature.ACTIVITY and column.family is not Family.BOOLEAN and not _SAID & set(name)
+    if observed and not handled and not column.key and not refused:
+        evidence = ("it stands in a record of what a person did",)
+        return _decision(facts, column, Verdict.PERSONAL, SURE, evidence, "user.behavior", None)
     if refused or handled or column.family not in _FREE or nature in NOBODYS:
         evidence = why or (f"nothing in its name or type ({column.type}) speaks of a person",)
         return _decision(facts, column, Verdict.NONE, 0.8, evidence, None, None)

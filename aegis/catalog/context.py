@@ -1,7 +1,7 @@
 """What kind of thing a table holds, from its name, its columns and what it refers to."""
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -32,6 +32,8 @@ class Nature(enum.StrEnum):
     MEDICAL = "medical"
     #: What people did: votes, visits, marks.
     BEHAVIOUR = "behaviour"
+    #: What people did for its own sake: visits, attempts, training.
+    ACTIVITY = "activity"
     SEARCH = "search"
     CONSENT = "consent"
     MAIL = "mail"
@@ -58,6 +60,7 @@ _HEADS: Final = {
     for word in words.split()
 }
 _LONGEST: Final = max(map(len, _HEADS))
+_STILL: Final = words_of(modifiers.STILL) | words_of(modifiers.NEUTRAL)
 _SYSTEM: Final = words_of(tables.SYSTEM)
 _COMPANY: Final = words_of(tables.COMPANY)
 _THINGS: Final = words_of(modifiers.THINGS)
@@ -76,11 +79,24 @@ _TELLING: Final = (
     "user.contact.email",
     "user.contact.phone_number",
 )
+_ADDRESS: Final = tuple(
+    f"user.contact.address.{part}" for part in ("street", "city", "postal_code", "country")
+)
 _REACH: Final = frozenset({"user.contact.email", "user.contact.phone_number"})
 #: So many of them make a table one of people; of an ambiguous name, fewer do.
 _ENOUGH: Final = 3
 #: Words of which one says that a schema is a hospital's.
 _CLINICAL: Final = frozenset({"patient", "encounter", "clinical", "diagnosis", "prescription", "medical"})
+#: One of them is in every session of a program, and not in one of a gymnast.
+_OPENS: Final = words_of(
+    "session key token data ip agent hash secret code password payload browser email credential provider device "
+    "public value otp url user_agent"
+)
+#: And one of them in every log of what happened in a program.
+_TELLS: Final = words_of(
+    "action event message ip description detail level url method operation status type log entry request old new "
+    "change result code data text activity query object model agent login"
+)
 #: Things that are somebody's own where a person is referred to.
 _UPLOADED: Final = frozenset(
     {"document", "file", "image", "video", "media", "audio", "recording", "photo", "blob"}
@@ -135,7 +151,10 @@ def _by_name(table: TableFacts) -> tuple[str, str]:
         for begin in range(max(0, end - _LONGEST), end):
             found = _HEADS.get(name[begin:end])
             if found:
-                return _qualified(found, name[:begin], name[begin:end]), " ".join(name[begin:end])
+                nature = _qualified(found, name[:begin], name[begin:end])
+                if nature == "person" and not set(name[end:]) <= _STILL:
+                    nature = "ambiguous"
+                return nature, " ".join(name[begin:end])
     return "", ""
 
 
@@ -155,6 +174,8 @@ def _qualified(nature: str, before: tuple[str, ...], head: tuple[str, ...]) -> s
         and not words & {"user"}
     ):
         return "thing"
+    if nature == "log" and words & {"email", "sms"}:
+        return "mail"
     if nature == "organisation" and words & _THINGS - _COMPANY:
         return ""
     if nature == "thing" and head[-1] == "page" and "wiki" in words:
@@ -181,6 +202,13 @@ def _by_columns(table: TableFacts, said: tuple[str, str], *, clinical: bool) -> 
         if own or len(telling) >= _ENOUGH:
             return Nature.PERSON, f"its name says '{word}', and it has columns that only people have"
         return Nature.UNKNOWN, ""
+    said_of = {c for column in table.columns for c in concepts(column.name)}
+    if nature == "session" and not _OPENS & said_of:
+        nature = "activity"
+    if nature == "log" and not _TELLS & said_of:
+        nature = "activity"
+    if not nature and telling and not own and _has_name(table):
+        return Nature.ORGANISATION, "it has a name and an address, and nothing that only people have"
     if nature in {"", "thing"} and len(telling) >= _ENOUGH and len(own) > 1:
         return Nature.PERSON, "it has columns that only people have"
     if nature == "person" and _is_link(table):
@@ -190,19 +218,27 @@ def _by_columns(table: TableFacts, said: tuple[str, str], *, clinical: bool) -> 
     return Nature.UNKNOWN, ""
 
 
+def _has_name(table: TableFacts) -> bool:
+    return any(concepts(column.name)[-1:] == ("name",) for column in table.columns)
+
+
 def _is_link(table: TableFacts) -> bool:
     """Whether a table only says what belongs together."""
     references = [c for c in table.columns if c.refers_to or concepts(c.name)[-1:] == ("id",)]
     return len(table.parents) > 1 and all(c in references or c.key for c in table.columns)
 
 
-def _told(table: TableFacts) -> set[str]:
+def _told(table: TableFacts, categories: Collection[str] = _TELLING) -> set[str]:
     prefix = shared_prefix(c.name for c in table.columns)
     told = set()
     for column in table.columns:
         for place in found_in(column_concepts(column.name, prefix)):
             rule = place.rule
-            if rule.where is None and rule.category in _TELLING and column.family in rule.families:
+            if (
+                (rule.where is None or "contact" in rule.where)
+                and rule.category in categories
+                and column.family in rule.families
+            ):
                 told.add(rule.category)
     return told
 
@@ -224,6 +260,7 @@ def _by_references(table: TableFacts, natures: Mapping[str, Nature], persons: se
         return Nature.THING, "it is a log that names nobody"
     if nature is Nature.UNKNOWN and owners:
         patients = any("patient" in (*concepts(c.name), *concepts(c.refers_to or "")) for c in owners)
-        kind = Nature.MEDICAL if patients else Nature.OWNED
+        address = Nature.CONTACT if len(_told(table, _ADDRESS)) > 1 else Nature.OWNED
+        kind = Nature.MEDICAL if patients else address
         return kind, f"its column {owners[0].name} refers to a person"
     return nature, ""

@@ -75,13 +75,16 @@ def is_known(word: str) -> bool:
     return word in KNOWN or word in MEANINGS
 
 
+_TAILS: Final = words_of(modifiers.TAILS)
+
+
 @cache
 def meaning(word: str) -> tuple[str, ...]:
     """Return the concepts that a word stands for; a word that nobody knows stands for itself."""
     found = _simple(word)
     if found is not None:
         return found
-    parts = _divided(word)
+    parts = _divided(word) or _tailed(word)
     return tuple(concept for part in parts for concept in _simple(part) or (part,)) if parts else (word,)
 
 
@@ -116,6 +119,15 @@ def _divided(word: str) -> list[str]:
                 if end not in best or len(parts) < len(best[end]):
                     best[end] = parts
     return best.get(len(word), [])
+
+
+def _tailed(word: str) -> list[str]:
+    """Return a word as a beginning that is not known, and one of the words that many end with."""
+    for tail in _TAILS:
+        for form in (tail, f"{tail}s"):
+            if word.endswith(form) and len(word) - len(form) >= _SHORTEST:
+                return [word[: -len(form)], tail]
+    return []
 
 
 def _is_part(word: str, *, last: bool) -> bool:

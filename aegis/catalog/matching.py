@@ -16,6 +16,7 @@ _THINGS: Final = words_of(modifiers.THINGS) - _PERSONS
 _HEADS: Final = words_of(modifiers.HEADS)
 _PREFIXES: Final = words_of(modifiers.PREFIXES)
 _NEUTRAL: Final = words_of(modifiers.NEUTRAL) | {"e", "s"}
+_AMBIGUOUS: Final = words_of(modifiers.AMBIGUOUS)
 _MOMENTS: Final = frozenset({"at", "on", "date", "time", "utc", "gmt", "year", "day", "month"})
 #: The categories that can be a list of values, to which a column refers by number.
 _LISTED: Final = (
@@ -39,6 +40,11 @@ _REACH: Final = (
 )
 #: In these tables whatever is said of a company is said for a person in it.
 _BUSINESS: Final = PERSONS | {Nature.CONTACT, Nature.ORDER, Nature.PAYMENT}
+
+
+#: What is left of a rule's strength for each word beside it that is not known.
+_BESIDE: Final = 0.9
+_ALONE: Final = 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +144,7 @@ def _placed(
         business = nature in _BUSINESS and not rule.category.startswith("user.name")
         if not business:
             return Refused(words=words, reason=f"'{things[-1]}' before it is no person")
-    if nature in NOBODYS and not people and rule.category.startswith(_REACH):
+    if nature in NOBODYS and not people and not _PERSONS & set(words) and rule.category.startswith(_REACH):
         named = rule.where is None and rule.category in {"user.name.first", "user.name.last"}
         if not named:
             return Refused(words=words, reason=f"the table holds {nature}s, not persons")
@@ -146,7 +152,9 @@ def _placed(
         w for w in beside if w not in _NEUTRAL and w not in people and w not in _MOMENTS and w not in things
     ]
     if unknown:
-        strength *= 0.9 ** len(unknown)
+        # A word of many meanings stands alone where it means this one.
+        alone = len(words) == 1 and words[0] in _AMBIGUOUS and rule.where is not None
+        strength *= (_ALONE if alone else _BESIDE) ** len(unknown)
         doubts.append(f"'{unknown[0]}' beside it is not known")
     if nature in NOBODYS:
         strength *= 0.85

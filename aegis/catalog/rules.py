@@ -32,7 +32,8 @@ FAMILIES: Final[Mapping[str, frozenset[Family]]] = {
 #: A short word for several kinds of tables.
 _WHERE: Final[Mapping[str, frozenset[str]]] = {
     "person": frozenset({"person", "profile"}),
-    "near": frozenset({"person", "profile", "contact", "order", "payment"}),
+    "near": frozenset({"person", "profile", "contact", "order", "payment", "employment"}),
+    "behaviour": frozenset({"behaviour", "activity"}),
     "own": frozenset(
         {
             "person",
@@ -45,6 +46,7 @@ _WHERE: Final[Mapping[str, frozenset[str]]] = {
             "log",
             "content",
             "behaviour",
+            "activity",
         }
         | {
             "consent",
@@ -109,6 +111,8 @@ def _indexed() -> dict[tuple[str, ...], list[Rule]]:
     return index
 
 
+#: Phrases with one of these mean something else the other way round.
+_ORDERED: Final = frozenset({"id", "type", "to", "from", "at", "by", "on", "in"})
 _INDEX: Final = _indexed()
 _LONGEST: Final = max(map(len, _INDEX))
 
@@ -117,5 +121,7 @@ def found_in(name: Sequence[str]) -> Iterator[Place]:
     """Yield every rule whose phrase stands in a name."""
     for begin in range(len(name)):
         for end in range(begin + 1, min(len(name), begin + _LONGEST) + 1):
-            for rule in _INDEX.get(tuple(sorted(name[begin:end])), ()):
-                yield Place(rule=rule, begin=begin, end=end)
+            phrase = tuple(name[begin:end])
+            for rule in _INDEX.get(tuple(sorted(phrase)), ()):
+                if rule.phrase == phrase or not _ORDERED & set(phrase):
+                    yield Place(rule=rule, begin=begin, end=end)

@@ -68,11 +68,10 @@ user.device | any | any | 90 |
     agent os, device serial, device serial number, accept language, device os version, agent user, device
     user agent, browser data, device family, browser hash
 user.device | value | session+device+log+behaviour | 75 |
-    agent, os, platform, device, os version, operating system, os name, app version, model, brand,
-    manufacturer, screen width, screen height, resolution, viewport, name, label, display name, device type,
-    fingerprint, client, hardware, serial, serial number, mac, app name, platform version, machine, computer
-    name, screen, language, client version, build version, device class, color depth, carrier, vendor,
-    nickname, os family
+    agent, os, platform, device, os version, operating system, os name, app version, manufacturer, screen
+    width, screen height, resolution, viewport, device type, fingerprint, client, hardware, serial, serial
+    number, mac, app name, platform version, machine, computer name, screen, language, client version, build
+    version, device class, color depth, carrier, os family
 user.device.device_id | code | any | 90 |
     device id, device identifier, device token, push token, imei, imsi, advertising id, android id, fcm
     token, apns token, registration token, device uuid, hardware id, idfv, gcm token, device key, push id,
@@ -96,4 +95,6 @@ user.authorization.credentials | text | person+session | 80 |
     auth data
 user.authorization.credentials | any | session | 75 |
     variable
+user.device | value | device+session | 75 |
+    name, label, display name, model, brand, vendor, nickname
 """

@@ -1,10 +1,11 @@
 """English words that stand for others: abbreviations, one word for two, other spellings."""
 
 WORDS = """
-sess session  vars variable  vcard vcard  logentry log_entry  addr address  adr address  adress address
-addres address  acct account  acc account  accnt account  accno account_number  bday birth_date
-birthdate birth_date  birthday birth_date  dob birth_date  dateofbirth birth_date  birthdt birth_date
-doa death_date  dod death_date  deathdate death_date  browser browser  useragent user_agent  ua user_agent
+mailer email  cp cp  catalog catalog  dialog dialog  analog analog  datetime datetime  sess session
+vars variable  vcard vcard  logentry log_entry  addr address  adr address  adress address  addres address
+acct account  acc account  accnt account  accno account_number  bday birth_date  birthdate birth_date
+birthday birth_date  dob birth_date  dateofbirth birth_date  birthdt birth_date  doa death_date
+dod death_date  deathdate death_date  browser browser  useragent user_agent  ua user_agent
 agentstring user_agent  cell cell  cellphone phone  mobile phone  mob phone  mobilephone phone
 mobileno phone_number  handphone phone  telephone phone  tel phone  telno phone_number  telnr phone_number
 phoneno phone_number  phonenr phone_number  fon phone  msisdn phone  ph phone  phonenumber phone_number
@@ -49,25 +50,24 @@ img image  foto photo  avatar avatar  gravatar avatar  headshot photo  portrait 
 mail email  emailaddress email  emailaddr email  mailaddress email  eml email  emails email  mails email
 url url  website website  homepage website  web website  webpage website  weburl website  site site
 blog blog  referer referrer  referrer referrer  referral referral  utm utm  querystring query  dt date
-ts time  dtm date  stamp time  datetime date  timestamp time  yr year  mth month  dy day  cfg config
-conf config  prefs preference  pref preference  opts option  params parameter  param parameter
-attrs attribute  qty quantity  amt amount  cnt count  pct percent  avg average  tot total  min min  max max
-seq sequence  idx index  cat category  catg category  grp group  stat status  sts status  flg flag
-ind indicator  typ type  cd code  addl additional  alt alternative  prim primary  sec second  prev previous
-orig original  mfa two_factor  tfa two_factor  twofactor two_factor  totp otp  otp otp  hotp otp
-secret secret  salt salt  pin pin  apikey api_key  accesskey access_key  authtoken auth_token
-sessionid session_id  sessid session_id  sid session_id  sessiontoken session_token  jti token
-privkey private_key  pubkey public_key  pgp pgp  gpg pgp  ssh ssh  creds credential  credentials credential
-lastlogin last_login  lastseen last_seen  lastvisit last_visit  lastactive last_active
-lastactivity last_activity  lastlogon last_login  lastaccess last_access  lastip last_ip  loginip login_ip
-regip registration_ip  spouse spouse  kin kin  nok kin  guardian guardian  dependant dependent  optin opt_in
-optout opt_out  tos terms  tnc terms  gdpr gdpr  subscribed subscribe  unsubscribed unsubscribe
-newsletter newsletter  resume resume  cv cv  cvs cv  edu education  qual qualification  yob birth_year
-pob birth_place  birthplace birth_place  hometown home_city  sender sender  recipient recipient
-rcpt recipient  addressee recipient  cardholder card_holder  accountholder account_holder  created created
-crtd created  creat created  updated updated  modified modified  upd updated  usercreated created_by
-createdby created_by  updatedby updated_by  modifiedby modified_by  insertedby created_by
-deletedby deleted_by  postedby created_by  enteredby created_by  addedby created_by  owner owner
-hist history  subj subject  addrs address  fullnm full_name  nm name  nme name  fullnames full_name  sso sso
-ldap ldap  dn dn
+ts time  dtm date  stamp time  timestamp time  yr year  mth month  dy day  cfg config  conf config
+prefs preference  pref preference  opts option  params parameter  param parameter  attrs attribute
+qty quantity  amt amount  cnt count  pct percent  avg average  tot total  min min  max max  seq sequence
+idx index  cat category  catg category  grp group  stat status  sts status  flg flag  ind indicator
+typ type  cd code  addl additional  alt alternative  prim primary  sec second  prev previous  orig original
+mfa two_factor  tfa two_factor  twofactor two_factor  totp otp  otp otp  hotp otp  secret secret  salt salt
+pin pin  apikey api_key  accesskey access_key  authtoken auth_token  sessionid session_id  sessid session_id
+sid session_id  sessiontoken session_token  jti token  privkey private_key  pubkey public_key  pgp pgp
+gpg pgp  ssh ssh  creds credential  credentials credential  lastlogin last_login  lastseen last_seen
+lastvisit last_visit  lastactive last_active  lastactivity last_activity  lastlogon last_login
+lastaccess last_access  lastip last_ip  loginip login_ip  regip registration_ip  spouse spouse  kin kin
+nok kin  guardian guardian  dependant dependent  optin opt_in  optout opt_out  tos terms  tnc terms
+gdpr gdpr  subscribed subscribe  unsubscribed unsubscribe  newsletter newsletter  resume resume  cv cv
+cvs cv  edu education  qual qualification  yob birth_year  pob birth_place  birthplace birth_place
+hometown home_city  sender sender  recipient recipient  rcpt recipient  addressee recipient
+cardholder card_holder  accountholder account_holder  created created  crtd created  creat created
+updated updated  modified modified  upd updated  usercreated created_by  createdby created_by
+updatedby updated_by  modifiedby modified_by  insertedby created_by  deletedby deleted_by
+postedby created_by  enteredby created_by  addedby created_by  owner owner  hist history  subj subject
+addrs address  fullnm full_name  nm name  nme name  fullnames full_name  sso sso  ldap ldap  dn dn
 """

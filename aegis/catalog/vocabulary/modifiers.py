@@ -63,8 +63,9 @@ HEADS = """
 PREFIXES = """
     is has have can may should shall must was were will do does did allow allows allowed enable enables
     enabled disable disabled show hide use uses using require requires required force forced send sends
-    notify needs need want ignore include exclude skip auto max min maximum minimum num total count default
-    supports support with without only not never always display displays restrict accept_only
+    notify needs need want ignore include exclude skip auto max min maximum minimum total count default
+    supports support with without only not never always display displays restrict accept_only num number
+    remind reminder
 """
 #: Says nothing about what a value is.
 NEUTRAL = """
@@ -75,7 +76,8 @@ NEUTRAL = """
     personal unconfirmed pending temp temporary proposed requested line part local remote field attribute
     info information detail details list json xml html md url uri link path file blob enc hex b one two
     three four five kana kanji romaji latin english native phonetic ext extension country area key uuid hash
-    search sort formatted full_text suffix prefix custom user_defined x y z
+    search sort formatted full_text suffix prefix custom user_defined x y z table tbl master entity record
+    base
 """
 #: Words of fewer than four letters that may be a part of a word without gaps.
 SHORT = """
@@ -111,4 +113,23 @@ BOOKKEEPING = """
     id uuid created updated modified deleted inserted changed status state type sort order position version
     active enabled code key sequence number count total flag level priority kind format category index
     locked slug hash checksum etag class model lft rgt depth path parent revision scope role
+"""
+#: What a word without gaps may end with when its beginning is not known: `workoutlog`.
+TAILS = """
+    email name phone address password session entry history comment document profile user customer number
+    log
+"""
+#: Behind the word for a person they leave it a table of persons.
+STILL = """
+    table tbl master entity data info record list base main account detail new old login all t tab file auth
+    user person profile information user_account
+"""
+#: Words of many meanings: they mean what a rule says of them where they stand alone.
+AMBIGUOUS = """
+    unit state time last floor block building number line days date value type data hash room lane suite
+    place area region zone position location level rank grade rate points score status key code secret note
+    text title content description source session visitor client host model device platform duration start
+    end from to paid gross net balance credit amount contract shift skill experience notice info settings
+    option config property custom house company office branch division section function condition reaction
+    body onset band race school degree major
 """

@@ -75,8 +75,8 @@ user.health_and_medical | value | any | 85 |
     information, comorbidity, dietary requirement, food allergy, dietary preference, dietary, mental health,
     disabilities, calories, heart rate average, sleep, steps count, medical comment
 user.health_and_medical | value | person+medical | 85 |
-    weight, height, temperature, condition, respiration, respiratory, body, vital, vitals, severity, onset,
-    reaction, fitness, diet type, eyesight, waist, hip, body type, goal weight, target weight
+    temperature, condition, respiration, respiratory, body, vital, vitals, onset, reaction, fitness, diet
+    type, eyesight, waist, hip, body type, goal weight, target weight
 user.health_and_medical | value | any | 85 |
     treatment, therapy, treatment plan, surgery, procedure code, cpt code, surgical procedure, care plan,
     rehabilitation, hospitalization, admission reason, discharge summary, treatment note, treatment type,
@@ -142,4 +142,8 @@ user.workplace | any | person+employment | 80 |
     availability, number days
 user.financial | code | wallet+employment | 80 |
     amount, total, value, net amount, points, accrued
+user.health_and_medical | value | person+medical+owned+activity | 85 |
+    weight, height, body fat, calories, sleep hours, sport hours, work hours sleep, fat
+user.health_and_medical | value | medical | 85 |
+    severity
 """

@@ -140,4 +140,14 @@ user.account | text | session | 75 |
     uid, provider uid, subject, sub, open id, identifier, external id, provider id, provider user id, uid
     provider, extern uid, external uid, user id external, identity url, claimed id, provider account id,
     provider account, remote user, subject id, server user id
+user.name | text | any | 75 |
+    owner, author, customer, sender, recipient, contact, contact person, employee, manager, supervisor,
+    doctor, patient, student, teacher, assignee, reporter, reviewer, approver, requester, guest, driver,
+    seller, payee, cashier, salesperson, contact name person, responsible person, attention, consignee,
+    signatory, authored by, physician, instructor, artist, speaker, editor, spouse, guardian, witness, sales
+    rep, inspector, technician, translator, photographer, composer, director, kin, holder, beneficiary
+user.account.username | text | any | 75 |
+    user, created by, updated by, modified by, deleted by, changed by, approved by, last modified by,
+    entered by, posted by, last updated by, assigned user, uploaded by, added by, edited by, last editor,
+    operator, creator
 """

@@ -34,7 +34,7 @@ HEADS = {
     """,
     "log": """
         log audit auditlog activity history trail access attempt login login_attempt event_log action_log
-        log_entry changelog revision_log journal_log activities signin timeline versions_log
+        log_entry changelog revision_log journal_log activities signin timeline versions_log action stream
     """,
     "content": """
         comment post message review ticket thread conversation reply mail_message chat note question answer
@@ -48,7 +48,7 @@ HEADS = {
         order booking reservation appointment invoice payment purchase sale cart basket checkout quote
         quotation transaction shipment delivery subscription donation refund enrollment_order rental trip
         ride claim contract_order receipt credit_memo wishlist consignment fulfillment parcel
-        prescription_order loan membership_order visit_booking registration estimate return rma bid
+        prescription_order loan membership_order visit_booking registration estimate return rma bid contract
     """,
     "payment": """
         credit_card bank_account payment_method payment_source payment_token payment_profile card_detail
@@ -62,16 +62,21 @@ HEADS = {
         encounter diagnosis observation medication prescription allergy immunization vaccine vital condition
         procedure_patient admission treatment lab_result lab laboratory anamnesis symptom problem surgery
         specimen medical_record health_record patient_history radiology pathology pregnancy clinical medical
-        health disease_patient health_data measurement weight_entry nutrition_diary chart_patient
-        referral_medical history_data triage hospitalization discharge care_plan drug_patient ward_patient
-        episode obs consultation anesthesia
+        health disease_patient health_data nutrition_diary chart_patient referral_medical history_data
+        triage hospitalization discharge care_plan drug_patient ward_patient episode obs consultation
+        anesthesia
     """,
     "behaviour": """
-        vote rating reaction like favorite view pageview hit click impression visit attendance grade
-        submission progress score enrollment quiz_attempt completion follow read_status watch participation
-        answer_choice search_history result_student exam_result presence checkin bookmark_view playback play
-        track achievement_user game listen scrobble stat_user session_visit search_log wish upvote downvote
-        poll_vote lesson_progress mark assessment attempt_quiz page_view tracking swipe conversion
+        vote rating reaction like favorite view click grade submission progress score enrollment completion
+        follow read_status participation answer_choice search_history result_student exam_result
+        bookmark_view achievement_user game scrobble stat_user search_log wish upvote downvote poll_vote
+        lesson_progress mark assessment tracking swipe conversion
+    """,
+    "activity": """
+        visit attendance attempt quiz_attempt exam_attempt checkin pageview page_view hit watch play
+        playback listen presence impression workout training exercise_log time_entry time_log timesheet
+        work_log worklog viewing listening attempt_quiz session_visit attendance_employee measurement
+        weight_entry lesson_attempt punch clocking
     """,
     "search": "search query search_query search_term search_log saved_search",
     "consent": """
@@ -93,10 +98,9 @@ HEADS = {
         answer_value form_answer entry_value field_value form_data questionnaire_response application_answer
     """,
     "employment": """
-        employment contract leave payroll position_history absence timesheet leave_request salary_history
-        job_history work_experience experience education qualification skill employee_skill certification
-        career vacation time_off attendance_employee employee_history work_history dept_emp dept_manager
-        appraisal shift
+        employment leave payroll position_history absence leave_request salary_history job_history
+        work_experience experience education qualification skill employee_skill certification career
+        vacation time_off employee_history work_history dept_emp dept_manager appraisal shift
     """,
     "vehicle": "vehicle car fleet plate",
     "organisation": """
@@ -132,7 +136,7 @@ HEADS = {
         oauth_client oauth_application client_application scheduler cron worker_job process execution
         node_type instance_type disease symptom_type drug medicine_catalog procedure concept ward bed
         specialty test lab_test test_type questionnaire question_type question_option quiz_question
-        option_value category_translation
+        option_value category_translation document recording picture
     """,
 }
 #: Words before the head that make a table one of the application, whatever the head is: an OAuth client is no person.

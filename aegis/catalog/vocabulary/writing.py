@@ -14,10 +14,10 @@ user.behavior | when | any | 88 |
     viewed at, last request, last notified read, last played, last search time, last posted at, last
     searched, last accessed
 user.behavior | when | person+session+device+behaviour | 80 |
-    current login, first access, last access, access time, visited, seen, accessed, last, activity at,
-    access, last used, date seen, online, read time, opened, clicked, played at, watched at, voted at, time
-    spent, duration, started, read, viewed, login, logout, time, watch time, date read, last time, entry
-    time, exit time, completed, listened at, time reading, visit duration, posts read, seconds
+    current login, first access, last access, access time, visited, seen, accessed, activity at, access,
+    last used, date seen, online, read time, opened, clicked, played at, watched at, voted at, time spent,
+    read, viewed, login, logout, watch time, date read, last time, entry time, exit time, listened at, time
+    reading, visit duration, posts read
 user.behavior | value | behaviour | 75 |
     vote, rating, score, reaction, emoji, value, points, grade, mark, marks, progress, status, attended,
     attendance, attempt, completed, like, likes, choice, selected option, correct, result, percent, weight,
@@ -109,7 +109,7 @@ user.content.self_image | image | person | 82 |
     file, background url, header, image name, cover image, has photo, thumb, image thumb, picture url, photo
     data, image data, image small, image medium, image large, signature image, header file name, photo file
     name, image filename, photo filename, card background
-user.content.private | text | near+owned+employment+device | 75 |
+user.content.private | text | near+owned+device+activity+session+wallet+consent | 75 |
     note, comment, remark, reason, feedback, message, special request, instruction, internal note, private
     note, admin note, comment text, gift message, customer note, delivery note, special instruction,
     customer comment, delivery instruction, staff note, additional information, purpose, rejection reason,
@@ -162,4 +162,14 @@ user.behavior.search_history | text | search | 80 |
 user.content.private | text | owned | 70 |
     filename, file name, original filename, attachment, document, document name, upload, file path, document
     file, file
+user.content.private | text | owned+activity | 66 |
+    description, text, body, content, title text
+user.behavior | when | activity | 78 |
+    date, start, end, start time, end time, started at, ended at, finished at, begin, began, time, start
+    date, end date, finish, start at, end at, finished, datetime, stopped at, stop time, seconds, minutes,
+    hours, elapsed, spent, time finish, time start
+user.behavior | any | activity | 65 |
+    impression, comment, distance, repetitions, intensity, effort, result
+user.behavior | when | session | 70 |
+    started, duration, last, time
 """
