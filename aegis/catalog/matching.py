@@ -17,6 +17,8 @@ _HEADS: Final = words_of(modifiers.HEADS)
 _PREFIXES: Final = words_of(modifiers.PREFIXES)
 _NEUTRAL: Final = words_of(modifiers.NEUTRAL) | {"e", "s"}
 _AMBIGUOUS: Final = words_of(modifiers.AMBIGUOUS)
+#: Of a text they say whether it changed; of an address they are as good as it.
+_DERIVED: Final = frozenset({"hash", "checksum", "digest"})
 _MOMENTS: Final = frozenset({"at", "on", "date", "time", "utc", "gmt", "year", "day", "month"})
 #: The categories that can be a list of values, to which a column refers by number.
 _LISTED: Final = (
@@ -120,6 +122,8 @@ def _spoiled(rule: Rule, after: Sequence[str]) -> str:
         }:
             continue
         if word in _HEADS or (word in _THINGS and word not in _NEUTRAL):
+            return word
+        if word in _DERIVED and rule.category.startswith("user.content"):
             return word
     return ""
 

@@ -76,7 +76,8 @@ def _doubted(decision: ColumnDecision, findings: Findings) -> ColumnDecision:
     share = valid / findings.values
     # What was hashed or masked is still what it was made of.
     confidence = decision.confidence * (0.75 if share < _NONE else 0.9)
-    return replace(_told(decision, told), confidence=round(confidence, 3))
+    verdict = Verdict.PERSONAL if confidence >= _SURE else Verdict.UNKNOWN
+    return replace(_told(decision, told), verdict=verdict, confidence=round(confidence, 3))
 
 
 def _with_keys(decision: ColumnDecision, findings: Findings) -> ColumnDecision:

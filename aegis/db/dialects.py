@@ -275,7 +275,10 @@ def begin_snapshot(connection: sa.Connection) -> None:
 
 @contextmanager
 def unwritable(connection: sa.Connection) -> Iterator[None]:
-    """Let SQLite refuse to write; the other databases' transactions that `begin_snapshot` began do so anyway."""
+    """Let SQLite refuse to write; the transactions that `begin_snapshot` begins elsewhere do so anyway.
+
+    MariaDB's refuses to write rows; what defines a table ends it.
+    """
     if connection.dialect.name != SQLITE:
         yield
         return

@@ -67,13 +67,13 @@ def probe(connection: sa.Connection, found: CatalogTable, widths: Mapping[str, i
     if ends is None:
         return Probed(rows=[], spread=True)
     points = list(_points(*ends, max(2, rows // _FOLLOWING)))
-    near = [
-        sa.select(key.label("k")).where(key >= point).order_by(key).limit(_FOLLOWING).subquery()
-        for point in points
-    ]
-    last = sa.select(key.label("k")).order_by(key.desc()).limit(_FOLLOWING).subquery()
+    some = sa.select(key.label("k")).select_from(table).limit(_FOLLOWING)
+    near = [some.where(key >= point).order_by(key).subquery() for point in points]
+    last = some.order_by(key.desc()).subquery()
     keys = sa.union_all(*[sa.select(some.c.k) for some in (*near, last)]).subquery()
-    return Probed(rows=_fetch(connection, query.where(key.in_(sa.select(keys.c.k)))), spread=True)
+    return Probed(
+        rows=_fetch(connection, query.select_from(table).where(key.in_(sa.select(keys.c.k)))), spread=True
+    )
 
 
 def _fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[Sequence[str | None]]:

@@ -17,7 +17,7 @@ geburtstag birth_date  gebdatum birth_date  gebdat birth_date  geburtsort birth_
 geburtsland birth_place  geschlecht gender  familienstand marital_status  staatsangehoerigkeit nationality
 staatsbuergerschaft nationality  nationalitaet nationality  konfession religion  beruf occupation
 stellung position  abteilung department  firma company  unternehmen company  arbeitgeber employer
-gehalt salary  lohn salary  einkommen income  kontonummer account_number  kontonr account_number
+gehalt salary  lohn salary  einkommen income  kontonummer bank_account_number  kontonr bank_account_number
 kontoinhaber account_holder  bankleitzahl routing_number  blz routing_number  bankname bank_name
 konto account  steuernummer tax_number  steuernr tax_number  steuerid tax_number  ustid vat  ustidnr vat
 ausweisnummer identity_card  personalausweis identity_card  reisepass passport  fuehrerschein driver_license
