@@ -34,7 +34,7 @@ class ColumnDecision:
     #: The type as SQL spells it.
     type: str
     verdict: Verdict
-    #: The fideslang key of what it holds: of a personal column always, of an unknown one the likeliest if any.
+    #: The fideslang key of what it holds: of a personal column always, of an unknown one the likeliest.
     category: str | None = None
     #: How sure the verdict is, from 0 to 1.
     confidence: float

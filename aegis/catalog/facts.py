@@ -15,7 +15,7 @@ class ColumnFacts:
     """One column as the schema declares it."""
 
     name: str
-    #: The type as SQL spells it, in lower case: `varchar(20)`, `text[]`, `enum`; `unknown` where nobody knows.
+    #: The type as SQL spells it, in lower case: `varchar(20)`, `text[]`, `enum`, or `unknown`.
     type: str
     #: What kind of type it is; of an array, that of its elements.
     family: Family

@@ -1,4 +1,4 @@
-"""The words of the vocabulary in one place: what each stands for, and which can be told apart without a gap."""
+"""The words of the vocabulary in one place: what each stands for, and which are told apart without a gap."""
 
 from collections.abc import Iterator
 from functools import cache

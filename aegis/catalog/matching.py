@@ -1,4 +1,4 @@
-"""The best rule for a column's name in its table: whole words, what stands beside them, and the type guard."""
+"""The best rule for a column's name in its table: whole words, what stands beside, and the type guard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The vocabulary's rules, read once: which phrase stands for which category, in what types and what tables.
 
-A line is `category | families | where | strength in percent | phrases`. A phrase fits wherever its concepts stand
-side by side in a name, in any order, so that one line serves languages that put the noun first.
+A line is `category | families | where | strength in percent | phrases`. A phrase fits wherever its concepts
+stand side by side in a name, in any order, so that one line serves languages that put the noun first.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

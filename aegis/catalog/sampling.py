@@ -1,7 +1,7 @@
 """A bounded look at the values of one table: one query for all columns, counted here, and forgotten.
 
-Columns of text and documents are read. Whole numbers, UUIDs, times and truth values say nothing of a person, and bytes
-cannot be told.
+Columns of text and documents are read. Whole numbers, UUIDs, times and truth values say nothing of a person,
+and bytes cannot be told.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a column's declared type leaves room for: the type guard, and which columns are worth a look inside."""
+"""What a column's declared type leaves room for: the type guard, and which columns are looked into."""
 
 import enum
 import re
@@ -12,7 +12,7 @@ class Family(enum.StrEnum):
 
     #: Text that a person types into one line.
     TEXT = "text"
-    #: Text without a bound: bodies, notes, descriptions; also every text of a database that has one type only.
+    #: Text without a bound: bodies, notes, descriptions; any text of a database that has one type only.
     LONG_TEXT = "long text"
     INTEGER = "integer"
     NUMBER = "number"
@@ -39,10 +39,11 @@ TEXTS: Final = frozenset({Family.TEXT, Family.LONG_TEXT, Family.UNKNOWN})
 READ: Final = TEXTS | {Family.JSON}
 
 _NAMES: Final = {
-    Family.TEXT: "varchar varchar2 nvarchar nvarchar2 char nchar bpchar character citext string tinytext name",
+    Family.TEXT: "varchar varchar2 nvarchar nvarchar2 char nchar bpchar character citext string tinytext "
+    "name",
     Family.LONG_TEXT: "text longtext mediumtext ntext clob nclob xml hstore long",
-    Family.INTEGER: "int integer bigint smallint tinyint mediumint int2 int4 int8 serial bigserial smallserial "
-    "serial4 serial8 oid year unsigned",
+    Family.INTEGER: "int integer bigint smallint tinyint mediumint int2 int4 int8 serial bigserial "
+    "smallserial serial4 serial8 oid year unsigned",
     Family.NUMBER: "numeric decimal dec number float float4 float8 real double money smallmoney fixed",
     Family.BOOLEAN: "bool boolean bit",
     Family.DATE: "date daterange",
@@ -56,8 +57,8 @@ _NAMES: Final = {
     Family.ENUM: "enum set",
     Family.SHAPE: "geometry geography point polygon multipolygon multipoint linestring multilinestring "
     "geometrycollection lseg path box circle line st_point",
-    Family.DERIVED: "tsvector tsquery int4range int8range numrange int4multirange varbit vector halfvec ltree "
-    "pg_lsn xid regclass rowversion",
+    Family.DERIVED: "tsvector tsquery int4range int8range numrange int4multirange varbit vector halfvec "
+    "ltree pg_lsn xid regclass rowversion",
 }
 _FAMILIES: Final = {name: family for family, names in _NAMES.items() for name in names.split()}
 _SPELLED: Final = re.compile(r"\s*([A-Za-z_][A-Za-z_0-9]*)[^(\[]*(?:\((\d+)(?:\s*,[^)]*)?\))?")
@@ -86,7 +87,7 @@ def is_list(spelled: str) -> bool:
 
 
 def spelled(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:
-    """Return a reflected type as SQL spells it; `enum` for an enumeration and `unknown` where nothing is known."""
+    """Return a reflected type as SQL spells it; `enum` for an enumeration, `unknown` for what nobody knows."""
     if isinstance(kind, sa.ARRAY):
         return f"{spelled(kind.item_type, dialect)}[]"
     if isinstance(kind, sa.Enum) or kind.__visit_name__ in {"ENUM", "SET"}:

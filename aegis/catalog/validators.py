@@ -1,8 +1,8 @@
-"""What sampled values are valid as: each a kind, found by its form or its check digits. Values are only counted.
+"""What sampled values are valid as: kinds, found by their form or check digits. Values are only counted.
 
-Addresses, links, hashes of passwords and browsers are told by their form. Numbers of telephones, accounts, cards and
-persons need `phonenumbers` and `python-stdnum` (the extra `aegis-privacy-worker[catalog]`); without them
-these kinds are never found, and `PRESENT` says so.
+Addresses, links, hashes of passwords and browsers are told by their form. Numbers of telephones, accounts,
+cards and persons need `phonenumbers` and `python-stdnum` (the extra `aegis-privacy-worker[catalog]`); without
+them these kinds are never found, and `PRESENT` says so.
 """
 
 import ipaddress

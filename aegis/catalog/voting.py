@@ -1,4 +1,4 @@
-"""What sampled values add to a decision that names and types made: agreement, doubt, or what names did not say."""
+"""What sampled values add to a decision by names and types: agreement, doubt, or what names did not say."""
 
 from dataclasses import replace
 from typing import Final

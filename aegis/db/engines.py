@@ -222,7 +222,7 @@ def snapshot(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
 
 @contextmanager
 def looking(engine: sa.Engine, label: str, *, lock_ms: int, statement_ms: int) -> Iterator[sa.Connection]:
-    """Open one reading transaction that the database lets write nothing, with limits; a hidden row is an error.
+    """Open one reading transaction that can write nothing, with limits; a hidden row is an error.
 
     Args:
         engine: the database.

@@ -1,9 +1,9 @@
 """A few rows from all over a table, without reading it: probes along its key, each a short way into an index.
 
-The first rows of a table are its oldest, and its random ones cost the whole of it. Between the lowest and the
-highest key so many points are taken, and at each a few rows that follow. A key is told by points where it is a
-number, a time, a UUID or a text. A table without one is sampled by pages (PostgreSQL), by its row numbers (SQLite), or
-read from its beginning, which is told.
+The first rows of a table are its oldest, and random ones cost the whole of it. Between the lowest and the
+highest key so many points are taken, and at each a few rows that follow; a key is a number, a time, a UUID or a
+text. A table without one is sampled by pages (PostgreSQL), by its row numbers (SQLite), or read from its
+beginning, which is told.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""A scan of a live schema on each database: read-only, bounded, from all over a table, and no value anywhere."""
+"""A scan of a live schema on each database: read-only, bounded, from all over, and no value anywhere."""
 
 import json
 import logging
@@ -27,13 +27,34 @@ CANARY = "zq7canary"
 PLANTED = {
     "sqlite": {"t": "TEXT", "v": "VARCHAR(90)", "j": "JSON", "b": "BLOB", "n": "INTEGER", "x": "MYSTERY"},
     "postgresql": {
-        **{"t": "TEXT", "v": "VARCHAR(90)", "c": "CHAR(40)", "j": "JSONB", "k": "JSON", "a": "TEXT[]"},
-        **{"b": "BYTEA", "u": "UUID", "i": "INET", "d": "DATE", "m": "MONEY", "s": "TSVECTOR"},
-        **{"e": "mood", "h": "INT4RANGE", "p": "POINT", "f": "named"},
+        "t": "TEXT",
+        "v": "VARCHAR(90)",
+        "c": "CHAR(40)",
+        "j": "JSONB",
+        "k": "JSON",
+        "a": "TEXT[]",
+        "b": "BYTEA",
+        "u": "UUID",
+        "i": "INET",
+        "d": "DATE",
+        "m": "MONEY",
+        "s": "TSVECTOR",
+        "e": "mood",
+        "h": "INT4RANGE",
+        "p": "POINT",
+        "f": "named",
     },
     "mariadb": {
-        **{"t": "TEXT", "v": "VARCHAR(90)", "c": "CHAR(40)", "j": "JSON", "b": "BLOB", "l": "LONGTEXT"},
-        **{"e": f"ENUM('{CANARY}')", "d": "DATE", "i": "INET6", "u": "UUID"},
+        "t": "TEXT",
+        "v": "VARCHAR(90)",
+        "c": "CHAR(40)",
+        "j": "JSON",
+        "b": "BLOB",
+        "l": "LONGTEXT",
+        "e": f"ENUM('{CANARY}')",
+        "d": "DATE",
+        "i": "INET6",
+        "u": "UUID",
     },
 }
 DATES = {"d": "2024-01-02"}
@@ -159,7 +180,7 @@ def test_samples_are_from_all_over_the_table(kind: str, app: sa.Engine, source: 
 
 
 def test_a_table_without_a_key(kind: str, app: sa.Engine, source: sa.Engine) -> None:
-    """By pages, or by row numbers; where a database has neither, the report says that these are its first rows."""
+    """By pages, or by row numbers; where a database has neither, the report says: its first rows."""
     run(app, "CREATE TABLE heap (email VARCHAR(90))")
     fill(app, "heap", [{"email": f"u{i}@example.org"} for i in range(300)])
     if kind == "postgresql":
@@ -171,7 +192,7 @@ def test_a_table_without_a_key(kind: str, app: sa.Engine, source: sa.Engine) -> 
 
 
 def test_it_can_write_nothing(kind: str, app: sa.Engine, source: sa.Engine) -> None:
-    """The database itself refuses, in the very transaction that a table is sampled in; afterwards it may again.
+    """The database itself refuses, in the transaction that a table is sampled in; afterwards it may again.
 
     MariaDB refuses rows only: what defines a table ends a transaction there.
     """
@@ -215,7 +236,7 @@ def test_a_table_that_takes_too_long_is_told_and_the_others_go_on(
 
 
 def test_odd_names_and_every_type(kind: str, app: sa.Engine, source: sa.Engine) -> None:
-    """Quotes, dots, blanks, percent signs and colons in names; lists, documents, bytes and types that nobody knows."""
+    """Quotes, dots, blanks, percent signs and colons in names; lists, documents, bytes, unknown types."""
     quote = app.dialect.identifier_preparer.quote_identifier
     names = ['we "ird', "a.b", "50% :off", "select", "Grüße"]
     if kind == "postgresql":
@@ -251,7 +272,7 @@ def test_some_tables_only(app: sa.Engine, source: sa.Engine) -> None:
 
 @pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
 def test_schemas_partitions_and_rows_that_are_hidden(app: sa.Engine, source: sa.Engine, url: str) -> None:
-    """A partition counts as its parent, other schemas are named; a hidden row and a missing right are errors."""
+    """A partition counts as its parent, schemas are named; a hidden row and a missing right are errors."""
     run(
         app,
         "CREATE SCHEMA crm",

@@ -246,7 +246,7 @@ def test_types_as_databases_spell_them(spelled: str, family: Family, length: int
 
 
 def test_the_vocabulary_can_be_read() -> None:
-    """Each line has a category of a user, families that are there, a strength, and phrases that it finds itself."""
+    """Each line has a category of a user, families that are there, a strength, and phrases."""
     for category, kind, _, strength, phrases in lines():
         assert category.split(".")[0] == "user"
         assert kind in FAMILIES

@@ -1,4 +1,4 @@
-"""Where somebody can be reached, and where they are. A line: category | families | where | strength | phrases."""
+"""Where somebody can be reached, and where they are; a line as in `aegis.catalog.rules`."""
 
 RULES = """
 user.contact.email | text | any | 95 |
