@@ -1,4 +1,4 @@
-"""A scan of 100 and of 1,000 tables on PostgreSQL: seconds, with and without values, and the memory that it takes.
+"""A scan of 100 and of 1,000 tables on PostgreSQL: seconds with and without values, and peak memory.
 
 `python -m benchmarks.cataloguing`. Each scan runs in a process of its own, whose peak is read at its end.
 """

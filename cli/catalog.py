@@ -160,7 +160,8 @@ class _Text(_Report):
             output.say("No row was read: judged by names, types and references alone.")
             return
         output.say(
-            f"{output.counted(summary.sampled, 'table')} sampled, {output.counted(summary.rows, 'row')} in all."
+            f"{output.counted(summary.sampled, 'table')} sampled, "
+            f"{output.counted(summary.rows, 'row')} in all."
         )
         for note, count in summary.notes.most_common():
             output.say(f"  {output.counted(count, 'table')}: {note}")

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from aegis.catalog.context import Nature
 from aegis.catalog.facts import column
 from aegis.catalog.findings import Findings
 from aegis.catalog.matching import best
 from aegis.catalog.names import concepts
+from aegis.catalog.natures import Nature
 
 #: A key of a document that may have been cut off anywhere.
 _KEY: Final = re.compile(r'"([A-Za-z_][A-Za-z0-9_ -]{0,40})"\s*:')

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aegis.catalog.context import NOBODYS, PERSONS, Nature
 from aegis.catalog.facts import ColumnFacts
 from aegis.catalog.lexicon import words_of
+from aegis.catalog.natures import NOBODYS, PERSONS, Nature
 from aegis.catalog.rules import Place, Rule, found_in
 from aegis.catalog.types import Family
 from aegis.catalog.vocabulary import modifiers
@@ -47,6 +47,11 @@ _BUSINESS: Final = PERSONS | {Nature.CONTACT, Nature.ORDER, Nature.PAYMENT}
 #: What is left of a rule's strength for each word beside it that is not known.
 _BESIDE: Final = 0.9
 _ALONE: Final = 0.7
+#: What is left of it in a table of organizations or things.
+_THEIRS: Final = 0.85
+#: A rule so strong holds elsewhere too where a person stands beside it, by so much weaker.
+_CLEAR: Final = 0.8
+_ELSEWHERE: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +103,7 @@ def _tried(column: ColumnFacts, name: Sequence[str], place: Place, nature: Natur
     spoiled = _spoiled(rule, after)
     if spoiled:
         return Refused(words=words, reason=f"'{spoiled}' behind it makes it something else")
-    return _placed(rule, words, [*before, *after], nature, column, before)
+    return _placed(rule, _Beside(words=words, before=tuple(before), after=tuple(after)), nature)
 
 
 def _may_be_listed(rule: Rule) -> bool:
@@ -128,40 +133,61 @@ def _spoiled(rule: Rule, after: Sequence[str]) -> str:
     return ""
 
 
-def _placed(
-    rule: Rule,
-    words: tuple[str, ...],
-    beside: Sequence[str],
-    nature: Nature,
-    column: ColumnFacts,
-    before: Sequence[str],
-) -> Match | Refused:
-    people = [word for word in beside if word in _PERSONS]
-    things = [word for word in before if word in _THINGS and word not in _NEUTRAL]
+@dataclass(frozen=True, kw_only=True)
+class _Beside:
+    """A phrase, and what stands beside it."""
+
+    words: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    @property
+    def people(self) -> list[str]:
+        return [word for word in (*self.before, *self.after) if word in _PERSONS]
+
+    @property
+    def things(self) -> list[str]:
+        return [word for word in self.before if word in _THINGS and word not in _NEUTRAL]
+
+    @property
+    def unknown(self) -> list[str]:
+        said = _NEUTRAL | _PERSONS | _MOMENTS | set(self.things)
+        return [word for word in (*self.before, *self.after) if word not in said]
+
+
+def _placed(rule: Rule, beside: _Beside, nature: Nature) -> Match | Refused:
+    """Weigh a rule by what stands beside its phrase and by the table."""
     strength, doubts = rule.strength, []
-    in_place = rule.where is None or nature in rule.where
-    if not in_place and people and rule.where and {"person", "contact"} & rule.where and rule.strength >= 0.8:  # noqa: PLR2004
-        in_place, strength = True, strength - 0.05
-    if not in_place:
-        return Refused(words=words, reason=f"in a table of this kind ({nature}) it is nobody's")
-    if things and not people and (nature not in _BUSINESS or len(words) == 1):
-        business = nature in _BUSINESS and not rule.category.startswith("user.name")
-        if not business:
-            return Refused(words=words, reason=f"'{things[-1]}' before it is no person")
-    if nature in NOBODYS and not people and not _PERSONS & set(words) and rule.category.startswith(_REACH):
-        named = rule.where is None and rule.category in {"user.name.first", "user.name.last"}
-        if not named:
-            return Refused(words=words, reason=f"the table holds {nature}s, not persons")
-    unknown = [
-        w for w in beside if w not in _NEUTRAL and w not in people and w not in _MOMENTS and w not in things
-    ]
-    if unknown:
+    if rule.where is not None and nature not in rule.where:
+        if not (beside.people and {"person", "contact"} & rule.where and rule.strength >= _CLEAR):
+            reason = f"in a table of this kind ({nature}) it is nobody's"
+            return Refused(words=beside.words, reason=reason)
+        strength -= _ELSEWHERE
+    if why := _nobodys(rule, beside, nature):
+        return Refused(words=beside.words, reason=why)
+    if beside.unknown:
         # A word of many meanings stands alone where it means this one.
-        alone = len(words) == 1 and words[0] in _AMBIGUOUS and rule.where is not None
-        strength *= (_ALONE if alone else _BESIDE) ** len(unknown)
-        doubts.append(f"'{unknown[0]}' beside it is not known")
+        alone = rule.where is not None and len(beside.words) == 1 and beside.words[0] in _AMBIGUOUS
+        strength *= (_ALONE if alone else _BESIDE) ** len(beside.unknown)
+        doubts.append(f"'{beside.unknown[0]}' beside it is not known")
     if nature in NOBODYS:
-        strength *= 0.85
+        strength *= _THEIRS
         doubts.append(f"the table holds {nature}s")
-    del column
-    return Match(rule=rule, strength=round(strength, 3), words=words, doubts=tuple(doubts))
+    return Match(rule=rule, strength=round(strength, 3), words=beside.words, doubts=tuple(doubts))
+
+
+def _nobodys(rule: Rule, beside: _Beside, nature: Nature) -> str:
+    """Return why what a phrase stands for is no person's; empty: it is one's."""
+    if beside.people:
+        return ""
+    if beside.things and (nature not in _BUSINESS or rule.category.startswith("user.name")):
+        return f"'{beside.things[-1]}' before it is no person"
+    named = rule.where is None and rule.category in {"user.name.first", "user.name.last"}
+    if (
+        nature in NOBODYS
+        and rule.category.startswith(_REACH)
+        and not named
+        and not _PERSONS & set(beside.words)
+    ):
+        return f"the table holds {nature}s, not persons"
+    return ""

@@ -12,7 +12,8 @@ from aegis.catalog.lexicon import is_known, meaning
 _CAMEL: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 #: Letters that are no accented ones.
 _LETTERS: Final = str.maketrans(
-    {"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ı": "i", "þ": "th"}
+    {"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "œ": "oe", "đ": "d"}
+    | {"\N{LATIN SMALL LETTER DOTLESS I}": "i"}
 )
 #: Between two words, they say nothing.
 _LINKS: Final = frozenset(
@@ -77,7 +78,7 @@ def _cut(part: str) -> list[str]:
 
 @cache
 def concepts(name: str) -> tuple[str, ...]:
-    """Return the concepts that a name stands for: `emailAddr` → email, address; `Geburtsdatum` → birth, date."""
+    """Return the concepts that a name stands for: `ipAddr` → ip, address; `Geburtsdatum` → birth, date."""
     return _joined([concept for word in words(name) if not word.isdigit() for concept in meaning(word)])
 
 

@@ -1,8 +1,9 @@
-"""A scan as plain data, for programs and for files; it holds names, types, categories and counts, and no value.
+"""A scan as plain data, for programs and files: names, types, categories and counts, and no value.
 
 Version 1: `version`, `datasource`, `tables`, `summary`. A table: `table`, `nature`, `rows_sampled` (null: not
-sampled), `note`, `columns`. A column: `column`, `type`, `verdict` (personal, none, unknown), `category` (a key of
-fideslang, or null), `confidence` (0 to 1), `evidence` (sentences), `role` (key, person reference, reference, tenant, or null).
+sampled), `note`, `columns`. A column: `column`, `type`, `verdict` (personal, none, unknown), `category` (a
+key of fideslang, or null), `confidence` (0 to 1), `evidence` (sentences), `role` (key, person reference,
+reference, tenant, or null).
 """
 
 from collections import Counter

@@ -87,7 +87,7 @@ def is_list(spelled: str) -> bool:
 
 
 def spelled(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> str:
-    """Return a reflected type as SQL spells it; `enum` for an enumeration, `unknown` for what nobody knows."""
+    """Return a reflected type as SQL spells it; `enum` for an enumeration, `unknown` where nobody knows."""
     if isinstance(kind, sa.ARRAY):
         return f"{spelled(kind.item_type, dialect)}[]"
     if isinstance(kind, sa.Enum) or kind.__visit_name__ in {"ENUM", "SET"}:

@@ -34,10 +34,13 @@ CATEGORIES: Final[Mapping[str, str]] = {
 #: Longer values are texts, and not looked at as one of these.
 LONGEST: Final = 200
 
+#: Whatever is a number of some kind.
+_NUMBER: Final = re.compile(r"(?=.*\d)[\w+. :/()-]{3,45}")
 _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}")
 _MAC: Final = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
 _AGENT: Final = re.compile(
-    r"(?:Mozilla|Opera|curl|okhttp|Dalvik)/\d|[A-Za-z]+/[\d.]+ \((?:iPhone|iPad|Linux|Windows|Macintosh|Android)"
+    r"(?:Mozilla|Opera|curl|okhttp|Dalvik)/\d"
+    r"|[A-Za-z]+/[\d.]+ \((?:iPhone|iPad|Linux|Windows|Macintosh|Android)"
 )
 _HASH: Final = re.compile(
     r"\$(?:2[abxy]|argon2\w*|scrypt|[156]|P|H|S|pbkdf2[\w-]*)\$|(?:pbkdf2|bcrypt|argon2)[\w]*\$|\{S?SHA\d*\}"
@@ -45,9 +48,9 @@ _HASH: Final = re.compile(
 _BEARER: Final = re.compile(
     r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}|(?:sk|pk|ghp|glpat|xox[abp])[-_][A-Za-z0-9_-]{10,}"
 )
+_NETWORKS: Final = "linkedin|facebook|twitter|x|instagram|github|gitlab|youtube|tiktok|xing|t"
 _PROFILE: Final = re.compile(
-    r"(?:https?://)?(?:[\w-]+\.)?(?:linkedin|facebook|twitter|x|instagram|github|gitlab|youtube|tiktok|xing|t)\.(?:com|me)/[^/\s]+",
-    re.IGNORECASE,
+    rf"(?:https?://)?(?:[\w-]+\.)?(?:{_NETWORKS})\.(?:com|me)/[^/\s]+", re.IGNORECASE
 )
 _PHONE: Final = re.compile(r"(?:\+|00)[\d\s().\-/]{7,22}")
 _IBAN: Final = re.compile(r"[A-Za-z]{2}\d{2}[A-Za-z0-9 ]{11,36}")
@@ -72,18 +75,26 @@ _CARD: Final = re.compile(
 
 def examine(values: Iterable[str | None]) -> Findings:
     """Count what the values of one column are valid as."""
-    texts = [text for value in values if value is not None and (text := value.strip())]
+    texts = Counter(text for value in values if value is not None and (text := value.strip()))
     counts: Counter[str] = Counter()
-    for text in texts:
-        if len(text) <= LONGEST:
-            counts.update(kind for kind, fits in _FORMS.items() if fits(text))
-        elif _AGENT.match(text):
-            counts["user agent"] += 1
-    return Findings(values=len(texts), valid=dict(counts), distinct=len(set(texts)))
+    for text, times in texts.items():
+        for kind in _kinds(text):
+            counts[kind] += times
+    return Findings(values=texts.total(), valid=dict(counts), distinct=len(texts))
+
+
+def _kinds(text: str) -> list[str]:
+    """Return the kinds that a value is valid as; most are none, and told so at once."""
+    if len(text) > LONGEST:
+        return ["user agent"] if _AGENT.match(text) else []
+    kinds = [kind for kind, fits in _FORMS.items() if fits(text)]
+    if _NUMBER.fullmatch(text):
+        kinds += [kind for kind, fits in _NUMBERS.items() if fits(text)]
+    return kinds
 
 
 def _is_email(text: str) -> bool:
-    return _EMAIL.fullmatch(text) is not None
+    return "@" in text and _EMAIL.fullmatch(text) is not None
 
 
 def _is_address(text: str) -> bool:
@@ -132,15 +143,21 @@ def _checks(module: str, text: str) -> bool:
     return bool(known.is_valid(text))
 
 
+def _is_link(text: str) -> bool:
+    return "/" in text and _PROFILE.match(text) is not None
+
+
 _FORMS: Final[Mapping[str, Callable[[str], object]]] = {
     "email": _is_email,
-    "phone": _is_phone,
-    "ip address": _is_address,
-    "hardware address": _MAC.fullmatch,
     "user agent": _AGENT.match,
     "password hash": _HASH.match,
     "bearer token": _BEARER.match,
-    "profile link": _PROFILE.match,
+    "profile link": _is_link,
+}
+_NUMBERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "phone": _is_phone,
+    "ip address": _is_address,
+    "hardware address": _MAC.fullmatch,
     "iban": _is_iban,
     "card number": _is_card,
     "national id": _is_national,

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Final
 
 from aegis.catalog.containers import KEYS, PERSONAL_KEYS
-from aegis.catalog.context import NOBODYS, Nature
 from aegis.catalog.decision import ColumnDecision, Verdict
 from aegis.catalog.findings import Findings
+from aegis.catalog.natures import NOBODYS, Nature
 from aegis.catalog.validators import CATEGORIES
 
 #: Fewer values say nothing.

@@ -1,8 +1,8 @@
 """A few rows from all over a table, without reading it: probes along its key, each a short way into an index.
 
 The first rows of a table are its oldest, and random ones cost the whole of it. Between the lowest and the
-highest key so many points are taken, and at each a few rows that follow; a key is a number, a time, a UUID or a
-text. A table without one is sampled by pages (PostgreSQL), by its row numbers (SQLite), or read from its
+highest key so many points are taken, and at each a few rows that follow; a key is a number, a time, a UUID or
+a text. A table without one is sampled by pages (PostgreSQL), by its row numbers (SQLite), or read from its
 beginning, which is told.
 """
 
@@ -20,11 +20,13 @@ from aegis.db.catalog import CatalogTable
 from aegis.db.sizes import size_of
 
 #: Rows that follow a point.
-_FOLLOWING: Final = 5
+_FOLLOWING: Final = 10
 #: Pages that are sampled of a table without a key (PostgreSQL).
 _PAGES: Final = 40
 #: Letters of a text key that a point between two of them is made of.
 _LETTERS: Final = 6
+#: Between two of them there is any part of the way.
+_STEADY: Final[tuple[type[Any], ...]] = (dt.date, Decimal, float)
 _HIGHEST: Final = 0x7E
 _LOWEST: Final = 0x20
 
@@ -77,7 +79,9 @@ def probe(connection: sa.Connection, found: CatalogTable, widths: Mapping[str, i
 
 
 def _fetch(connection: sa.Connection, query: sa.Select[Any]) -> list[Sequence[str | None]]:
-    return [tuple(_text(cell) for cell in row) for row in connection.execute(query)]
+    # Each table is asked once: what was compiled for it need not be remembered.
+    once = connection.execution_options(compiled_cache=None)
+    return [tuple(_text(cell) for cell in row) for row in once.execute(query)]
 
 
 def _text(cell: Any) -> str | None:
@@ -130,7 +134,7 @@ def _ends(
     """Return the lowest and the highest key; None for an empty table."""
     some = sa.select(key.label("k")).select_from(table).where(key.is_not(None))
     ends = [some.order_by(order).limit(1).scalar_subquery() for order in (key.asc(), key.desc())]
-    low, high = connection.execute(sa.select(*ends)).one()
+    low, high = connection.execution_options(compiled_cache=None).execute(sa.select(*ends)).one()
     return None if low is None else (low, high)
 
 
@@ -149,14 +153,11 @@ def _between(low: Any, high: Any, number: int, count: int) -> Any:
         return _spelled(_worth(low) + (_worth(high) - _worth(low)) * number // count) if number else low
     if isinstance(low, uuid.UUID) and isinstance(high, uuid.UUID):
         return uuid.UUID(int=low.int + (high.int - low.int) * number // count)
-    if isinstance(low, dt.date | dt.datetime) and type(low) is type(high):
-        return low + (high - low) * number / count
     if isinstance(low, int) and isinstance(high, int):
         return low + (high - low) * number // count
-    if isinstance(low, Decimal) and isinstance(high, Decimal):
-        return low + (high - low) * number / count
-    if isinstance(low, float) and isinstance(high, float):
-        return low + (high - low) * number / count
+    if type(low) is type(high) and isinstance(low, _STEADY):
+        begin, way = low, high - low
+        return begin + way * (Decimal(number) / count if isinstance(way, Decimal) else number / count)
     # SQLite keeps what it was given: two ends that are of two kinds.
     return low
 

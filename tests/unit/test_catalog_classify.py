@@ -5,16 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aegis.catalog.classify import classify_table
-from aegis.catalog.context import Context, Nature
+from aegis.catalog.context import Context
 from aegis.catalog.decision import ColumnDecision, Role, Verdict
 from aegis.catalog.facts import TableFacts, column, table
 from aegis.catalog.lexicon import lines
+from aegis.catalog.natures import Nature
 from aegis.catalog.rules import FAMILIES, found_in
 from aegis.catalog.types import Family, family_of, is_list, length_of
 
 #: table → columns as `name:type`, the key first; `name:type>parent` is a foreign key.
 SCHEMA = {
-    "users": "id:integer email:varchar(255) name:varchar password_digest:varchar birthday:date locale:varchar(5)",
+    "users": "id:integer email:varchar(255) name:varchar password_digest:varchar birthday:date locale:text",
     "user_profiles": "id:integer user_id:integer>users bio:text website:varchar avatar_url:varchar",
     "roles": "id:integer name:varchar description:text",
     "products": "id:integer name:varchar description:text price:numeric sku:varchar weight:numeric",

@@ -4,9 +4,9 @@ import pytest
 
 from aegis.catalog import validators
 from aegis.catalog.containers import KEYS, PERSONAL_KEYS, examine_documents
-from aegis.catalog.context import Nature
 from aegis.catalog.decision import ColumnDecision, Verdict
 from aegis.catalog.findings import Findings
+from aegis.catalog.natures import Nature
 from aegis.catalog.validators import examine
 from aegis.catalog.voting import with_values
 

@@ -102,7 +102,8 @@ HANDLED = """
 #: Of the persons above, those whose key is as often another thing's.
 NO_KEYS = """
 billing shipping bill ship delivery invoice home private personal profile parent holder child operator client
-actor lead contact resident host_person prescriber closer opener responsible assigned emergency provider_person
+actor lead contact resident host_person prescriber closer opener responsible assigned emergency
+provider_person
 """
 #: Whose customer a row is.
 TENANTS = """

@@ -139,7 +139,7 @@ HEADS = {
         option_value category_translation document recording picture
     """,
 }
-#: Words before the head that make a table one of the application, whatever the head is: an OAuth client is no person.
+#: Words before the head that make a table one of the application: an OAuth client is no person.
 SYSTEM = """
     oauth oidc saml system config schema django alembic liquibase flyway celery knex ar sqlite pg cron
     migration content_type admin_log_type server cluster plugin module template build ci pipeline repo
