@@ -52,7 +52,7 @@ def main() -> None:
         for size in _SIZES:
             url = server.create_database(f"tables_{size}")
             _fill(url, size)
-            for rows in (0, 100):
+            for rows in (0, 50):
                 command = [sys.executable, "-m", "benchmarks.cataloguing", "--scan", url, str(rows)]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 print(f"{size:>7} {done.stdout.strip()}", flush=True)

@@ -26,7 +26,7 @@ class Limits:
     """How much of a table is looked at."""
 
     #: Rows of a table that are sampled, at most; 0: none.
-    rows: int = 100
+    rows: int = 50
     #: How long one statement may take.
     statement_ms: int = 2_000
     #: How long a lock is waited for.

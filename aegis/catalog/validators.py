@@ -34,6 +34,8 @@ CATEGORIES: Final[Mapping[str, str]] = {
 #: Longer values are texts, and not looked at as one of these.
 LONGEST: Final = 200
 
+#: Words alone are none of the kinds.
+_HINT: Final = re.compile(r"[@/$\d{]")
 #: Whatever is a number of some kind.
 _NUMBER: Final = re.compile(r"(?=.*\d)[\w+. :/()-]{3,45}")
 _EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}")
@@ -87,6 +89,8 @@ def _kinds(text: str) -> list[str]:
     """Return the kinds that a value is valid as; most are none, and told so at once."""
     if len(text) > LONGEST:
         return ["user agent"] if _AGENT.match(text) else []
+    if not _HINT.search(text):
+        return []
     kinds = [kind for kind, fits in _FORMS.items() if fits(text)]
     if _NUMBER.fullmatch(text):
         kinds += [kind for kind, fits in _NUMBERS.items() if fits(text)]

@@ -18,7 +18,7 @@ _NONE: Final = 0.1
 _ENOUGH: Final = 10
 #: So few different words among so many values are a list of them.
 _WORDS: Final = 5
-_MANY: Final = 50
+_MANY: Final = 30
 _FOUND: Final = 0.85
 _CONTAINER: Final = 0.75
 _REVIEW: Final = 0.5

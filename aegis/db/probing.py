@@ -20,7 +20,7 @@ from aegis.db.catalog import CatalogTable
 from aegis.db.sizes import size_of
 
 #: Rows that follow a point.
-_FOLLOWING: Final = 10
+_FOLLOWING: Final = 5
 #: Pages that are sampled of a table without a key (PostgreSQL).
 _PAGES: Final = 40
 #: Letters of a text key that a point between two of them is made of.
