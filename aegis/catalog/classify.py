@@ -14,9 +14,9 @@ from aegis.catalog.facts import ColumnFacts, TableFacts
 from aegis.catalog.findings import Findings
 from aegis.catalog.lexicon import is_known, words_of
 from aegis.catalog.matching import Match, Refused, best
-from aegis.catalog.names import column_concepts, shared_prefix
+from aegis.catalog.names import column_concepts, concepts, shared_prefix
 from aegis.catalog.natures import NOBODYS, PERSONS, Nature
-from aegis.catalog.types import Family
+from aegis.catalog.types import TEXTS, Family
 from aegis.catalog.vocabulary import modifiers
 
 REFERENCE: Final = "user.unique_id"
@@ -26,9 +26,13 @@ _DONE: Final = "user.behavior"
 #: From here on a column is personal; from the lower one on a person has to look.
 SURE: Final = 0.6
 _DOUBTFUL: Final = 0.35
+#: What the names of keys end with that are texts.
+_KEYS: Final = frozenset((word,) for word in ("id", "uuid", "code", "number"))
 _FREE: Final = frozenset({Family.TEXT, Family.LONG_TEXT, Family.JSON, Family.UNKNOWN, Family.BYTES})
 #: Words of bookkeeping.
 _BOOKKEEPING: Final = words_of(modifiers.BOOKKEEPING)
+#: And those of them that are none in a patient's record, where codes and kinds are facts.
+_KEPT: Final = words_of("id uuid version position sort order hash etag revision active voided locked")
 _CHANGES: Final = frozenset({"created", "updated", "modified", "deleted"})
 _SAID: Final = words_of(modifiers.THINGS) | words_of(modifiers.HEADS) | words_of(modifiers.PREFIXES)
 
@@ -61,7 +65,7 @@ def classify_table(
     for column in facts.columns:
         vote = _by_role(facts, column, context, nature)
         if vote is None:
-            vote = _by_name(column, column_concepts(column.name, prefix), nature)
+            vote = _by_name(column, _said(facts, column, prefix, nature), nature)
         decision = ColumnDecision(
             table=facts.label,
             column=column.name,
@@ -77,6 +81,13 @@ def classify_table(
     return decided
 
 
+def _said(facts: TableFacts, column: ColumnFacts, prefix: str, nature: Nature) -> Sequence[str]:
+    """Return the concepts of a column's name; `comment_approved` of comments says no more than `approved`."""
+    name = column_concepts(column.name, prefix)
+    again = nature is Nature.CONTENT and len(name) > 1 and name[0] == concepts(facts.name)[-1:][0]
+    return name[1:] if again else name
+
+
 def _by_role(facts: TableFacts, column: ColumnFacts, context: Context, nature: Nature) -> _Vote | None:
     """Decide by the column's part in the structure; None: it is one like others."""
     if roles.is_person_reference(column, context.natures, context.persons, context.keys):
@@ -89,7 +100,8 @@ def _by_role(facts: TableFacts, column: ColumnFacts, context: Context, nature: N
             category=REFERENCE,
             role=Role.PERSON,
         )
-    if roles.is_own_key(column, facts) and column.family is not Family.TEXT:
+    named = nature is Nature.PERSON and concepts(column.name)[-1:] in _KEYS
+    if roles.is_own_key(column, facts) and (column.family not in TEXTS or named):
         return _key(context.reasons.get(facts.label, ""), nature)
     if roles.is_tenant(column):
         evidence = ("it refers to a tenant",)
@@ -150,13 +162,13 @@ def _unmatched(column: ColumnFacts, name: Sequence[str], nature: Nature, refused
 
 def _by_table(column: ColumnFacts, name: Sequence[str], nature: Nature, why: tuple[str, ...]) -> _Vote | None:
     """Decide by the table alone: everything in a patient's record is clinical, and so on."""
-    if column.key or _is_bookkeeping(name):
+    if column.key:
         return None
-    if nature is Nature.MEDICAL:
+    if nature is Nature.MEDICAL and not _CHANGES & set(name) and not _KEPT & set(name[-1:]):
         evidence = ("it stands in a patient's record", *why)
         return _Vote(verdict=Verdict.PERSONAL, confidence=SURE, evidence=evidence, category=_CLINICAL)
-    observed = column.family is not Family.BOOLEAN and not _SAID & set(name) and not why
-    if nature is Nature.ACTIVITY and observed:
+    known = _SAID & set(name) or _is_bookkeeping(name) or why
+    if nature is Nature.ACTIVITY and column.family is not Family.BOOLEAN and not known:
         evidence = ("it stands in a record of what a person did",)
         return _Vote(verdict=Verdict.PERSONAL, confidence=SURE, evidence=evidence, category=_DONE)
     return None

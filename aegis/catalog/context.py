@@ -84,7 +84,7 @@ def _by_columns(table: TableFacts, *, clinical: bool) -> tuple[Nature, str]:
     nature = _borne_out(nature, word, table, clinical=clinical)
     own, reach = _told(table, _TELLING), _told(table, _REACH)
     if nature == AMBIGUOUS:
-        if own or len(own | reach) >= _ENOUGH:
+        if own or len(own | reach) >= _ENOUGH or (reach and _has_name(table)):
             return Nature.PERSON, f"its name says '{word}', and it has columns that only people have"
         return Nature.UNKNOWN, ""
     if nature in {"", "thing"} and len(own) > 1 and len(own | reach) >= _ENOUGH:

@@ -1,10 +1,11 @@
 """German and Dutch words, and the concepts that they stand for."""
 
 WORDS = """
-vorname first_name  vornamen first_name  rufname first_name  nachname last_name  familienname last_name
-zuname last_name  geburtsname maiden_name  mittelname middle_name  anrede salutation  titel title
-benutzername username  benutzer user  nutzer user  nutzername username  anwender user  kennwort password
-passwort password  kunde customer  kunden customer  kundennummer customer_number  kundennr customer_number
+kinder children  geburtsjahr birth_year  einstellungsdatum hire_date  vorname first_name
+vornamen first_name  rufname first_name  nachname last_name  familienname last_name  zuname last_name
+geburtsname maiden_name  mittelname middle_name  anrede salutation  titel title  benutzername username
+benutzer user  nutzer user  nutzername username  anwender user  kennwort password  passwort password
+kunde customer  kunden customer  kundennummer customer_number  kundennr customer_number
 mitarbeiter employee  angestellter employee  mitglied member  mitglieder member
 mitgliedsnummer member_number  personalnummer employee_number  personalnr employee_number
 ansprechpartner contact  strasse street  str str  hausnummer house_number  hausnr house_number  plz postcode

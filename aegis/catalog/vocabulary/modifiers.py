@@ -14,7 +14,8 @@ PERSONS = """
     ship delivery invoice home private patron adviser advisor mentor trainer accountant lawyer
     physician_person referring account_manager examiner surgeon pilot captain crew professor pupil
     prescriber subject_person interviewer assigned responsible signer accepted_by closer opener actor caller
-    callee cc_person to_person purchaser registrant
+    callee cc_person to_person purchaser registrant followee followed liker rater blocker blocked_person
+    principal headmaster chairman president treasurer director ceo
 """
 #: Whatever stands before a name makes it the name of a thing.
 THINGS = """
@@ -38,7 +39,8 @@ THINGS = """
     integration connection connector protocol port interface network_interface hardware contract
     account_type ledger fund budget cost_center segment audience dimension unit_name trigger_name constraint
     sequence domain_name sub table_name col attr foreign local default system internal entity backend log
-    logger task_name attachment certificate issuer algorithm cipher hash_algorithm
+    logger task_name attachment certificate issuer algorithm cipher hash_algorithm smtp imap pop ldap proxy
+    ftp sftp mysql postgres redis broker db aws mailer
 """
 #: Whatever stands behind a concept makes it another thing: an email template is no address.
 HEADS = """

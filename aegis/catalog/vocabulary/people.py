@@ -43,7 +43,7 @@ user.demographic | when | any | 85 |
     death date, date death, deceased at, deceased on, death time, died at, died on, date deceased, deceased
     date
 user.demographic | flag | any | 80 |
-    deceased, is deceased, death, cause death, vital status
+    deceased, dead, is deceased, death, cause death, vital status
 user.demographic.age_range | code | any | 80 |
     age range, age group, age years, age band, age bracket, patient age, customer age, estimated age
 user.demographic.age_range | code | person+medical | 85 |
@@ -150,4 +150,8 @@ user.account.username | text | any | 75 |
     user, created by, updated by, modified by, deleted by, changed by, approved by, last modified by,
     entered by, posted by, last updated by, assigned user, uploaded by, added by, edited by, last editor,
     operator, creator
+user.demographic | value | any | 88 |
+    birth place, birth country, country birth, city birth, birth state, birth city
+user.account | text | profile | 75 |
+    uid, provider uid, subject, sub, provider user id, identifier, extern uid
 """

@@ -40,8 +40,8 @@ user.contact.address.street | text | any | 90 |
     line, address line number, residence, door, exterior number, interior number, street address line, house
     no, home street
 user.contact.address.street | text | near | 80 |
-    line, floor, apartment, building, flat, unit, apt, suite, house, block, str, address complement, numero,
-    block number, complement, via, village street, landmark, lane, address number, stairs, room
+    line, floor, apartment, building, flat, unit, apt, suite, house, block, str, address complement, block
+    number, complement, via, village street, landmark, lane, address number, stairs, room
 user.contact.address.city | text | near | 85 |
     city, town, city name, locality, district, neighborhood, neighbourhood, place city, village, quarter,
     home city, ward, city id, quartier, sub district, taluka, district name, sublocality
@@ -83,8 +83,7 @@ user.location.imprecise | value | any | 75 |
     geo country, geo city, geo region, ip country, ip city, ip location, country ip, city ip, ip region,
     geoip country, geoip city, geo country code, geo ip, location country, location city, geo ip country
 user.location.imprecise | value | session+log+behaviour+device | 75 |
-    country, city, region, country code, location, state, geo, postcode, place, region code, country name,
-    geo id
+    country, city, region, country code, location, geo, postcode, place, region code, country name, geo id
 user.location.imprecise | text | person+settings | 75 |
     timezone, time zone, timezone id, time zone name, timezone name, user timezone, timezone offset, utc
     offset, timezone auto, timezone string

@@ -1,15 +1,16 @@
 """French, Spanish, Portuguese and Italian words, and the concepts that they stand for."""
 
 WORDS = """
-famille family  prenom first_name  prenoms first_name  nom name  noms name  patronyme last_name
-civilite salutation  pseudo username  pseudonyme username  identifiant identifier  utilisateur user
-utilisateurs user  motdepasse password  mdp password  passe pass  mot mot  courriel email  mel email
-telephone phone  portable phone  telecopie fax  adresse address  rue street  voie street
-codepostal postcode  ville city  commune city  pays country  departement department  naissance birth
-datenaissance birth_date  lieu place  sexe sex  genre gender  nationalite nationality  situation situation
-familiale family  profession occupation  metier occupation  poste position  entreprise company
-societe company  employeur employer  salaire salary  compte account  numero number  nir ssn  insee insee
-secu ssn  securite security  sociale social  permis permit  conduire driving  passeport passport  carte card
+poblacion city  assunzione hire  embauche hire  contratacion hire  admissao hire  famille family
+prenom first_name  prenoms first_name  nom name  noms name  patronyme last_name  civilite salutation
+pseudo username  pseudonyme username  identifiant identifier  utilisateur user  utilisateurs user
+motdepasse password  mdp password  passe pass  mot mot  courriel email  mel email  telephone phone
+portable phone  telecopie fax  adresse address  rue street  voie street  codepostal postcode  ville city
+commune city  pays country  departement department  naissance birth  datenaissance birth_date  lieu place
+sexe sex  genre gender  nationalite nationality  situation situation  familiale family
+profession occupation  metier occupation  poste position  entreprise company  societe company
+employeur employer  salaire salary  compte account  numero number  nir ssn  insee insee  secu ssn
+securite security  sociale social  permis permit  conduire driving  passeport passport  carte card
 identite identity  remarque note  remarques note  commentaire comment  commentaires comment  sujet subject
 objet subject  contenu content  reponse answer  avis review  langue language  fuseau timezone  photo photo
 client client  clients client  adherent member  eleve student  etudiant student  enseignant teacher
@@ -46,7 +47,7 @@ cartao card  cpf cpf  cnpj cnpj  rg rg  cnh driver_license  pis ssn  nit ssn  pa
 mensagem message  assunto subject  descricao description  conteudo content  resposta answer
 funcionario employee  funcionarios employee  aluno student  alunos student  professores teacher
 doenca disease  pagamento payment  entrega shipping  ultimos last  pessoa person  pessoas person  mae mother
-pai father  quantidade quantity  valor value  preco price  observacoes note  obs note  numeros number
+pai father  quantidade quantity  valor value  preco price  observacoes note  obs obs  numeros number
 complemento address_line  foto photo  fone phone  cognome last_name  utente user  utenti user
 indirizzo address  citta city  comune city  cap cap  nascita birth  datanascita birth_date  luogo place
 sesso sex  cittadinanza nationality  codicefiscale codice_fiscale  fiscale fiscal  codice code

@@ -19,8 +19,8 @@ HEADS = {
         curriculum user_detail user_info customer_detail identity
     """,
     "ambiguous": """
-        account client partner agent owner vendor seller supplier sponsor entity host tenant relative
-        relation broker card subject referral provider affiliate creator team_member manager
+        account client partner agent owner seller entity tenant relative relation broker card subject
+        referral affiliate creator team_member manager
     """,
     "contact": "address recipient addressbook location_address billing shipping residence domicile",
     "session": """
@@ -101,6 +101,7 @@ HEADS = {
         employment leave payroll position_history absence leave_request salary_history job_history
         work_experience experience education qualification skill employee_skill certification career
         vacation time_off employee_history work_history dept_emp dept_manager appraisal shift
+        job_application
     """,
     "vehicle": "vehicle car fleet plate",
     "organisation": """
@@ -108,6 +109,7 @@ HEADS = {
         store shop clinic hospital facility institution publisher manufacturer brand institute bank employer
         practice chapter venue warehouse outlet library site business_unit pharmacy restaurant hotel airport
         airline workspace foundation laboratory_org dealer distributor carrier lab_org affiliate_network
+        vendor provider sponsor
     """,
     "thing": """
         role permission right privilege group category tag type status setting config configuration option

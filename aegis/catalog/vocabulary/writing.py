@@ -172,4 +172,10 @@ user.behavior | any | activity | 65 |
     impression, comment, distance, repetitions, intensity, effort, result
 user.behavior | when | session | 70 |
     started, duration, last, time
+user.behavior | when | any | 80 |
+    attempted at, attempt time, attempt at, read time at
+user.content.private | text | near+owned+activity | 75 |
+    obs
+user.device | value | content | 75 |
+    agent
 """
