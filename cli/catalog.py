@@ -1,6 +1,7 @@
 """`aegis catalog`: which columns of a data source are personal, looked up in the live schema."""
 
 import json
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -72,7 +73,9 @@ def scan_command(
     limits = Limits(rows=0 if no_sample else rows, statement_ms=round(timeout * 1000))
     try:
         found = scan(databases.source(name), f"data source {name}", limits=limits, only=frozenset(tables))
-        with closing(found), bars.progress("tables", quiet=as_json) as bar:
+        # On a terminal the tables themselves show how far it is.
+        quiet = as_json or sys.stdout.isatty()
+        with closing(found), bars.progress("tables", quiet=quiet) as bar:
             report = _Json(name) if as_json else _Text(name, everything=everything)
             return report.show(_counted(found, bar), sampling=not no_sample)
     except Unreachable as error:

@@ -100,8 +100,8 @@ def _by_role(facts: TableFacts, column: ColumnFacts, context: Context, nature: N
             category=REFERENCE,
             role=Role.PERSON,
         )
-    named = nature is Nature.PERSON and concepts(column.name)[-1:] in _KEYS
-    if roles.is_own_key(column, facts) and (column.family not in TEXTS or named):
+    keyed = nature is Nature.PERSON and concepts(column.name)[-1:] in _KEYS
+    if roles.is_own_key(column, facts) and (column.family not in TEXTS or keyed):
         return _key(context.reasons.get(facts.label, ""), nature)
     if roles.is_tenant(column):
         evidence = ("it refers to a tenant",)
