@@ -50,6 +50,7 @@ bench: $(STAMP) ## Measure retention, the audit log, erasure and noise beside th
 	@$(BIN)/python -m benchmarks.erasure
 	@$(BIN)/python -m benchmarks.noise
 	@$(BIN)/python -m benchmarks.updates
+	@$(BIN)/python -m benchmarks.cataloguing
 
 clean: ## Remove .venv, real applications, the caches and what was run here
 	@rm -rf $(VENV) .schemas $(CACHES) $(PLACE) .aegis .aegis-demo

@@ -40,6 +40,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "datamap": Entry(
             "cli.datamap", "datamap", "Say what is personal and where; check it against the schema."
         ),
+        "catalog": Entry("cli.catalog", "catalog", "Find the personal columns of a data source."),
         "erasure": Entry("cli.erasure", "erasure", "One person: erase, prove it, or export everything."),
         "federated": Entry("cli.federated", "federated", "Aggregates over many people: budgets, releases."),
         "hold": Entry("cli.hold", "hold", "Legal holds: place, list, release."),
@@ -117,7 +118,6 @@ Examples:
   aegis policy add events_90 --table events --days 90 --action delete
   aegis policy approve events_90 --actor you@example.com   after: policy preview events_90
   aegis retention run --execute           without --execute: a dry run
-
 Exit codes: 0 done, 1 a finding, 2 wrong use, 3 will resume, 4 refused or needs you, 5 cannot tell.
 """
 

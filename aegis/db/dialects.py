@@ -280,6 +280,22 @@ def begin_snapshot(connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
+@contextmanager
+def unwritable(connection: sa.Connection) -> Iterator[None]:
+    """Let SQLite refuse to write; the transactions that `begin_snapshot` begins elsewhere do so anyway.
+
+    MariaDB's refuses to write rows; what defines a table ends it.
+    """
+    if connection.dialect.name != SQLITE:
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA query_only = ON")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+
 def count_among_the_dead(connection: sa.Connection, *, indexed: bool) -> None:
     """Make the open transaction count, without writing, where nearly every row was just deleted.
 

@@ -221,6 +221,22 @@ def snapshot(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
 
 
 @contextmanager
+def looking(engine: sa.Engine, label: str, *, lock_ms: int, statement_ms: int) -> Iterator[sa.Connection]:
+    """Open one reading transaction that can write nothing, with limits; a hidden row is an error.
+
+    Args:
+        engine: the database.
+        label: what to call it in an error.
+        lock_ms: how long a lock is waited for.
+        statement_ms: how long a statement may take.
+
+    """
+    with snapshot(engine, label) as connection, dialects.unwritable(connection):
+        dialects.begin_work(connection, lock_ms=lock_ms, statement_ms=statement_ms)
+        yield connection
+
+
+@contextmanager
 def attempt(connection: sa.Connection, label: str) -> Iterator[None]:
     """Try something in an open transaction, which goes on as before when a database error ends it."""
     with translated(label), connection.begin_nested():

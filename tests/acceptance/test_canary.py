@@ -529,12 +529,14 @@ def erased(site: Site) -> None:
 
 
 def commanded_erasures(site: Site) -> None:
-    """`aegis datamap` and `erasure`."""
+    """`aegis datamap`, `catalog` and `erasure`."""
     fill(site.app, range(3010, 3011))
     folder, person = site.home.parent, f"3010.{P['key'].email}\n"
     site.command("datamap init", "--output", str(folder / "first.yaml"), "--json")
     site.command("datamap check", "--json")
     site.command("datamap schema")
+    site.command("catalog scan", "--all")
+    site.command("catalog scan", "--json")
     site.command("datamap export", "--format", "fides")
     site.command("erasure plan", "-", stdin=person)
     site.command("erasure plan", "-", "--json", stdin=person)

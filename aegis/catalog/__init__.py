@@ -1,0 +1,1 @@
+"""Which columns are personal: names, types and structure first, then sampled values; every vote explained."""
