@@ -206,6 +206,7 @@ class Execution:
             self._kept.keys,
             subject=self._subject,
             datasource=self._run["datasource"],
+            tenant=self._run["tenant"],
             known=self._known,
         ) as trace:
             yield trace
@@ -223,6 +224,7 @@ class Execution:
             self._kept.keys,
             subject=self._subject,
             datasource=self._run["datasource"],
+            tenant=self._run["tenant"],
             known=self._known,
         )
 

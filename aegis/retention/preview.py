@@ -241,7 +241,7 @@ class _Look:
         """Return the rows that stay, by reason; every row of the table goes or has one of them."""
         target, tenant, count = self._target, self._tenant, self._counter.count
         undone = rows
-        if target.floors or target.held(self._scopes, self._policy.name) is not None:
+        if target.floors or target.held(self._scopes, self._policy.name, tenant) is not None:
             undone = count(sa.or_(*[stage.ahead.expired(stage.cutoffs, tenant) for stage in self._stages]))
         past = undone
         if target.masks is not None:
@@ -258,7 +258,7 @@ class _Look:
 
     def _held(self) -> int:
         """Count the rows past their time that holds keep, whatever minimum they are under."""
-        held = self._target.held(self._scopes, self._policy.name)
+        held = self._target.held(self._scopes, self._policy.name, self._tenant)
         if held is None:
             return 0
         past = [stage.ahead.expired(stage.cutoffs, self._tenant) for stage in self._stages]
