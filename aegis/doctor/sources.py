@@ -40,6 +40,7 @@ def check_source(patient: Patient, name: str) -> Found:
             text = f"its journal has version {here.version}, expected {VERSION}"
             yield fault(label, text, f"aegis migrate --datasource {name}")
         yield from _check_waiting(label, connection, journal)
+    yield from servers.pooler(label, engine)
     if patient.control_ready:
         yield from _check_identity(label, patient.system.databases.control, name, here.identity)
 
