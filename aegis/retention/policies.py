@@ -112,6 +112,8 @@ def inspect(
     system.relay.register(definition.datasource)
     engine = system.databases.source(definition.datasource)
     with reading(engine, f"data source {definition.datasource}") as connection:
+        # A clock that is text is read: rows that nobody sees would have any form.
+        dialects.see_every_row(connection)
         keeping = keeping_of(system, definition)
         target = read_target(
             connection, definition.table, definition, keeping=keeping, forms=None if census else {}
