@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from psycopg import pq
+from psycopg.pq.abc import PGconn
 
 #: Asks for encryption; the answer is no.
 _ASKS: Final = frozenset({80877103, 80877104})
 #: A process id that no server has.
 _MADE_UP: Final = 99_999_999
+#: A connection of the pooler's own, and its socket.
+_Server = tuple[PGconn, socket.socket]
 _TOLD: Final = ("server_version", "client_encoding", "DateStyle", "TimeZone", "integer_datetimes")
 
 
@@ -30,7 +33,7 @@ class Pooler:
     #: `transaction` or `session`.
     mode: str
     port: int = 0
-    _idle: list[tuple[pq.PGconn, socket.socket]] = field(default_factory=list)
+    _idle: list[_Server] = field(default_factory=list)
     _listener: socket.socket | None = None
 
     def __enter__(self) -> Self:
@@ -56,7 +59,7 @@ class Pooler:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        mine: tuple[pq.PGconn, socket.socket] | None = None
+        mine: _Server | None = None
         with suppress(OSError), client:
             self._greet(client)
             while (message := _message(client))[:1] not in {b"X", b""}:
@@ -67,14 +70,14 @@ class Pooler:
         if mine is not None:
             self._given_back(mine)
 
-    def _taken(self) -> tuple[pq.PGconn, socket.socket]:
+    def _taken(self) -> _Server:
         if self._idle:
             return self._idle.pop()
         connection = pq.PGconn.connect(self.server.encode())
         assert connection.status == pq.ConnStatus.OK, connection.get_error_message()
         return connection, socket.socket(fileno=socket.dup(connection.socket))
 
-    def _given_back(self, mine: tuple[pq.PGconn, socket.socket]) -> None:
+    def _given_back(self, mine: _Server) -> None:
         self._idle.append(mine)
 
     def _greet(self, client: socket.socket) -> None:

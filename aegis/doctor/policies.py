@@ -96,6 +96,9 @@ def _read_today(
         text = definitions.document(
             definition, target, identity=identity, connection=connection, version=policy.digest_version
         )
+        if policy.tenant_session is not None:
+            # What it sees depends on a tenant, who is named when it runs.
+            return text, facts.may_delete(connection, target.layout)
         # With row security off this fails where a row would be hidden.
         connection.execute(sa.select(sa.literal(1)).select_from(target.layout.table).limit(1)).first()
         return text, facts.may_delete(connection, target.layout)

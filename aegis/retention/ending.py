@@ -61,7 +61,7 @@ def _look(
     with reading(
         system.databases.source(policy.datasource), f"data source {policy.datasource}"
     ) as connection:
-        count_patiently(system, connection)
+        count_patiently(system, connection, policy, tenant)
         if not _spares(target, scopes, tenant):
             # What lies past the cutoff now is dead but for what came late.
             indexed = leads_an_index(connection, target.layout, target.clock_column)

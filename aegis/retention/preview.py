@@ -26,6 +26,7 @@ from aegis.retention.cutoffs import Cutoffs, cutoffs_for
 from aegis.retention.estimates import Estimate, estimate
 from aegis.retention.months import Months
 from aegis.retention.policies import read_policy_target
+from aegis.retention.sessions import seen_by
 from aegis.retention.stages import Stage, stages_of
 from aegis.retention.target import Target
 from aegis.retention.tempo import Tempo, recent_runs, tempo
@@ -158,6 +159,7 @@ def _looks(
             connection,
             lock_ms=limits.lock_timeout_milliseconds,
             statement_ms=limits.statement_timeout_milliseconds,
+            seen_by=seen_by(variants[0], tenant),
         )
         target = read_policy_target(connection, variants[0], system)
         counter = counting.counter(connection, target, sampled=sampled)

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from aegis.datamap.coverage import examine
 from aegis.datamap.reading import parse_map
 from aegis.db.catalog import read_catalog
-from aegis.errors import AegisError, Denied, Refused, UnsafeTable
+from aegis.errors import Denied, InvalidPolicy, Refused, UnsafeTable
 from api import privacy
 from api.erasure import anonymize_user, anonymize_users, export_person, plan_erasure, verify_erasure
 from tests.oneperson import expect
@@ -46,6 +46,8 @@ _OTHERS: Final = dict.fromkeys(("users", "orders", "notes"), "org <> 'acme'") | 
     "items": "part_of IN (SELECT id FROM orders WHERE org <> 'acme')"
 }
 _WRITES: Final = re.compile(r"\s*(?:DELETE FROM|UPDATE) (\w+)")
+#: What a tenant's own session sees.
+OWN: Final = "CREATE POLICY own ON orders USING ((org = current_setting('app.tenant', true)))"
 _WORDS: Final[Mapping[str, Any]] = {"matter": "m", "owner": "o", "review_by": dt.date(2099, 1, 1)}
 
 
@@ -299,25 +301,35 @@ class TestStrangers:
         expect(shop, done.rows)
 
 
-@on("sqlite+postgresql")
-def test_rows_that_row_security_hides_from_one_tenants_run(shop: World, tmp_path: Path) -> None:
-    """Each look and each change for a tenant is an error, never a zero, where a policy would hide rows."""
-    source = shop.settings.datasources["app"]
-    shop.policy("p", "orders", tenant_column="org", cascades=["items"])
-    shop.execute("CREATE ROLE hidden_tenant LOGIN PASSWORD 'x'")
+@contextmanager
+def a_clerk(world: World, *policies: str) -> Iterator[None]:
+    """Go on as a role for which row security hides rows of `orders`."""
+    source = world.settings.datasources["app"]
+    world.execute("CREATE ROLE tenants_clerk LOGIN PASSWORD 'x'")
     try:
         for statement in (
             "ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
-            "CREATE POLICY own ON orders USING (org = current_setting('app.tenant', true))",
-            "GRANT USAGE ON SCHEMA public, aegis TO hidden_tenant",
-            "GRANT ALL ON ALL TABLES IN SCHEMA public, aegis TO hidden_tenant",
+            *policies,
+            "GRANT USAGE ON SCHEMA public, aegis TO tenants_clerk",
+            "GRANT ALL ON ALL TABLES IN SCHEMA public, aegis TO tenants_clerk",
         ):
-            shop.execute(statement)
-        url = sa.make_url(source.url).set(username="hidden_tenant", password="x")
-        as_clerk = replace(source, url=url.render_as_string(hide_password=False))
-        before = content(shop.app, "orders"), others(shop)
-        shop.configure(datasources={"app": as_clerk})
-        key = ["acme", "1"]
+            world.execute(statement)
+        url = sa.make_url(source.url).set(username="tenants_clerk", password="x")
+        there = url.render_as_string(hide_password=False)
+        world.configure(datasources={"app": replace(source, url=there)})
+        yield
+    finally:
+        world.configure(datasources={"app": source})
+        world.execute("DROP OWNED BY tenants_clerk")
+        world.execute("DROP ROLE tenants_clerk")
+
+
+@on("sqlite+postgresql")
+def test_rows_that_row_security_hides_from_one_tenants_run(shop: World, tmp_path: Path) -> None:
+    """Each look and each change for a tenant is an error, never a zero, where a policy would hide rows."""
+    shop.policy("p", "orders", tenant_column="org", cascades=["items"])
+    before, key = (content(shop.app, "orders"), others(shop)), ["acme", "1"]
+    with a_clerk(shop, OWN):
         for ask in (
             lambda: privacy.preview_retention_policy("p", tenant_id="acme"),
             lambda: plan_erasure(key, tenant="acme"),
@@ -331,9 +343,61 @@ def test_rows_that_row_security_hides_from_one_tenants_run(shop: World, tmp_path
         assert (tried["status"], tried["rows"]) == ("failed", None)
         done = shop.enforce(tenant_id="acme")
         assert (done["applied"], done["rows"] or 0) == (False, 0), done
-        assert (content(shop.app, "orders"), others(shop)) == before
-    finally:
-        shop.configure(datasources={"app": source})
-        with suppress(AegisError):
-            shop.execute("DROP OWNED BY hidden_tenant")
-        shop.execute("DROP ROLE hidden_tenant")
+    assert (content(shop.app, "orders"), others(shop)) == before
+
+
+class TestTenantSession:
+    """A policy that sees what one tenant's session sees."""
+
+    @on("sqlite+postgresql")
+    def test_a_run_says_whose_view_it_is(self, shop: World) -> None:
+        """Rows that the session does not see stay, and every report says as seen by whom."""
+        shop.remove("items")
+        before = others(shop)
+        with a_clerk(shop, OWN.replace(")))", ") AND id <> 3)")):
+            shop.policy("p", "orders", tenant_column="org", tenant_session="app.tenant")
+            seen = privacy.preview_retention_policy("p", tenant_id="acme")
+            # Three people with six orders each, of which one is not seen.
+            assert (seen.rows, seen.total, seen.tenants) == (8, 17, {"acme": 8})
+            (tried,) = privacy.enforce_retention_policies(tenant_id="acme")
+            done = shop.enforce(tenant_id="acme")
+            assert (tried["rows"], done["rows"], done["applied"]) == (8, 8, True), done
+            assert tried["seen"] == done["seen"] == "as seen by tenant acme"
+            assert others(shop) == before
+            assert shop.enforce(tenant_id="nobody")["rows"] == 0
+        assert shop.count("orders", "org = 'acme'") == 10
+
+    @on("sqlite+postgresql")
+    def test_nothing_runs_without_a_tenant(self, shop: World) -> None:
+        """No run for all, no preview of all, no schedule; the reason names the cure."""
+        shop.remove("items")
+        shop.policy("p", "orders", tenant_column="org", tenant_session="app.tenant")
+        before = shop.everything()
+        for report in (privacy.enforce_retention_policies()[0], shop.enforce()):
+            assert (report["applied"], report["status"]) == (False, "failed")
+            assert "name the tenant" in report["reason"]
+        for ask in (
+            lambda: privacy.preview_retention_policy("p"),
+            lambda: privacy.create_retention_runs("one", policies=["p"], actor=ACTOR),
+        ):
+            with pytest.raises(InvalidPolicy, match="name the tenant"):
+                ask()
+        assert privacy.scheduled_policies() == []
+        assert shop.everything() == before
+
+    @on("sqlite-one")
+    @pytest.mark.usefixtures("shop")
+    def test_what_cannot_be_meant(self) -> None:
+        """Another kind of name, no tenant column, what would go unseen, a database without row security."""
+        plain: dict[str, Any] = {"tenant_column": "org", "tenant_session": "app.tenant"}
+        for words, said in (
+            ({"tenant_session": "row_security"}, "such as app.tenant"),
+            ({"tenant_session": "app.tenant; DROP TABLE orders"}, "such as app.tenant"),
+            ({"tenant_column": None}, "needs a tenant_column"),
+            ({"cascades": ["items"]}, "cascades cannot stand beside"),
+            ({"archive": {"keep_days": 1}}, "archive cannot stand beside"),
+            ({}, "is for PostgreSQL"),
+        ):
+            with pytest.raises(InvalidPolicy, match=said):
+                privacy.register_retention_policy("p", "orders", **{**plain, **words})
+        assert privacy.list_retention_policies() == []
