@@ -65,8 +65,10 @@ class Pooler:
             while (message := _message(client))[:1] not in {b"X", b""}:
                 mine = mine or self._taken()
                 mine[1].sendall(message)
-                if message[:1] in {b"Q", b"S"} and _relayed(mine[1], client) == b"I":
-                    mine = self._given_back(mine) if self.mode == "transaction" else mine
+                idle = message[:1] in {b"Q", b"S"} and _relayed(mine[1], client) == b"I"
+                if idle and self.mode == "transaction":
+                    self._given_back(mine)
+                    mine = None
         if mine is not None:
             self._given_back(mine)
 

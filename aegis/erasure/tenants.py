@@ -22,7 +22,8 @@ def refuse_other_tenants(coverage: Coverage, rows: Rows, tenant: str) -> None:
     for label, column in coverage.tenants.items():
         side = rows.side(label)
         for group in rows.groups(label):
-            if group.rows and not group.own and str(side.named(group.values)[column]) != tenant:
+            owner = side.named(group.values)[column]
+            if group.rows and not group.own and (owner is None or str(owner) != tenant):
                 found[f"{label}.{column}"] += group.rows
     if found:
         named = ", ".join(f"{rows} by {name}" for name, rows in sorted(found.items()))

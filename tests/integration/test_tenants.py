@@ -384,6 +384,10 @@ class TestTenantSession:
                 ask()
         assert privacy.scheduled_policies() == []
         assert shop.everything() == before
+        (step,) = privacy.apply_retention_policies(
+            privacy.export_retention_policies(), check=True, actor=ACTOR
+        )
+        assert step["status"] == "unchanged"
 
     @on("sqlite-one")
     @pytest.mark.usefixtures("shop")
