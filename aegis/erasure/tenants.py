@@ -8,7 +8,7 @@ from collections import Counter
 
 from aegis.datamap.reached import Coverage
 from aegis.erasure.rows import Rows
-from aegis.errors import Denied
+from aegis.errors import Denied, Refused
 
 
 def refuse_other_tenants(coverage: Coverage, rows: Rows, tenant: str) -> None:
@@ -38,7 +38,7 @@ def refuse_rewritten(coverage: Coverage) -> None:
     """Refuse a data map that writes over what tells tenants apart: a second look could tell nothing.
 
     Raises:
-        Denied: names the columns.
+        Refused: names the columns.
 
     """
     found = {
@@ -51,7 +51,7 @@ def refuse_rewritten(coverage: Coverage) -> None:
             f"the data map writes over {', '.join(sorted(found))}, which tells tenants apart: say "
             "`preserve`, or leave the tenant out"
         )
-        raise Denied(message)
+        raise Refused(message)
 
 
 def _written(coverage: Coverage, label: str) -> set[str]:

@@ -17,6 +17,7 @@ from aegis.datamap.reading import parse_map
 from aegis.db.catalog import read_catalog
 from aegis.errors import Denied, InvalidPolicy, Refused, UnsafeTable
 from api import privacy
+from api.audit import get_audit_events
 from api.erasure import anonymize_user, anonymize_users, export_person, plan_erasure, verify_erasure
 from tests.oneperson import expect
 from tests.worlds import ACTOR, DAY, EACH_DATABASE, World, content, on
@@ -225,9 +226,19 @@ def test_an_erasure_for_one_tenant(shop: World, tmp_path: Path) -> None:
     assert only_acmes([one for one in said if _WRITES.match(one[0])], keys) == {*TABLES}
     expect(shop, done.rows)
     assert verify_erasure(key).clean
-    with pytest.raises(Denied, match="not of the tenant"):
-        anonymize_user(["beta", "1"], ACTOR, tenant_id="acme")
+    for ask in (
+        lambda: anonymize_user(["beta", "1"], ACTOR, tenant_id="acme"),
+        lambda: export_person(["beta", "1"], tmp_path / "two.json", actor=ACTOR, tenant="acme"),
+    ):
+        with pytest.raises(Denied, match="not of the tenant"):
+            ask()
     assert others(shop) == before
+    denied = get_audit_events(action="tenant:deny")
+    assert [(event["target_id"], event["actor"], event["outcome"]) for event in denied] == [
+        ("export", ACTOR, "denied"),
+        ("erasure", ACTOR, "denied"),
+    ]
+    assert {event["details"]["requesting"] for event in denied} == {"acme"}
 
 
 class TestStrangers:
@@ -277,7 +288,7 @@ class TestStrangers:
         """Nobody could tell afterwards whose a row is: one tenant's erasure is refused, and no other."""
         text = MAP.replace("via: author, columns: {org: preserve,", "via: author, columns: {org: null,")
         map_to(shop, tmp_path / "more.yaml", text)
-        with pytest.raises(Denied, match=r"writes over notes.org"):
+        with pytest.raises(Refused, match=r"writes over notes.org"):
             plan_erasure(["acme", "1"], tenant="acme")
         assert plan_erasure(["acme", "1"]).rows == 6 + 12 + 1 + 1
 
