@@ -1,16 +1,17 @@
 """The tables of a data source: whether the database lets rows of them go at all."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.db import standing
+from aegis.db import obstacles
 from aegis.db.engines import reading
 from aegis.doctor.findings import Finding, Found, fault, note, ok
 from aegis.doctor.patient import Patient
 from aegis.doctor.work import Work
 
-_JOURNAL = "aegis_journal"
+_JOURNAL: Final = "aegis_journal"
 
 
 def check_tables(patient: Patient, name: str) -> Found:
@@ -27,7 +28,7 @@ def check_tables(patient: Patient, name: str) -> Found:
 
 
 def _stored(connection: sa.Connection, label: str, work: Work) -> Iterator[Finding]:
-    for table, engine in standing.without_transactions(connection).items():
+    for table, engine in obstacles.without_transactions(connection).items():
         text = f"table {table} is stored by {engine}, which has no transactions"
         cure = f"ALTER TABLE {table} ENGINE = InnoDB"
         if table in work.tables or table == _JOURNAL:
@@ -37,13 +38,13 @@ def _stored(connection: sa.Connection, label: str, work: Work) -> Iterator[Findi
 
 
 def _published(connection: sa.Connection, label: str) -> Iterator[Finding]:
-    for table in standing.without_identity(connection):
+    for table in obstacles.without_identity(connection):
         text = f"table {table} is published without a replica identity: no row of it can be changed or go"
         yield fault(label, text, f"give it a primary key, or ALTER TABLE {table} REPLICA IDENTITY FULL")
 
 
 def _kept_log(connection: sa.Connection, label: str, most: float) -> Iterator[Finding]:
-    for slot, megabytes in standing.idle_slots(connection).items():
+    for slot, megabytes in obstacles.idle_slots(connection).items():
         if most and megabytes > most:
             text = f"nobody reads from replication slot {slot}, which keeps {megabytes:,.0f} MB of log"
             yield fault(label, text, f"start its subscriber, or SELECT pg_drop_replication_slot('{slot}')")
