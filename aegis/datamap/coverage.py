@@ -102,9 +102,9 @@ def _tenants(
     usual = None if subject.key == (subject.tenant,) else subject.tenant
     found = {}
     for label in labels:
-        table = view.catalog.tables[label]
+        table = view.catalog.tables.get(label)
         named = next((rule.tenant for rule in view.entries(label) if rule.tenant), own.get(label, usual))
-        if named is not None and named in table.table.c:
+        if table is not None and named is not None and named in table.table.c:
             found[label] = named
     return found
 

@@ -72,7 +72,8 @@ def _referring(work: Work, policy: DataRetentionPolicy, label: str, seen: set[st
 def _of_erasures(work: Work) -> Iterator[Missing]:
     for coverage in work.examination.coverages.values() if work.examination else ():
         for edge in coverage.edges:
-            if not edge.path and not work.catalog.tables[edge.child].indexed(edge.columns):
+            table = work.catalog.tables.get(edge.child)
+            if table is not None and not edge.path and not table.indexed(edge.columns):
                 yield Missing(table=edge.child, columns=edge.columns, who="each erasure")
 
 

@@ -19,6 +19,8 @@ class Patient:
     fresh: bool = False
     #: Whether the control database answered and has its tables.
     control_ready: bool = False
+    #: The data sources that answered.
+    answering: set[str] = field(default_factory=set)
     #: How far the clock of each database is ahead of this host's, in seconds.
     offsets: dict[str, float] = field(default_factory=dict)
     _works: dict[str, Work] = field(default_factory=dict)

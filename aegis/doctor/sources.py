@@ -30,6 +30,7 @@ def check_source(patient: Patient, name: str) -> Found:
     journal = Journal(engine.dialect.name)
     with reading(engine, label) as connection:
         server = servers.ask(patient, label, connection)
+        patient.answering.add(name)
         yield ok(label, f"{masked(settings.url)}: {server.label}")
         yield from servers.remarks(label, server)
         if not journal.exists(connection):
