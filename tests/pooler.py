@@ -77,7 +77,9 @@ class Pooler:
             return self._idle.pop()
         connection = pq.PGconn.connect(self.server.encode())
         assert connection.status == pq.ConnStatus.OK, connection.get_error_message()
-        return connection, socket.socket(fileno=socket.dup(connection.socket))
+        raw = socket.socket(fileno=socket.dup(connection.socket))
+        raw.settimeout(None)
+        return connection, raw
 
     def _given_back(self, mine: _Server) -> None:
         self._idle.append(mine)

@@ -171,7 +171,7 @@ class TestRefusing:
         world.safety_events()
         problems = refusal(file_of(low=LOW | {"tenant_column": "organisation"}))
         assert problems.startswith(
-            "policies.yaml:7: policy low: table safety_events has no column 'organisation'"
+            "policies.yaml:3: policy low: table safety_events has no column 'organisation'"
         )
         assert "(given as tenant_column)" in problems
         assert "tenant, email" in problems
