@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from aegis.doctor.findings import Found, fault, ok
+from aegis.doctor.findings import Found, fault, note, ok
 from aegis.settings import Settings
 
 _NAME: Final = "secrets"
-#: The group may read it: that is how a container is given a secret.
-_LOOSE: Final = stat.S_IRWXO | stat.S_IWGRP
+#: Whoever can write it can lead Aegis elsewhere.
+_WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def check_secrets(settings: Settings) -> Found:
@@ -24,9 +24,13 @@ def check_secrets(settings: Settings) -> Found:
             bad += 1
             yield fault(_NAME, f"{what}: {path} cannot be read: {error.strerror}", "correct its path")
             continue
-        if mode & _LOOSE:
+        if mode & _WRITABLE:
             bad += 1
-            yield fault(_NAME, f"{what}: {path} is open to others", f"chmod 600 {path}")
+            yield fault(_NAME, f"{what}: others can write {path}", f"chmod 600 {path}")
+        elif mode & stat.S_IROTH:
+            # In a container that is how a secret is given, and there are no others.
+            bad += 1
+            yield note(_NAME, f"{what}: others can read {path}", f"chmod 600 {path}")
     if files and not bad:
         yield ok(_NAME, f"{len(files)} file{'s' * (len(files) > 1)}, closed to others")
 

@@ -240,7 +240,7 @@ def test_events_that_nobody_seals(world: World) -> None:
 
 @on("sqlite-one")
 def test_secrets_that_others_can_read(world: World, tmp_path: Path) -> None:
-    """Each file that is open to others, or not there, is named with what it is for."""
+    """Each file that others can read or write, or that is not there, is named with what it is for."""
     password, secret = tmp_path / "password", tmp_path / "secret"
     for path in (password, secret):
         path.write_text("hunter2")
@@ -250,11 +250,13 @@ def test_secrets_that_others_can_read(world: World, tmp_path: Path) -> None:
     settings = replace(world.settings, datasources={"app": app})
     assert told(list(check_secrets(settings)), Verdict.OK) == ["2 files, closed to others"]
     password.chmod(0o644)
-    secret.unlink()
+    secret.chmod(0o660)
     found = list(check_secrets(settings))
-    assert told(found, Verdict.FAULT) == [
-        f"password of data source app: {password} is open to others",
-        f"secret of copy search of app: {secret} cannot be read: No such file or directory",
+    assert told(found, Verdict.NOTE) == [f"password of data source app: others can read {password}"]
+    assert told(found, Verdict.FAULT) == [f"secret of copy search of app: others can write {secret}"]
+    secret.unlink()
+    assert told(list(check_secrets(settings)), Verdict.FAULT) == [
+        f"secret of copy search of app: {secret} cannot be read: No such file or directory"
     ]
     assert found[0].cure == f"chmod 600 {password}"
 
