@@ -64,6 +64,7 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
     marker_column: str | None = None,
     delete_after_days: int | None = None,
     tenant_days: Mapping[str, int] | None = None,
+    tenant_session: str | None = None,
     guards: Mapping[str, Any] | None = None,
     archive: Mapping[str, Any] | None = None,
     cascades: Sequence[str] = (),
@@ -99,6 +100,8 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
         marker_column: set in the same UPDATE, where the masks alone do not show that they were applied.
         delete_after_days: an anonymized row is deleted when it is so many days older.
         tenant_days: tenant → days, in place of `retention_days`.
+        tenant_session: the setting that row policies of the application read, such as `app.tenant`; each run
+            is for one tenant, and sees what its session sees (PostgreSQL).
         guards: what stops a run before its first row: `max_rows`, `max_share`, `usual_times`.
         archive: `keep_days`: rows are written to files first; `backup_hours`: a backup must be that young;
             `{}`: files, kept 14 days.
@@ -131,6 +134,7 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
         retention_days=retention_days,
         action=action,
         tenant_column=tenant_column,
+        tenant_session=tenant_session,
         filter_sql=filter_sql,
         datasource=system.settings.source_name(datasource),
         timestamp_unit=timestamp_unit,

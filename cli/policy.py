@@ -81,6 +81,9 @@ for _command in (policy_files.apply, policy_files.export, policy_files.schema):
 )
 @click.option("--tenant-column", metavar="C", help="Tells tenants apart; needed for --tenant.")
 @click.option(
+    "--tenant-session", metavar="S", help="See what a tenant's session sees: the setting app.tenant."
+)
+@click.option(
     "--filter", "filter_sql", metavar="SQL", help="Only rows with this condition; no function calls."
 )
 @click.option(
@@ -141,6 +144,7 @@ def add(
     timestamp_unit: str | None,
     timestamp_zone: str,
     tenant_column: str | None,
+    tenant_session: str | None,
     filter_sql: str | None,
     cron: str,
     zone: str,
@@ -178,6 +182,7 @@ def add(
         marker_column=marker_column,
         delete_after_days=delete_after_days,
         tenant_column=tenant_column,
+        tenant_session=tenant_session,
         filter_sql=filter_sql,
         datasource=datasource,
         timestamp_unit=timestamp_unit,

@@ -6,6 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from aegis.operations.states import PolicyState
+from aegis.retention import sessions
 from aegis.retention.branches import every
 from aegis.retention.cron import next_instant
 from aegis.retention.estimates import Estimate
@@ -52,6 +53,7 @@ def document(preview: Preview, tenant: str | None) -> dict[str, Any]:
         "table": layout.label,
         "action": policy.action,
         "tenant": tenant,
+        "seen": sessions.told(policy, tenant),
         "retention_days": policy.retention_days,
         "period": policy.period,
         "cutoff": preview.cutoff,
@@ -141,6 +143,7 @@ def _essentials(preview: Preview, tenant: str | None) -> list[tuple[str, str | N
         ("clock", preview.target.clock.meaning()),
         ("only where", policy.filter_sql),
         ("only tenant", tenant),
+        ("seen", sessions.told(policy, tenant)),
         ("stay", _stay(preview)),
         ("purpose", policy.purpose),
         ("legal basis", policy.legal_basis),

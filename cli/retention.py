@@ -321,6 +321,8 @@ def _show(reports: Sequence[Mapping[str, Any]]) -> None:
     for report in reports:
         if report["reason"]:
             output.say(f"\n{report['policy']}: {output.printable(report['reason'])}")
+        if "seen" in report:
+            output.say(f"\n{report['policy']}: {output.printable(report['seen'])}")
 
 
 def _word(report: Mapping[str, Any]) -> str:

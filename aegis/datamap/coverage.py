@@ -59,7 +59,9 @@ def examine(
     edges = read_edges(catalog, rules, datamap.subjects.values())
     hooked, faults = columns_of(anonymizers, catalog)
     view = View(catalog=catalog, rules=rules, edges=edges, hooked=hooked)
-    coverages = {name: _cover(view, subject) for name, subject in datamap.subjects.items()}
+    coverages = {
+        name: _cover(view, subject, datamap.subjects.values()) for name, subject in datamap.subjects.items()
+    }
     found = [
         *faults,
         *strangers(erasers, datamap.subjects),
@@ -76,13 +78,35 @@ def examine(
     return Examination(datamap=datamap, coverages=coverages, undecided=tuple(ordered))
 
 
-def _cover(view: View, subject: Subject) -> Coverage:
+def _cover(view: View, subject: Subject, subjects: Iterable[Subject]) -> Coverage:
     found = view.catalog.find(subject.table) if subject.table else None
     root = found.label if found else None
     closure = close([label for label in (root, subject.home) if label], view.edges, view.rules)
+    tables = _reached(view, closure, root)
     return Coverage(
-        subject=subject, root=root, edges=tuple(closure.edges), tables=_reached(view, closure, root)
+        subject=subject,
+        root=root,
+        edges=tuple(closure.edges),
+        tables=tables,
+        tenants=_tenants(view, subject, subjects, tables),
     )
+
+
+def _tenants(
+    view: View, subject: Subject, subjects: Iterable[Subject], labels: Iterable[str]
+) -> dict[str, str]:
+    """Return each table's tenant column: as the map names it, or called as the subject's."""
+    homes = [(view.catalog.find(each.table), each.tenant) for each in subjects if each.table]
+    own = {home.label: tenant for home, tenant in homes if home and tenant}
+    # The one column of a key names the subject itself: in other tables it would name anything.
+    usual = None if subject.key == (subject.tenant,) else subject.tenant
+    found = {}
+    for label in labels:
+        table = view.catalog.tables.get(label)
+        named = next((rule.tenant for rule in view.entries(label) if rule.tenant), own.get(label, usual))
+        if table is not None and named is not None and named in table.table.c:
+            found[label] = named
+    return found
 
 
 def _reached(view: View, closure: Closure, root: str | None) -> dict[str, Reached]:

@@ -87,6 +87,8 @@ def _of_rule(table: CatalogTable, rule: Rule) -> Iterator[Undecided]:
         elif name not in _ASKED and not name.startswith("columns"):
             why = f"{name} is {TODO}"
             yield Undecided(kind="row", table=table.label, what=name, why=why, cure="", line=rule.todo[name])
+    if rule.tenant and rule.tenant not in table.table.c:
+        yield _missing(table, rule, "tenant", rule.tenant)
     if rule.keep_at_least and rule.keep_at_least.column not in table.table.c:
         yield _missing(table, rule, "keep_at_least", rule.keep_at_least.column)
     yield from _conditions(table, rule)

@@ -16,7 +16,18 @@ from aegis.datamap.periods import parse_period
 from aegis.errors import InvalidDataMap, InvalidFile, InvalidPolicy
 
 TOP: Final = ("subjects", "tables")
-TABLE: Final = ("row", "columns", "via", "reason", "keep_at_least", "until", "shared", "when", "hold")
+TABLE: Final = (
+    "row",
+    "columns",
+    "via",
+    "tenant",
+    "reason",
+    "keep_at_least",
+    "until",
+    "shared",
+    "when",
+    "hold",
+)
 _KEEP: Final = ("period", "from", "basis")
 #: Rows would go that somebody wanted to keep.
 _OPEN: Final = f" is {TODO}, and retention obeys it: write it, or take the key out"

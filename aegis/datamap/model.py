@@ -117,6 +117,8 @@ class Rule:
     shared: Shared | None = None
     hold: str | None = None
     when: str | None = None
+    #: The column that says whose customer's row it is; none: one that is called as the subject's.
+    tenant: str | None = None
     #: Keys that say TODO (`row`, `shared`, `columns.email`), with their lines.
     todo: Mapping[str, int] = field(default_factory=dict)
     #: The line of each key and, as `columns.email`, of each column.

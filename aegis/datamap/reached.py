@@ -44,6 +44,8 @@ class Coverage:
     edges: tuple[Edge, ...] = ()
     #: By label, in the same order.
     tables: Mapping[str, Reached] = field(default_factory=dict)
+    #: label → the column that says whose customer's row it is; tables without one are left out.
+    tenants: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,6 +119,7 @@ def _rule(entry: Entry, problems: Problems) -> Rule:
         shared=body.choice("shared", SHARED),
         hold=body.text("hold"),
         when=body.text("when"),
+        tenant=body.text("tenant"),
         todo=body.todo,
         lines=body.lines | lines,
     )

@@ -18,7 +18,7 @@ _WAY: Final = {"oneOf": [_TEXT, {"type": "object", "additionalProperties": _TEXT
 SAYS: Final[Mapping[str, str]] = {
     "table": "The table whose rows stand for one person each: `table` or `schema.table`.",
     "key": "The column, or columns, that tell one from another: its primary key or a unique key.",
-    "tenant": "The column that says whose customer it is.",
+    "tenant": "The column that says whose customer it is; of a table, unless it is called as the subject's.",
     "created": "The column that tells a key that was used again from the old one.",
     "ghost": "The key of the row that stands for nobody, to which `reassign` moves rows.",
     "identifiers": "kind: column, such as email: email; what a person is looked for by afterwards.",

@@ -7,6 +7,7 @@ import datetime as dt
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -202,7 +203,23 @@ _ONE_VIEW: Final[Mapping[str, str]] = {
 }
 
 
-def begin_work(connection: sa.Connection, *, lock_ms: int, statement_ms: int, one_view: bool = False) -> None:
+@dataclass(frozen=True, kw_only=True)
+class SeenBy:
+    """A tenant through whose session a database is looked at (PostgreSQL)."""
+
+    #: What the row policies of the application read.
+    setting: str
+    tenant: str
+
+
+def begin_work(
+    connection: sa.Connection,
+    *,
+    lock_ms: int,
+    statement_ms: int,
+    one_view: bool = False,
+    seen_by: SeenBy | None = None,
+) -> None:
     """Prepare the open transaction for one batch: limits, UTC, and row security off.
 
     With row security off, a row that a policy would hide is an error and never a zero.
@@ -212,6 +229,7 @@ def begin_work(connection: sa.Connection, *, lock_ms: int, statement_ms: int, on
         lock_ms: how long a lock is waited for.
         statement_ms: how long a statement may take.
         one_view: all statements see the same rows. SQLite lets nobody else write anyhow.
+        seen_by: row security stays on, and shows what this tenant's session sees.
 
     """
     name = connection.dialect.name
@@ -219,7 +237,8 @@ def begin_work(connection: sa.Connection, *, lock_ms: int, statement_ms: int, on
         connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {_ONE_VIEW[name]}")
     if name == POSTGRESQL:
         limits = {
-            "row_security": "off",
+            "row_security": "on" if seen_by else "off",
+            **({seen_by.setting: seen_by.tenant} if seen_by else {}),
             "lock_timeout": f"{lock_ms}ms",
             "statement_timeout": f"{statement_ms}ms",
             "idle_in_transaction_session_timeout": f"{statement_ms * 4}ms",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
@@ -24,6 +24,8 @@ _NAMES: Final = {
 _REMOTE: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.sshfs", "lustre"}
 )
+#: The process of the server that answers.
+_PROCESS: Final = sa.text("SELECT pg_backend_pid()")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,21 @@ def read_server(connection: sa.Connection) -> Server:
         read_only=_read_only(connection),
         pooled=_pooled(connection),
     )
+
+
+def pooler_mode(engine: sa.Engine) -> Literal["session", "transaction"] | None:
+    """Return in which mode a pooler stands before PostgreSQL; None where there is none.
+
+    A pooler greets with a process id of its own. In transaction mode two connections that are open at the
+    same time, and idle, come to the same process of the server.
+    """
+    with engine.connect() as one:
+        if not _pooled(one):
+            return None
+        first = one.scalar(_PROCESS)
+        one.rollback()
+        with engine.connect() as other:
+            return "transaction" if other.scalar(_PROCESS) == first else "session"
 
 
 def may_delete(connection: sa.Connection, layout: Layout) -> bool | None:
@@ -106,4 +123,4 @@ def _pooled(connection: sa.Connection) -> bool:
     if connection.dialect.name != dialects.POSTGRESQL:
         return False
     driver: Any = connection.connection.driver_connection
-    return bool(driver.info.backend_pid != connection.scalar(sa.text("SELECT pg_backend_pid()")))
+    return bool(driver.info.backend_pid != connection.scalar(_PROCESS))

@@ -176,6 +176,8 @@ class DataRetentionPolicy(Base):
     #: Anonymized rows are deleted after so many days more.
     delete_after_days: Mapped[int | None] = mapped_column()
     tenant_column: Mapped[str | None] = mapped_column(Name)
+    #: The setting by which its runs see what one tenant's session sees.
+    tenant_session: Mapped[str | None] = mapped_column(sa.String(63))
     #: The condition in its canonical form.
     filter_sql: Mapped[str | None] = mapped_column(sa.Text)
     masks: Mapped[Any] = mapped_column(Plain, nullable=True)

@@ -1,10 +1,12 @@
 """The broker: whether it answers, and whether it keeps what it is given."""
 
+import time
 from typing import Any, Final
 
 import redis
 
 from aegis.doctor.findings import Finding, Found, fault, note, ok, unknown
+from aegis.doctor.patient import Patient
 from aegis.errors import SettingsError
 from aegis.operations.brokers import client_of
 from aegis.settings import Settings, masked
@@ -13,8 +15,9 @@ from aegis.settings import Settings, masked
 BROKER_SECONDS: Final = 5.0
 
 
-def check_broker(settings: Settings) -> Found:
-    """Check that the broker answers, and what it says about itself."""
+def check_broker(patient: Patient) -> Found:
+    """Check that the broker answers, and what it says about itself; its time is for the check of clocks."""
+    settings = patient.settings
     shown = masked(settings.broker_url)
     try:
         client = client_of(settings, decoded=True)
@@ -23,6 +26,7 @@ def check_broker(settings: Settings) -> Found:
         return
     try:
         info: dict[str, Any] = client.info()
+        patient.offsets["the broker"] = _offset(client)
     except (redis.ResponseError, redis.ConnectionError, redis.TimeoutError) as error:
         yield _refused(shown, error)
         return
@@ -57,6 +61,13 @@ def refuse_wrong_login(settings: Settings) -> None:
         client.close()
 
 
+def _offset(client: redis.Redis) -> float:
+    """Return how far the broker's clock is ahead of this host's, in seconds."""
+    before = time.time()
+    seconds, microseconds = client.time()
+    return seconds + microseconds / 1e6 - (before + time.time()) / 2
+
+
 def _refused(shown: str, error: redis.RedisError) -> Finding:
     # A refused login is a connection error to the library, so it is asked for first.
     if isinstance(error, redis.AuthenticationError):
@@ -64,7 +75,7 @@ def _refused(shown: str, error: redis.RedisError) -> Finding:
         return fault("broker", f"{shown} refuses the login", cure)
     if isinstance(error, redis.ResponseError):
         text = f"{shown} answers, but does not tell about itself ({type(error).__name__})"
-        return unknown("broker", text, "grant this user +info")
+        return unknown("broker", text, "grant this user +info and +time")
     text = f"{shown} does not answer; nothing runs by itself without it"
     return fault("broker", text, "start it (aegis up brings its own), or correct AEGIS_BROKER_URL")
 

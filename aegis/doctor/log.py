@@ -9,7 +9,7 @@ from aegis.audit.witnesses import Known
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import AuditWitness
-from aegis.doctor.findings import Found, Skipped, fault, ok
+from aegis.doctor.findings import Found, Skipped, fault, note, ok
 from aegis.doctor.patient import Patient
 
 #: Seconds that an event may wait for its leaf; beat seals each second, and on a laptop it may not run.
@@ -41,7 +41,8 @@ def check_log(patient: Patient) -> Found:
     for one in witnesses:
         if one.failed_at is not None:
             yield fault(_NAME, f"witness {one.name}: {one.reason}", "aegis audit witness push tries again")
+    counted = f"{len(witnesses)} witness{'es' * (len(witnesses) > 1)}" if witnesses else "no witness"
+    yield ok(_NAME, f"{behind.size:,} leaves, {behind.pending:,} events wait for theirs, {counted}")
     if not witnesses:
-        yield ok(_NAME, f"{behind.size:,} leaves; no witness: its key's holder could rewrite it unseen")
-    else:
-        yield ok(_NAME, f"{behind.size:,} leaves, {len(witnesses)} witnesses")
+        text = "nobody else has seen its checkpoints: whoever holds its key could rewrite it unseen"
+        yield note(_NAME, text, "aegis audit witness add NAME KEY URL --actor YOU")

@@ -6,6 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from aegis.db import dialects, facts
+from aegis.db.engines import translated
 from aegis.doctor.findings import Found, Skipped, fault, note, ok, span
 from aegis.doctor.patient import Patient
 
@@ -28,9 +29,17 @@ def remarks(label: str, server: facts.Server) -> Found:
     if server.read_only:
         text = "it can be read only: a replica, or the file's rights"
         yield fault(label, text, "name the primary's address")
-    if server.pooled:
-        text = "a pooler stands in between; transaction and session mode work, statement mode does not"
-        yield note(label, text)
+
+
+def pooler(label: str, engine: sa.Engine) -> Found:
+    """Tell of a pooler between Aegis and a server, and of what its mode does not let."""
+    with translated(label, engine):
+        mode = facts.pooler_mode(engine)
+    if mode == "transaction":
+        text = "a pooler in transaction mode stands in between: all works, but partitions are locked to go"
+        yield note(label, text, "to have them detached without waiting, name the server's own address")
+    elif mode == "session":
+        yield ok(label, "a pooler stands in between, in session mode")
 
 
 def check_clocks(patient: Patient) -> Found:

@@ -30,6 +30,7 @@ def check_source(patient: Patient, name: str) -> Found:
     journal = Journal(engine.dialect.name)
     with reading(engine, label) as connection:
         server = servers.ask(patient, label, connection)
+        patient.answering.add(name)
         yield ok(label, f"{masked(settings.url)}: {server.label}")
         yield from servers.remarks(label, server)
         if not journal.exists(connection):
@@ -40,6 +41,7 @@ def check_source(patient: Patient, name: str) -> Found:
             text = f"its journal has version {here.version}, expected {VERSION}"
             yield fault(label, text, f"aegis migrate --datasource {name}")
         yield from _check_waiting(label, connection, journal)
+    yield from servers.pooler(label, engine)
     if patient.control_ready:
         yield from _check_identity(label, patient.system.databases.control, name, here.identity)
 

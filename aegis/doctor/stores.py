@@ -51,7 +51,8 @@ def _check_store(
             return False
         yield from _check_file(label, path)
     databases = patient.system.databases
-    with reading(databases.control if store == "control" else databases.keys, label) as connection:
+    engine = databases.control if store == "control" else databases.keys
+    with reading(engine, label) as connection:
         server = servers.ask(patient, label, connection)
     revision = patient.system.migrations.revision(store)
     if not revision.current:
@@ -61,6 +62,7 @@ def _check_store(
         return False
     yield ok(label, f"{masked(where.url)}: {server.label}, revision {revision.wanted}")
     yield from servers.remarks(label, server)
+    yield from servers.pooler(label, engine)
     return True
 
 

@@ -16,6 +16,7 @@ from aegis.db.columns import table_of
 from aegis.db.engines import reading
 from aegis.db.tables import Request
 from aegis.erasure import persons
+from aegis.erasure.denials import denials_recorded
 from aegis.erasure.groups import Members
 from aegis.erasure.people import Key
 from aegis.erasure.persons import KeptPerson
@@ -88,7 +89,8 @@ def ask(system: System, wish: Wish, request_id: str | None = None) -> str:
         raise UsageError(message)
     if known := _known(system, wish, request_id):
         return known
-    home = look(system, wish)
+    with denials_recorded(system, actor=wish.actor, tenant=wish.tenant, asked=OPERATION):
+        home = look(system, wish)
     for each in (home, *home.elsewhere):
         system.relay.register(each.datasource)
     return _accept(system, wish, request_id, home)

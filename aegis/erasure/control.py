@@ -121,7 +121,12 @@ def _plan(system: System, one: Part) -> Plan:
     kept, source = persons.read(system, one.run["id"]), one.run["datasource"]
     subject = one.request["arguments"]["subject"]
     with looking(
-        system, kept.keys, subject=subject, datasource=source, known=kept.known(one.request["arguments"])
+        system,
+        kept.keys,
+        subject=subject,
+        datasource=source,
+        tenant=one.run["tenant"],
+        known=kept.known(one.request["arguments"]),
     ) as found:
         return plan.of(system, found, source)
 

@@ -201,6 +201,7 @@ class Execution:
             self._kept.keys,
             subject=self._subject,
             datasource=self._run["datasource"],
+            tenant=self._run["tenant"],
             known=self._known,
         ) as trace:
             yield trace
@@ -218,6 +219,7 @@ class Execution:
             self._kept.keys,
             subject=self._subject,
             datasource=self._run["datasource"],
+            tenant=self._run["tenant"],
             known=self._known,
         )
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note
 from aegis.erasure.decisions import another_persons
+from aegis.erasure.denials import denials_recorded
 from aegis.erasure.people import reference_of
 from aegis.erasure.rows import Group
 from aegis.erasure.tracing import Trace, traced
@@ -75,7 +76,10 @@ def export(
         AegisError: as `traced`.
 
     """
-    with traced(system, [key], subject=subject, datasource=datasource, tenant=tenant) as trace:
+    with (
+        denials_recorded(system, actor=actor, tenant=tenant, asked="export"),
+        traced(system, [key], subject=subject, datasource=datasource, tenant=tenant) as trace,
+    ):
         own, shared, mentioned = _sorted(trace)
         found = {
             label: groups

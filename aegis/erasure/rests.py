@@ -142,8 +142,8 @@ def begin(
     if run["origin"] != REST or "ended" in request["arguments"]:
         return request
     subject, source = str(request["arguments"]["subject"]), run["datasource"]
-    known = kept.known(request["arguments"])
-    with looking(system, kept.keys, subject=subject, datasource=source, known=known) as trace:
+    people = {"subject": subject, "datasource": source, "tenant": run["tenant"]}
+    with looking(system, kept.keys, **people, known=kept.known(request["arguments"])) as trace:
         rest = rest_of(trace)
     with reading(system.databases.control, _CONTROL) as connection:
         moment = dialects.now(connection)
@@ -154,8 +154,7 @@ def begin(
             connection.execute(mine.values(due_at=until))
         raise Waits(Wait.REST, _until(until), seconds=(until - moment).total_seconds())
     arguments = {**request["arguments"], "ended": sorted(rest.rules) if rest else []}
-    known = kept.known(arguments)
-    with looking(system, kept.keys, subject=subject, datasource=source, known=known) as trace:
+    with looking(system, kept.keys, **people, known=kept.known(arguments)) as trace:
         made = plan.of(system, trace, source)
     arguments |= {"plan": made.digest, "rows": made.rows}
     with writing(system.databases.control, _CONTROL) as connection:

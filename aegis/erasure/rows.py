@@ -62,6 +62,8 @@ class Rows:
         catalog: its schema.
         coverage: the edges.
         closed: label and values of groups that are another person's: what refers to them is not followed.
+        tenant: the only one whose rows may be among them; every statement on a table that tells tenants
+            apart says which.
 
     """
 
@@ -71,11 +73,16 @@ class Rows:
         catalog: Catalog,
         coverage: Coverage,
         closed: Collection[tuple[str, Link]] = (),
+        *,
+        tenant: str | None = None,
     ) -> None:
         self._connection = connection
         self._closed = closed
         self._edges = coverage.edges
-        self._sides = {label: Side(catalog, label, coverage) for label in coverage.tables}
+        columns = coverage.tenants if tenant is not None else {}
+        self._sides = {
+            label: Side(catalog, label, coverage, tenant=columns.get(label)) for label in coverage.tables
+        }
         #: Of each edge, the values that were looked for, as text: its sides may be of different types.
         self._asked: list[set[tuple[str, ...]]] = [set() for _ in self._edges]
         self._found: dict[str, dict[Link, Group]] = {label: {} for label in coverage.tables}

@@ -34,9 +34,19 @@ def together(columns: int) -> int:
 
 
 class Side:
-    """One table: what is read of its rows, and how its edges are compared."""
+    """One table: what is read of its rows, and how its edges are compared.
 
-    def __init__(self, catalog: Catalog, label: str, coverage: Coverage) -> None:
+    Args:
+        catalog: the schema.
+        label: the table.
+        coverage: the edges.
+        tenant: a column that tells its rows apart as well, so that every statement says its value.
+
+    """
+
+    def __init__(
+        self, catalog: Catalog, label: str, coverage: Coverage, *, tenant: str | None = None
+    ) -> None:
         self._table = catalog.tables[label].table
         self._ways = {way: edge for way, edge in enumerate(coverage.edges) if edge.child == label}
         # One that lives in another data source has its values given, and no columns here.
@@ -47,7 +57,8 @@ class Side:
         plain = [edge.columns for edge in self._ways.values() if not edge.path]
         referred = [edge.parent_columns for edge in coverage.edges if edge.parent == label]
         key = [coverage.subject.key] if label == coverage.root else []
-        names = dict.fromkeys(name for columns in [*plain, *referred, *key] for name in columns)
+        told = [(tenant,)] if tenant else []
+        names = dict.fromkeys(name for columns in [*plain, *referred, *key, *told] for name in columns)
         read: dict[Any, sa.ColumnElement[Any]] = {name: self._table.c[name] for name in names}
         read |= {way: _inside(self._table, edge) for way, edge in self._ways.items() if edge.path}
         # Rows of which a condition is true are told from those that have the same values.

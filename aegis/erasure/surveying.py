@@ -49,7 +49,7 @@ def survey(
         keys: for each of them one value for each column of the subject's key; or what finds them.
         subject: the kind of person, as the data map of their home names it.
         datasource: their home.
-        tenant: refuse people of any other one.
+        tenant: refuse people of any other one, and rows, in each of the sources.
 
     Raises:
         AegisError: as `traced`, in any of the sources.
@@ -63,7 +63,7 @@ def survey(
             if (aways := elsewhere.others(system, trace, who, datasource))
         ]
     for people, aways, rows in kinds:
-        home = _with_others(system, home, people, aways, rows)
+        home = _with_others(system, home, people, aways, rows, tenant=tenant)
     return home
 
 
@@ -73,13 +73,15 @@ def _with_others(
     people: Sequence[KeptPerson],
     aways: Sequence[Away],
     rows: Sequence[HomeRow],
+    *,
+    tenant: str | None,
 ) -> Survey:
     """Look at people of one kind in other data sources, and let each know what the others call them."""
     there, keys_there = [], []
     for away in aways:
         own = [row[away.column] for row in rows]
         if any(key is not None for key in own):
-            there.append(_there(system, away, people, own, rows))
+            there.append(_there(system, away, people, own, rows, tenant=tenant))
             keys_there.append(own)
     named = [dict(person.identifiers) for person in people]
     for other, own in zip(there, keys_there, strict=True):
@@ -115,7 +117,13 @@ def _of(system: System, trace: Trace, datasource: str, people: Sequence[KeptPers
 
 
 def _there(
-    system: System, away: Away, people: Sequence[KeptPerson], keys: Sequence[Any], rows: Sequence[HomeRow]
+    system: System,
+    away: Away,
+    people: Sequence[KeptPerson],
+    keys: Sequence[Any],
+    rows: Sequence[HomeRow],
+    *,
+    tenant: str | None,
 ) -> Survey:
     """Look at people in another data source than their home; None is the key of nobody."""
     same = [item for item in zip(people, keys, rows, strict=True) if item[1] is not None]
@@ -125,6 +133,7 @@ def _there(
         [(key,) for _, key, _ in same],
         subject=away.subject.name,
         datasource=away.datasource,
+        tenant=tenant,
         known=known,
     ) as trace:
         return _of(system, trace, away.datasource, ownrows.found_away(system, trace, same))

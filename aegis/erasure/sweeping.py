@@ -131,9 +131,14 @@ class _Other:
         return Standing.OTHER if self._ground is None else self._ground.judge(person, label, row)
 
     def _look(self) -> Ground:
-        source = self.claim.run["datasource"]
+        run = self.claim.run
         with looking(
-            self.system, self.kept.keys, subject=self.subject, datasource=source, known=self.known
+            self.system,
+            self.kept.keys,
+            subject=self.subject,
+            datasource=run["datasource"],
+            tenant=run["tenant"],
+            known=self.known,
         ) as trace:
             return Ground(trace)
 

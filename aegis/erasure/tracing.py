@@ -23,6 +23,7 @@ from aegis.erasure.acts import Act, acts, flat
 from aegis.erasure.decisions import kept
 from aegis.erasure.people import Key, People, people, refuse_absent, subject_named
 from aegis.erasure.rows import NOTHING, Known, Rows
+from aegis.erasure.tenants import refuse_other_tenants, refuse_rewritten
 from aegis.errors import Refused
 from aegis.operations.system import System
 
@@ -38,6 +39,8 @@ class Trace:
     anonymizers: Sequence[Anonymizer]
     who: People
     rows: Rows
+    #: The only tenant whose rows these may be; none: any.
+    tenant: str | None = None
 
     @cached_property
     def acts(self) -> Sequence[Act | list[Act]]:
@@ -65,20 +68,21 @@ def traced(
         keys: for each of them one value for each column of the subject's key; or what finds them.
         subject: the kind of person, as the data map names it.
         datasource: the source's own name.
-        tenant: refuse people of any other one.
+        tenant: refuse people of any other one, and rows.
 
     Raises:
         UsageError: the source has no data map, a name is unknown, a value does not fit.
         UnknownName: nobody has one of the keys.
-        Denied: one is another tenant's.
+        Denied: one is another tenant's, or rows of another tenant refer to them.
         Refused: the data map leaves something open.
         UnsafeTable: rows are hidden from Aegis.
         TooLong: a statement took longer than the settings let it.
 
     """
-    with looking(system, keys, subject=subject, datasource=datasource) as found:
-        refuse_absent(found.connection, found.who, tenant)
-        yield found
+    with patient_snapshot(system, datasource) as connection:
+        yield trace(
+            system, connection, keys, subject=subject, datasource=datasource, tenant=tenant, there=True
+        )
 
 
 @contextmanager
@@ -88,6 +92,7 @@ def looking(
     *,
     subject: str,
     datasource: str,
+    tenant: str | None,
     known: Known = NOTHING,
 ) -> Iterator[Trace]:
     """Find the rows of some people, who may be gone themselves; the snapshot is open until the end.
@@ -97,7 +102,9 @@ def looking(
 
     """
     with patient_snapshot(system, datasource) as connection:
-        yield trace(system, connection, keys, subject=subject, datasource=datasource, known=known)
+        yield trace(
+            system, connection, keys, subject=subject, datasource=datasource, tenant=tenant, known=known
+        )
 
 
 @contextmanager
@@ -120,7 +127,9 @@ def trace(
     *,
     subject: str,
     datasource: str,
+    tenant: str | None,
     known: Known = NOTHING,
+    there: bool = False,
 ) -> Trace:
     """Find the rows of some people in the caller's transaction.
 
@@ -130,11 +139,13 @@ def trace(
         keys: for each of them one value for each column of the subject's key; or what finds them.
         subject: the kind of person, as the data map names it.
         datasource: the source's own name.
+        tenant: refuse rows of any other one.
         known: what is known of them besides: what refers to that is theirs, though their own rows may be
             gone or masked by now, or stand in another data source.
+        there: refuse people who are not there, or are another tenant's.
 
     Raises:
-        AegisError: as `traced`, but for people who are not there.
+        AegisError: as `traced`.
 
     """
     datamap = _now(read_map(map_path(system.settings, datasource)), connection, known.ended)
@@ -145,6 +156,8 @@ def trace(
     _refuse_open(found, datasource)
     meant = keys(connection, catalog, kind) if callable(keys) else keys
     who = people(catalog, kind, meant, away=bool(known.at_home))
+    if there:
+        refuse_absent(connection, who, tenant)
     coverage = found.coverages[subject]
     return Trace(
         connection=connection,
@@ -153,13 +166,14 @@ def trace(
         coverage=coverage,
         anonymizers=anonymizers,
         who=who,
-        rows=_follow(connection, catalog, coverage, who, known),
+        rows=_follow(connection, catalog, coverage, who, known, tenant=tenant),
+        tenant=tenant,
     )
 
 
 def again(found: Trace, known: Known) -> Trace:
     """Find the rows of the same people once more, later in the same transaction."""
-    rows = _follow(found.connection, found.catalog, found.coverage, found.who, known)
+    rows = _follow(found.connection, found.catalog, found.coverage, found.who, known, tenant=found.tenant)
     return replace(found, rows=rows)
 
 
@@ -184,12 +198,18 @@ def _follow(
     coverage: Coverage,
     who: People,
     known: Known,
+    *,
+    tenant: str | None,
 ) -> Rows:
     """Find the people's rows; what hangs on a row that stays another person's is not among them."""
+    if tenant is not None:
+        refuse_rewritten(coverage)
     closed: set[tuple[str, tuple[Any, ...]]] = set()
     while True:
-        rows = Rows(connection, catalog, coverage, closed)
+        rows = Rows(connection, catalog, coverage, closed, tenant=tenant)
         rows.follow(who, known)
+        if tenant is not None:
+            refuse_other_tenants(coverage, rows, tenant)
         stays = kept(coverage, rows)
         if not stays:
             return rows

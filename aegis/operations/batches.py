@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from aegis.audit.events import Event
 from aegis.db import dialects
+from aegis.db.dialects import SeenBy
 from aegis.db.engines import reading, writing
 from aegis.db.journal import Entry, Journal
 from aegis.errors import Fenced, NotPrepared
@@ -66,6 +67,7 @@ class Shard:
         epoch: int,
         shard: int = 0,
         obey: Obey | None = None,
+        seen_by: SeenBy | None = None,
     ) -> None:
         self._system = system
         self.engine = system.databases.source(datasource)
@@ -73,6 +75,7 @@ class Shard:
         self._journal = Journal(self.engine.dialect.name)
         self._run, self._shard, self._epoch = run, shard, epoch
         self._obey = obey
+        self._seen_by = seen_by
         self._mac_key = system.worker_key.subkey("journal-mac")
         self._box = MarkBox(system.worker_key.subkey("mark"), run, shard)
         #: The legal holds that the last transaction obeyed.
@@ -202,5 +205,6 @@ class Shard:
                 lock_ms=limits.lock_timeout_milliseconds,
                 statement_ms=limits.statement_timeout_milliseconds,
                 one_view=self.one_view,
+                seen_by=self._seen_by,
             )
             yield connection

@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.db import dialects
+from aegis.db.readings import exactly
 from aegis.db.references import Reference
 from aegis.db.reflection import Layout, read_layout
 from aegis.errors import InvalidPolicy, UnsafeTable
@@ -207,6 +208,26 @@ def kept(
             # What is NULL in the condition of a hold cannot be told apart: it is held.
             held = sa.func.coalesce(sa.or_(*reasons), sa.true())
             parts.append(_exists(branch.layout.table, [*branch.joined(parent), held]))
+    return sa.or_(*parts) if parts else None
+
+
+def another_tenants(
+    branches: Sequence[Branch], parent: sa.Table, tenant: Any
+) -> sa.ColumnElement[bool] | None:
+    """Return the rows of `parent` on which a row of another tenant hangs, at any depth; None: none can.
+
+    A row is another tenant's when its own tenant column says anything but this one, also nothing.
+    """
+    parts: list[sa.ColumnElement[bool]] = []
+    for branch in branches:
+        table, own = branch.layout.table, branch.columns.tenant
+        below = another_tenants(branch.branches, table, tenant)
+        reasons = [] if below is None else [below]
+        if own is not None:
+            same = exactly(own, tenant) if isinstance(tenant, str) else own == tenant
+            reasons.append(sa.not_(sa.func.coalesce(same, sa.false())))
+        if reasons:
+            parts.append(_exists(table, [*branch.joined(parent), sa.or_(*reasons)]))
     return sa.or_(*parts) if parts else None
 
 

@@ -22,6 +22,7 @@ from aegis.retention.branches import Branch, check_cascades, every
 from aegis.retention.budgets import check_budget
 from aegis.retention.cron import check_cron
 from aegis.retention.cutoffs import check_tenant_days
+from aegis.retention.sessions import check_session
 from aegis.retention.target import Target
 from aegis.retention.windows import check_windows
 
@@ -64,6 +65,8 @@ class Definition:
     #: Policies that have to be through with their tables before this one.
     after: Sequence[str] = ()
     tenant_column: str | None = None
+    #: The setting that row policies of the application read: a run sees what one tenant's session sees.
+    tenant_session: str | None = None
     filter_sql: str | None = None
     datasource: str = "default"
     #: s, ms or us when the timestamp column holds whole numbers since 1970.
@@ -130,6 +133,7 @@ class Definition:
             message = f"policy {self.name}: expected parallel from 1 to {MOST_RANGES}, got {parallel!r:.40}"
             raise InvalidPolicy(message)
         anonymizing.check(self)
+        check_session(self)
         check_cascades(self)
         archiving.check_archive(self)
         check_cron(self.cron, self.cron_zone)
@@ -188,6 +192,8 @@ def document(
     if version > 1:
         body["branches"] = [_branch(branch) for branch in every(target.branches)]
         body |= {"period": definition.period, "delete_after_days": definition.delete_after_days}
+    if definition.tenant_session is not None:
+        body["tenant_session"] = definition.tenant_session
     if target.floors:
         floors = [vars(floor.minimum) | {"from": _typed(floor.column, connection)} for floor in target.floors]
         body["minimum"] = sorted(floors, key=str)

@@ -61,8 +61,8 @@ def _look(
     with reading(
         system.databases.source(policy.datasource), f"data source {policy.datasource}"
     ) as connection:
-        count_patiently(system, connection)
-        if not _spares(target, scopes):
+        count_patiently(system, connection, policy, tenant)
+        if not _spares(target, scopes, tenant):
             # What lies past the cutoff now is dead but for what came late.
             indexed = leads_an_index(connection, target.layout, target.clock_column)
             dialects.count_among_the_dead(connection, indexed=indexed)
@@ -88,7 +88,7 @@ def _by_reason(
     target = batches.target
     expired = counter.count(stage.target.expired(stage.cutoffs, tenant))
     # Without a hold or a minimum, what is past its time is due: no second count.
-    spared = expired and _spares(target, scopes)
+    spared = expired and _spares(target, scopes, tenant)
     due = counter.count(batches.doomed(scopes, stage)) if spared else expired
     held = expired - due
     if spared and target.floors:
@@ -96,9 +96,10 @@ def _by_reason(
     return {"due": due, "held": held, "kept": expired - due - held}
 
 
-def _spares(target: Target, scopes: Sequence[Scope]) -> bool:
+def _spares(target: Target, scopes: Sequence[Scope], tenant: Any) -> bool:
     """Whether rows past their time can have a reason to stay."""
-    return bool(scopes or target.floors or target.own_holds)
+    one_tenants = tenant is not None and target.branches
+    return bool(scopes or target.floors or target.own_holds or one_tenants)
 
 
 def finish(

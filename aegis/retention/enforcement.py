@@ -13,7 +13,7 @@ from aegis.operations import runs
 from aegis.operations.runs import Order
 from aegis.operations.states import PolicyState
 from aegis.operations.system import System
-from aegis.retention import policies
+from aegis.retention import policies, sessions
 from aegis.retention.cutoffs import told
 from aegis.retention.order import in_order
 from aegis.retention.preview import look
@@ -59,8 +59,8 @@ def apply(
     """
     if not policies.permitted(system, policy):
         return _counted(system, policy, tenant, "unapproved", policies.why_not_permitted(system, policy))
-    wanted = order(policy, tenant=tenant, actor=actor, origin="call")
     try:
+        wanted = order(policy, tenant=tenant, actor=actor, origin="call")
         system.relay.register(policy.datasource)
         run_id = _left_behind(system, wanted) or _create(system, wanted)
     except AegisError as error:
@@ -97,7 +97,13 @@ def carry_out(
 def order(
     policy: DataRetentionPolicy, *, tenant: Any, actor: str, origin: str, request_id: str | None = None
 ) -> Order:
-    """Return the order for one run of a policy."""
+    """Return the order for one run of a policy.
+
+    Raises:
+        InvalidPolicy: it needs a tenant, and none was named.
+
+    """
+    sessions.seen_by(policy, tenant)
     return Order(
         policy_id=policy.id,
         policy=policy.name,
@@ -155,7 +161,7 @@ def _applied(system: System, policy: DataRetentionPolicy, piece: Slice) -> dict[
     report |= {name: (run["report"] or {}).get(name, {}) for name in ("left", "throttled", "partitions")}
     report["uncounted"] = (run["report"] or {}).get("uncounted", "")
     report["run"] = piece.run
-    return report
+    return report | _seen(policy, run["tenant"])
 
 
 def _counted(
@@ -168,7 +174,13 @@ def _counted(
         return _fault(policy, error)
     own = {str(name): stamp(cutoff) for name, cutoff in seen.cutoffs.by_tenant.items()}
     found = {"cutoff": stamp(seen.cutoff), "cutoffs": own, "rows": seen.rows, "actions": seen.actions}
-    return report | found
+    return report | found | _seen(policy, tenant)
+
+
+def _seen(policy: DataRetentionPolicy, tenant: Any) -> dict[str, str]:
+    """Return whose view a report has, where that is not everybody's."""
+    words = sessions.told(policy, tenant)
+    return {} if words is None else {"seen": words}
 
 
 def _fault(policy: DataRetentionPolicy, error: AegisError) -> dict[str, Any]:

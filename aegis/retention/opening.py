@@ -18,6 +18,7 @@ from aegis.retention.counting import Patient, sampler
 from aegis.retention.cutoffs import Cutoffs, began_at, cutoffs_for
 from aegis.retention.gates import Outlook, before_first
 from aegis.retention.preview import foreseen
+from aegis.retention.sessions import seen_by
 from aegis.retention.stages import Stage, deleted, stages_of
 from aegis.retention.target import Target
 from aegis.retention.walkers import Walker, resume
@@ -55,7 +56,7 @@ def open_run(
     with reading(
         system.databases.source(policy.datasource), f"data source {policy.datasource}"
     ) as connection:
-        count_patiently(system, connection)
+        count_patiently(system, connection, policy, run["tenant"])
         # What the first look found holds for the whole run: a row that strays in later stays.
         forms = None if run["cutoff"] is None else (run["report"] or {}).get("forms")
         target = policies.read_policy_target(connection, policy, system, forms, known)
@@ -68,11 +69,17 @@ def open_run(
     return Opened(target=target, walker=walker, cutoffs=cutoffs, expected=expected)
 
 
-def count_patiently(system: System, connection: sa.Connection) -> None:
+def count_patiently(
+    system: System, connection: sa.Connection, policy: DataRetentionPolicy, tenant: Any
+) -> None:
     """Prepare a reading transaction for counts, which may take long and wait for no lock."""
     limits = system.settings.retention
-    longest = _longest_ms(limits)
-    dialects.begin_work(connection, lock_ms=limits.lock_timeout_milliseconds, statement_ms=longest)
+    dialects.begin_work(
+        connection,
+        lock_ms=limits.lock_timeout_milliseconds,
+        statement_ms=_longest_ms(limits),
+        seen_by=seen_by(policy, tenant),
+    )
 
 
 def patient(system: System, connection: sa.Connection, target: Target) -> Patient:

@@ -31,6 +31,7 @@ from aegis.retention.children import refuse_cascades
 from aegis.retention.cutoffs import refuse_same_tenant
 from aegis.retention.definition import Definition
 from aegis.retention.minimums import refuse_kept_along, refuse_shorter
+from aegis.retention.sessions import refuse_without_sessions
 from aegis.retention.target import Rule, Target, read_target
 
 _CONTROL: Final = "control database"
@@ -112,6 +113,9 @@ def inspect(
     system.relay.register(definition.datasource)
     engine = system.databases.source(definition.datasource)
     with reading(engine, f"data source {definition.datasource}") as connection:
+        refuse_without_sessions(connection, definition)
+        # A clock that is text is read: rows that nobody sees would have any form.
+        dialects.see_every_row(connection)
         keeping = keeping_of(system, definition)
         target = read_target(
             connection, definition.table, definition, keeping=keeping, forms=None if census else {}

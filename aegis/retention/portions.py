@@ -72,8 +72,9 @@ class Portions:
 
     def held(self, holds: Sequence[Scope], stage: Stage) -> sa.ColumnElement[bool]:
         """Return the rows past their time that holds keep in a stage."""
-        held = stage.target.held(holds, self._policy.name)
-        expired = stage.target.expired(stage.cutoffs, self._run["tenant"])
+        tenant = self._run["tenant"]
+        held = stage.target.held(holds, self._policy.name, tenant)
+        expired = stage.target.expired(stage.cutoffs, tenant)
         return sa.false() if held is None else sa.and_(expired, held)
 
     def stage(self, mark: Mapping[str, Any]) -> Stage:

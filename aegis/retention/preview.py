@@ -26,6 +26,7 @@ from aegis.retention.cutoffs import Cutoffs, cutoffs_for
 from aegis.retention.estimates import Estimate, estimate
 from aegis.retention.months import Months
 from aegis.retention.policies import read_policy_target
+from aegis.retention.sessions import seen_by
 from aegis.retention.stages import Stage, stages_of
 from aegis.retention.target import Target
 from aegis.retention.tempo import Tempo, recent_runs, tempo
@@ -158,6 +159,7 @@ def _looks(
             connection,
             lock_ms=limits.lock_timeout_milliseconds,
             statement_ms=limits.statement_timeout_milliseconds,
+            seen_by=seen_by(variants[0], tenant),
         )
         target = read_policy_target(connection, variants[0], system)
         counter = counting.counter(connection, target, sampled=sampled)
@@ -241,7 +243,7 @@ class _Look:
         """Return the rows that stay, by reason; every row of the table goes or has one of them."""
         target, tenant, count = self._target, self._tenant, self._counter.count
         undone = rows
-        if target.floors or target.held(self._scopes, self._policy.name) is not None:
+        if target.floors or target.held(self._scopes, self._policy.name, tenant) is not None:
             undone = count(sa.or_(*[stage.ahead.expired(stage.cutoffs, tenant) for stage in self._stages]))
         past = undone
         if target.masks is not None:
@@ -258,7 +260,7 @@ class _Look:
 
     def _held(self) -> int:
         """Count the rows past their time that holds keep, whatever minimum they are under."""
-        held = self._target.held(self._scopes, self._policy.name)
+        held = self._target.held(self._scopes, self._policy.name, self._tenant)
         if held is None:
             return 0
         past = [stage.ahead.expired(stage.cutoffs, self._tenant) for stage in self._stages]

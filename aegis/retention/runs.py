@@ -31,6 +31,7 @@ from aegis.retention.opening import Opened, count_patiently, keep_for_counting, 
 from aegis.retention.order import wait_for_others
 from aegis.retention.partitions import Partitions
 from aegis.retention.portions import Portions
+from aegis.retention.sessions import seen_by
 from aegis.retention.slices import OnProgress, Slice
 from aegis.retention.stages import done_until
 from aegis.retention.target import Target
@@ -168,6 +169,7 @@ class _Work:
             shard=self._claim.shard,
             # In every batch, so that a run waits at the one after the hold and does not walk on in vain.
             obey=partial(under_holds, self._policy, self._claim.run["table_name"]),
+            seen_by=seen_by(self._policy, self._claim.run["tenant"]),
         )
         shard.take_over()
         put_back(shard)
@@ -288,7 +290,7 @@ class _Work:
         ):
             return False
         with reading(self._engine, f"data source {self._policy.datasource}") as connection:
-            count_patiently(self._system, connection)
+            count_patiently(self._system, connection, self._policy, self._claim.run["tenant"])
             counter = patient(self._system, connection, opened.target)
             due = opened.target.expired(opened.cutoffs, self._claim.run["tenant"])
             marks = counter.within(lambda: opened.walker.divide(connection, parts, rows, due))

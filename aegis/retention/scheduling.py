@@ -37,13 +37,15 @@ class Scheduled:
 
 
 def scheduled(system: System) -> list[Scheduled]:
-    """Return the policies that may run by themselves."""
+    """Return the policies that may run by themselves; one that needs a tenant may not."""
     table = DataRetentionPolicy
     states = [PolicyState.APPROVED]
     if system.settings.approval == "off":
         states.append(PolicyState.PENDING)
     since = sa.func.coalesce(table.planned_until, table.created_at, type_=table.created_at.type)
-    query = sa.select(table.id, table.name, table.cron, table.cron_zone, since.label("since"))
+    query = sa.select(table.id, table.name, table.cron, table.cron_zone, since.label("since")).where(
+        table.tenant_session.is_(None)
+    )
     with reading(system.databases.control, _CONTROL) as connection:
         rows = connection.execute(query.where(table.state.in_(states)).order_by(table.name)).all()
     return [

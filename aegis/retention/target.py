@@ -16,7 +16,7 @@ from aegis.errors import InvalidPolicy, UsageError
 from aegis.masking.masks import Masks, masks_of
 from aegis.operations.rowkeys import held_rows
 from aegis.operations.scopes import Scope
-from aegis.retention.branches import Branch, kept, read_branches
+from aegis.retention.branches import Branch, another_tenants, kept, read_branches
 from aegis.retention.clocks import Clock, clock_for
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.forms import FORMS, first_form, form_census, other_forms
@@ -105,11 +105,12 @@ class Target:
         """Return the rows that are past their time and still due."""
         return sa.and_(self._past(cutoffs), self.chosen(tenant), self.due)
 
-    def held(self, holds: Sequence[Scope], policy: str) -> sa.ColumnElement[bool] | None:
+    def held(self, holds: Sequence[Scope], policy: str, tenant: Any = None) -> sa.ColumnElement[bool] | None:
         """Return the rows that legal holds keep; None when no hold touches this table.
 
         What cannot be told apart is held: a hold on a tenant keeps every row of a table that has
-        no tenant column. A row is held, too, when one that would go along with it is.
+        no tenant column. A row is held, too, when one that would go along with it is, and, of one tenant's
+        rows, when another tenant's would go along.
         """
         touching = [hold for hold in holds if hold.touches(policy=policy, table=self.layout.label)]
         parts = [self._held(hold) for hold in touching if hold.one_row is None]
@@ -122,6 +123,8 @@ class Target:
         below = kept(self.branches, self.layout.table, holds, self.owners, told=told) if goes else None
         if below is not None:
             parts.append(below)
+        if (anothers := self._anothers(tenant) if goes else None) is not None:
+            parts.append(anothers)
         # UNKNOWN is held as well: nobody could tell that it is not.
         return sa.func.coalesce(sa.or_(*parts), sa.true()).is_(sa.true()) if parts else None
 
@@ -129,7 +132,7 @@ class Target:
         self, cutoffs: Cutoffs, holds: Sequence[Scope], policy: str, tenant: Any = None
     ) -> sa.ColumnElement[bool]:
         """Return the rows that go: past their time, chosen, not held, and kept for long enough."""
-        held = self.held(holds, policy)
+        held = self.held(holds, policy, tenant)
         free = [] if held is None else [sa.not_(held)]
         kept_enough = [floor.passed(cutoffs.moment) for floor in self.floors]
         return sa.and_(self.expired(cutoffs, tenant), *free, *kept_enough)
@@ -157,6 +160,11 @@ class Target:
         except (TypeError, ValueError):
             message = f"the tenant does not fit column {self.tenant_column.name}, which holds {kind.__name__}"
             raise UsageError(message) from None
+
+    def _anothers(self, tenant: Any) -> sa.ColumnElement[bool] | None:
+        if tenant is None:
+            return None
+        return another_tenants(self.branches, self.layout.table, self.tenant_value(tenant))
 
     def _tenant(self, tenant: Any) -> sa.ColumnElement[bool]:
         value = self.tenant_value(tenant)

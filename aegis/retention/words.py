@@ -36,6 +36,7 @@ _SAYS: Final[Mapping[str, str]] = {
     "marker_column": "Set in the UPDATE that masks a row, where the masks alone do not show it.",
     "delete_after_days": "An anonymized row is deleted when it is so many days older.",
     "tenant_column": "The column that tells tenants apart.",
+    "tenant_session": "The setting that row policies read (app.tenant): a run sees what its tenant sees.",
     "tenant_days": "tenant: days, where a tenant's rows are kept for another time.",
     "guards": "What stops a run before its first row.",
     "archive": "Rows are written to files first, or a backup must be young enough; {}: kept 14 days.",

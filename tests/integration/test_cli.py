@@ -538,7 +538,16 @@ def test_a_check_that_crashes_is_told(shell: Shell) -> None:
     said = Said(code=done.returncode, out=done.stdout, err=done.stderr)
     unknown = {f["check"] for f in said.document["findings"] if f["verdict"] == "unknown"}
     needed = {"control database", "key store", "data source app", "clocks", "policies", "broker"}
-    assert unknown == needed | {"holds", "backlogs", "runs", "purges", "erasures", "audit log", "budgets"}
+    assert unknown == needed | {
+        "beat",
+        "holds",
+        "backlogs",
+        "runs",
+        "purges",
+        "erasures",
+        "audit log",
+        "budgets",
+    }
     assert said.code == 5
     assert "somebody" not in said.out + said.err
 

@@ -165,6 +165,18 @@ class TestRefusing:
         assert problems.startswith("policies.yaml:3: policy low: ")
         assert registered(world) == []
 
+    @on(*EACH_DATABASE)
+    def test_a_tenant_column_that_is_not_there(self, world: World) -> None:
+        """It is refused with its line, and the columns that the table has."""
+        world.safety_events()
+        problems = refusal(file_of(low=LOW | {"tenant_column": "organisation"}))
+        assert problems.startswith(
+            "policies.yaml:3: policy low: table safety_events has no column 'organisation'"
+        )
+        assert "(given as tenant_column)" in problems
+        assert "tenant, email" in problems
+        assert registered(world) == []
+
     @on("sqlite-one")
     def test_an_unknown_data_source(self, world: World) -> None:
         """The fault stands at the line that names it."""
