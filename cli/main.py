@@ -54,6 +54,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "client-key": Entry(
             "cli.clientkey", "client_key", "The workers' public key, or a service's own key."
         ),
+        "grants": Entry("cli.grants", "grants", "Print the rights that a data source needs, or check them."),
         "config": Entry("cli.setup", "config", "Print the settings in force, secrets masked."),
         "up": Entry("cli.processes", "up", "Redis, worker, beat and metrics on this machine."),
         "worker": Entry("cli.processes", "worker", "One worker process, for production."),
@@ -117,7 +118,6 @@ Examples:
   aegis policy add events_90 --table events --days 90 --action delete
   aegis policy approve events_90 --actor you@example.com   after: policy preview events_90
   aegis retention run --execute           without --execute: a dry run
-
 Exit codes: 0 done, 1 a finding, 2 wrong use, 3 will resume, 4 refused or needs you, 5 cannot tell.
 """
 
