@@ -50,6 +50,16 @@ class CopySettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class VerifySettings:
+    """Another login to a data source, for what only looks: the search for what is left of a person."""
+
+    #: The same database, as a role that need not change anything.
+    url: str
+    password_file: Path | None = None
+    password_command: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SourceSettings:
     """One application database that Aegis works on."""
 
@@ -65,6 +75,13 @@ class SourceSettings:
     datamap: Path | None = None
     #: Where else its persons are; each is asked to forget whoever was erased.
     copies: Mapping[str, CopySettings] = dataclasses.field(default_factory=dict)
+    #: Who searches it for what is left of a person; none: who changes its rows.
+    verify: VerifySettings | None = None
+
+    @property
+    def verifier(self) -> "SourceSettings":
+        """The connection for what only looks."""
+        return self if self.verify is None else SourceSettings(**vars(self.verify))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -580,9 +597,10 @@ def _check_federated(federated: FederatedSettings) -> None:
 
 def _check_named(settings: Settings) -> None:
     for name, source in settings.datasources.items():
-        if source.password_file and source.password_command:
-            message = f"data source {name}: give password_file or password_command, not both"
-            raise SettingsError(message)
+        for login in (source, source.verifier):
+            if login.password_file and login.password_command:
+                message = f"data source {name}: give password_file or password_command, not both"
+                raise SettingsError(message)
         for copy, found in source.copies.items():
             if fault := _fault_of(copy, found):
                 message = f"datasources.{name}.copies.{copy}: {fault}"

@@ -55,6 +55,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "client-key": Entry(
             "cli.clientkey", "client_key", "The workers' public key, or a service's own key."
         ),
+        "grants": Entry("cli.grants", "grants", "Print the rights that a data source needs, or check them."),
         "config": Entry("cli.setup", "config", "Print the settings in force, secrets masked."),
         "up": Entry("cli.processes", "up", "Redis, worker, beat and metrics on this machine."),
         "worker": Entry("cli.processes", "worker", "One worker process, for production."),

@@ -13,7 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import Inspector
 
-from aegis.db import dialects, documents, domains
+from aegis.db import dialects, documents, domains, held
 from aegis.db.contents import is_free
 from aegis.db.foreignkeys import ForeignKey, read_foreign_keys
 from aegis.db.indexes import Unique, is_partial, unique_of
@@ -115,6 +115,7 @@ def read_catalog(connection: sa.Connection) -> Catalog:
     A partition counts as its parent.
     """
     schema = dialects.default_schema(connection)
+    held.refuse_blind(connection)
     keys = read_foreign_keys(connection)
     with warnings.catch_warnings():
         # A type that SQLAlchemy does not know may hold anything: `is_free`.

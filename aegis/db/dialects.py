@@ -5,6 +5,7 @@ Tested: PostgreSQL 15 to 18, MariaDB from 10.11, SQLite from 3.40. MySQL 8 is wr
 
 import datetime as dt
 import enum
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -97,6 +98,8 @@ _CODES: Final[Mapping[str, Fault]] = {
     "1044": Fault.RIGHTS,
     "1142": Fault.RIGHTS,
     "1143": Fault.RIGHTS,
+    "1227": Fault.RIGHTS,
+    "1370": Fault.RIGHTS,
     "1451": Fault.REFERENCED,
     "1452": Fault.REFERENCED,
     "1048": Fault.CONSTRAINT,
@@ -451,6 +454,10 @@ def as_value(connection: sa.Connection, text: Any, kind: sa.types.TypeEngine[Any
     return sa.literal(text)
 
 
+#: What PostgreSQL says to a role that may not connect, in whichever language: the privilege keeps its name.
+_NO_CONNECT: Final = re.compile(r"FATAL:[^\n]*\n\s*\w+:[^\n]*\bCONNECT\b")
+
+
 def fault_of(error: sa.exc.DBAPIError) -> Fault:
     """Return what a database error means."""
     if error.connection_invalidated:
@@ -481,4 +488,8 @@ def _code(error: sa.exc.DBAPIError) -> str:
     # MariaDB's number first: its driver also has an SQLSTATE, which is one for many errors.
     if arguments and isinstance(arguments[0], int):
         return str(arguments[0])
-    return str(getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None) or "")
+    known = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
+    if known is None and _NO_CONNECT.search(str(cause)):
+        # The driver has no SQLSTATE of a connection that was refused.
+        return "42501"
+    return str(known or "")

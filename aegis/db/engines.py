@@ -6,6 +6,7 @@ crosses a fork.
 
 import math
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -19,6 +20,7 @@ from sqlalchemy import event
 
 from aegis.db import dialects, functions
 from aegis.db.dialects import Fault
+from aegis.db.lacking import lacking
 from aegis.errors import (
     AegisError,
     NotPrepared,
@@ -63,6 +65,13 @@ class Databases:
         if source == self.settings.control:
             return self.control
         return self._engine(f"source:{name}", source, own=False)
+
+    def verifier(self, name: str) -> sa.Engine:
+        """Return the engine of what only looks at a data source; its own, unless it names another."""
+        source = self.settings.source(name)
+        if source.verify is None:
+            return self.source(name)
+        return self._engine(f"verify:{name}", source.verifier, own=False)
 
     def after_fork(self) -> None:
         """Forget the parent's connections without closing them."""
@@ -239,7 +248,7 @@ def looking(engine: sa.Engine, label: str, *, lock_ms: int, statement_ms: int) -
 @contextmanager
 def attempt(connection: sa.Connection, label: str) -> Iterator[None]:
     """Try something in an open transaction, which goes on as before when a database error ends it."""
-    with translated(label), connection.begin_nested():
+    with translated(label, connection.engine), connection.begin_nested():
         yield
 
 
@@ -256,7 +265,7 @@ def translated(label: str, engine: sa.Engine | None = None) -> Iterator[None]:
         yield
     except sa.exc.StatementError as error:
         at = f"{label}{_server(engine)}" if engine is not None and error.statement is None else label
-        raise _translate(error, at) from None
+        raise _translate(error, at, engine) from None
 
 
 def _server(engine: sa.Engine) -> str:
@@ -266,19 +275,32 @@ def _server(engine: sa.Engine) -> str:
     return f" at {place}" if place else ""
 
 
-def _translate(error: sa.exc.StatementError, label: str) -> AegisError:
+def _translate(error: sa.exc.StatementError, label: str, engine: sa.Engine | None) -> AegisError:
     if not isinstance(error, sa.exc.DBAPIError):
         # It never came to the database; SQLAlchemy's own text quotes the value.
         found = type(error.orig).__name__
         return OperationFailed(f"{label}: a value is not of its column's type ({found}); nothing was done")
-    if error.statement is None and dialects.fault_of(error) is Fault.GONE:
+    fault = dialects.fault_of(error)
+    if fault is Fault.RIGHTS:
+        return _refused(error, label, engine)
+    if error.statement is None and fault is Fault.GONE:
         # There was no statement: it was never connected, or not any more when it was to commit.
         return Unreachable(f"{label} does not answer ({type(error.orig).__name__}); check that it runs there")
-    fault = dialects.fault_of(error)
     kind, cure = _CURES.get(fault, (OperationFailed, ""))
     return kind(f"{label}: {dialects.describe(error)}{cure and '; '}{cure}")
 
 
+def _refused(error: sa.exc.DBAPIError, label: str, engine: sa.Engine | None) -> Refused:
+    """Return the error for a right that is missing; it names the right where anybody can tell which."""
+    lacks = lacking(engine, error) if engine is not None else []
+    source = _SOURCE.search(label)
+    command = f"`aegis grants {source[1]}` prints" if source else "`aegis grants DATASOURCE` prints"
+    cure = f"as the owner: GRANT {'; '.join(lacks)}" if lacks else "grant the right to Aegis's role"
+    return Refused(f"{label}: {dialects.describe(error)}; {cure} ({command} all that Aegis needs)")
+
+
+#: What a data source is called in an error.
+_SOURCE: Final = re.compile(r"data source ([\w.-]*\w)")
 _CURES: Final[Mapping[Fault, tuple[type[AegisError], str]]] = {
     Fault.LOCKED: (Passing, ""),
     Fault.DEADLOCK: (Passing, ""),
@@ -289,7 +311,6 @@ _CURES: Final[Mapping[Fault, tuple[type[AegisError], str]]] = {
     Fault.GONE: (Unreachable, "check that it runs and is reachable"),
     Fault.LOGIN: (Unreachable, "check its user and password"),
     Fault.HIDDEN: (UnsafeTable, "use a role that sees every row (the owner, or one with BYPASSRLS)"),
-    Fault.RIGHTS: (Refused, "grant the right to Aegis's role"),
     Fault.CONSTRAINT: (Refused, "change the policy, or the constraint or trigger of the table"),
     Fault.REFERENCED: (UnsafeTable, "a policy for the referring table must run first"),
     Fault.MISSING: (NotPrepared, "if the table is Aegis's own, run `aegis migrate`"),

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
+from aegis.db import tending
 from aegis.db.engines import translated
 
 #: How long a lock is waited for that the application waits behind.
@@ -18,8 +19,6 @@ BRIEF_MS: Final = 50
 PATIENT_MS: Final = 10_000
 #: Milliseconds that a look at all rows of a partition may take.
 LOOK_MS: Final = 240_000
-#: Keeps a detached partition as it was, so that it can be attached again.
-_CHECK: Final = "aegis_detached"
 #: The high half of the advisory lock on a partition.
 _LOCK_SPACE: Final = 0x61656769
 Standing = Literal["attached", "pending", "alone", "gone"]
@@ -44,6 +43,8 @@ class Leaf:
     beside_default: bool
     #: What a DROP would leave undone that a DELETE does, or what hinders it.
     hindered: str | None
+    #: Whether its owner's function does what the role may not do itself.
+    tended: bool = False
 
     @property
     def label(self) -> str:
@@ -53,9 +54,12 @@ class Leaf:
 
 def leaves(connection: sa.Connection, table: sa.Table) -> list[Leaf]:
     """Return the partitions of a partitioned table, at any depth, that hold rows and are no defaults."""
-    given = {"qualified": connection.dialect.identifier_preparer.format_table(table)}
-    rows = connection.execute(sa.text(_LEAVES), given).mappings()
-    return [Leaf(**{**row, "checks": tuple(row["checks"])}) for row in rows]
+    qualified = connection.dialect.identifier_preparer.format_table(table)
+    rows = connection.execute(sa.text(_LEAVES), {"qualified": qualified}).mappings().all()
+    tended = any(not row["owned"] for row in rows) and tending.tends(connection, qualified)
+    return [
+        Leaf(**{**row, "checks": tuple(row["checks"]), "tended": tended and not row["owned"]}) for row in rows
+    ]
 
 
 _LEAVES: Final = """
@@ -159,7 +163,16 @@ def wait(connection: sa.Connection, *, lock_ms: int, statement_ms: int | None = 
 
 def lock(connection: sa.Connection, leaf: Leaf) -> None:
     """Let nobody else read or write a detached partition until the transaction ends."""
+    if leaf.tended:
+        return tending.tend(connection, "lock", _own(connection, leaf))
     connection.exec_driver_sql(f"LOCK TABLE ONLY {_own(connection, leaf)} IN ACCESS EXCLUSIVE MODE")
+    return None
+
+
+def open_rows(connection: sa.Connection, leaf: Leaf) -> None:
+    """Let the role read a partition by itself, which it may read as a part of its table only."""
+    if leaf.tended:
+        tending.tend(connection, "open", _own(connection, leaf))
 
 
 def lock_standing(connection: sa.Connection, leaf: Leaf) -> None:
@@ -169,12 +182,17 @@ def lock_standing(connection: sa.Connection, leaf: Leaf) -> None:
 
 def detach(connection: sa.Connection, leaf: Leaf) -> None:
     """Detach a partition in the open transaction; no row can enter it that does not belong there."""
+    if leaf.tended:
+        return tending.tend(connection, "detach", _own(connection, leaf))
     query = sa.text("SELECT pg_get_partition_constraintdef(CAST(:oid AS bigint)::oid)")
     belongs = connection.scalar(query, {"oid": leaf.oid})
     own = _own(connection, leaf)
     connection.exec_driver_sql(f"ALTER TABLE {_parent(connection, leaf)} DETACH PARTITION {own}")
     # Every row in it fits already: nothing is read for this.
-    connection.exec_driver_sql(f"ALTER TABLE {own} ADD CONSTRAINT {_CHECK} CHECK ({belongs}) NOT VALID")
+    connection.exec_driver_sql(
+        f"ALTER TABLE {own} ADD CONSTRAINT {tending.CHECK} CHECK ({belongs}) NOT VALID"
+    )
+    return None
 
 
 def detach_concurrently(
@@ -214,22 +232,31 @@ def detach_concurrently(
 
 def prove(connection: sa.Connection, leaf: Leaf) -> None:
     """Show that every row of a detached partition belongs there, so that attaching it reads none."""
+    if leaf.tended:
+        return tending.tend(connection, "prove", _own(connection, leaf))
     own = _own(connection, leaf)
     for name in _added(connection, leaf):
         connection.exec_driver_sql(f"ALTER TABLE {own} VALIDATE CONSTRAINT {_quote(connection, name)}")
+    return None
 
 
 def attach(connection: sa.Connection, leaf: Leaf) -> None:
     """Attach a partition as it was, in the open transaction."""
+    if leaf.tended:
+        return tending.tend(connection, "attach", _own(connection, leaf))
     own = _own(connection, leaf)
     connection.exec_driver_sql(f"ALTER TABLE {_parent(connection, leaf)} ATTACH PARTITION {own} {leaf.bound}")
     for name in _added(connection, leaf):
         connection.exec_driver_sql(f"ALTER TABLE {own} DROP CONSTRAINT {_quote(connection, name)}")
+    return None
 
 
 def drop(connection: sa.Connection, leaf: Leaf) -> None:
     """Drop a detached partition; what depends on it is an error."""
+    if leaf.tended:
+        return tending.tend(connection, "drop", _own(connection, leaf))
     connection.exec_driver_sql(f"DROP TABLE {_own(connection, leaf)} RESTRICT")
+    return None
 
 
 def _added(connection: sa.Connection, leaf: Leaf) -> list[str]:

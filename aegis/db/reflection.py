@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import Inspector
 
-from aegis.db import dialects, domains
+from aegis.db import dialects, domains, held
 from aegis.db.documents import mark_documents
 from aegis.db.keystore import KeyBase
 from aegis.db.references import Reference, read_references
@@ -76,6 +76,7 @@ def read_layout(connection: sa.Connection, label: str, *, dependent: bool = Fals
     inspector = sa.inspect(connection)
     schema, name = _split(label)
     _refuse_foreign_ground(label, schema, name)
+    held.refuse_blind(connection, schema)
     if name not in inspector.get_table_names(schema=schema):
         _refuse_missing(inspector, label, schema, name)
     table = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
@@ -105,7 +106,13 @@ def read_layout(connection: sa.Connection, label: str, *, dependent: bool = Fals
 
 
 def read_triggers(connection: sa.Connection, schema: str | None, name: str) -> tuple[str, ...]:
-    """Return the triggers that fire when rows of a table are changed or deleted."""
+    """Return the triggers that fire when rows of a table are changed or deleted.
+
+    Raises:
+        UnsafeTable: the session would not be shown them.
+
+    """
+    held.refuse_blind_to_triggers(connection, schema, name)
     return _names(connection, _TRIGGERS, schema, name)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import dialects, held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,7 @@ def read_ground(connection: sa.Connection) -> Ground:
 
     PostgreSQL: every schema but the system's. MariaDB: the session's database. SQLite: the main file.
     """
+    held.refuse_blind(connection)
     name = connection.dialect.name
     kind = "mariadb" if name in dialects.MARIADB else name
     rows = connection.execute(sa.text(_COLUMNS[kind])).all()

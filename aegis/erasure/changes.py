@@ -250,7 +250,7 @@ class Changes:
     ) -> sa.ColumnElement[bool]:
         other = table.alias()
         same = [other.c[n] == (ghost[n] if n in ghost else table.c[n]) for n in columns]
-        return sa.exists().where(*same).select_from(other)
+        return sa.exists(sa.literal(1)).where(*same).select_from(other)
 
     def _table(self, label: str) -> sa.Table:
         return self._trace.catalog.tables[label].table

@@ -23,7 +23,7 @@ from aegis.erasure.tracing import Trace, traced
 from aegis.operations.system import System
 
 #: The strategy of a column that holds a secret.
-_SECRET: Final = "random_token"  # noqa: S105 - the name of a strategy
+SECRET: Final = "random_token"  # noqa: S105 - the name of a strategy
 #: Rows that are fetched together.
 _FETCH: Final = 1_000
 #: Is told how many rows were written, and how many there are.
@@ -132,7 +132,7 @@ def _secrets(trace: Trace, label: str) -> list[str]:
     reached = trace.coverage.tables[label]
     entries = [reached.entry, *(way.entry for way in reached.ways)]
     specs = [item for rule in entries if rule is not None for item in rule.columns.items()]
-    return sorted({name for name, spec in specs if spec == _SECRET})
+    return sorted({name for name, spec in specs if spec == SECRET})
 
 
 def _document(

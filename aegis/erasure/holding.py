@@ -51,7 +51,7 @@ def _has(connection: sa.Connection, trace: Trace, act: Act, scope: Scope) -> boo
     table, side = trace.catalog.tables[act.table].table, trace.rows.side(act.table)
     held = held_rows(table, [scope.key or {}])
     return any(
-        connection.scalar(sa.select(sa.exists().where(held, among).select_from(table)))
+        connection.scalar(sa.select(sa.exists(sa.literal(1)).where(held, among).select_from(table)))
         for some in side.portions(act.groups)
         for among in [side.among([group.values for group in some])]
     )

@@ -50,7 +50,7 @@ def recheck(
         AegisError: as `traced`; something cannot be read.
 
     """
-    with looking(system, [key], subject=subject, datasource=datasource, tenant=None) as trace:
+    with looking(system, [key], subject=subject, datasource=datasource, tenant=None, verify=True) as trace:
         rows = _left(system, trace)
         ground = Ground(trace)
         known = dict(identifiers or {}) or ownrows.identifiers_of(system, trace)

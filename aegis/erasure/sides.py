@@ -66,6 +66,11 @@ class Side:
         self._columns = list(read.values())
         self._place = {what: place for place, what in enumerate(read)}
 
+    @property
+    def columns(self) -> list[sa.ColumnElement[Any]]:
+        """What is read of its rows."""
+        return list(self._columns)
+
     def groups(self, where: sa.ColumnElement[bool]) -> sa.Select[Any]:
         """Return the query for rows with a condition: the columns read, and how many rows have them."""
         query = sa.select(*self._columns, sa.func.count()).select_from(self._table)

@@ -94,24 +94,28 @@ def looking(
     datasource: str,
     tenant: str | None,
     known: Known = NOTHING,
+    verify: bool = False,
 ) -> Iterator[Trace]:
     """Find the rows of some people, who may be gone themselves; the snapshot is open until the end.
+
+    With `verify` it is read as the role that only looks.
 
     Raises:
         AegisError: as `traced`, but for people who are not there.
 
     """
-    with patient_snapshot(system, datasource) as connection:
+    with patient_snapshot(system, datasource, verify=verify) as connection:
         yield trace(
             system, connection, keys, subject=subject, datasource=datasource, tenant=tenant, known=known
         )
 
 
 @contextmanager
-def patient_snapshot(system: System, datasource: str) -> Iterator[sa.Connection]:
+def patient_snapshot(system: System, datasource: str, *, verify: bool = False) -> Iterator[sa.Connection]:
     """Open a snapshot of a data source in which a statement may take as long as a count."""
-    limits = system.settings.retention
-    with snapshot(system.databases.source(datasource), f"data source {datasource}") as connection:
+    limits, databases = system.settings.retention, system.databases
+    engine = databases.verifier(datasource) if verify else databases.source(datasource)
+    with snapshot(engine, f"data source {datasource}") as connection:
         dialects.begin_work(
             connection,
             lock_ms=limits.lock_timeout_milliseconds,
@@ -153,7 +157,7 @@ def trace(
     kind = subject_named(datamap, subject)
     catalog = read_catalog(connection)
     found = examine(datamap, catalog, anonymizers, load_erasers(system.settings.hooks, datasource))
-    _refuse_open(found, datasource)
+    refuse_open(found, datasource)
     meant = keys(connection, catalog, kind) if callable(keys) else keys
     who = people(catalog, kind, meant, away=bool(known.at_home))
     if there:
@@ -216,7 +220,13 @@ def _follow(
         closed |= stays
 
 
-def _refuse_open(found: Examination, datasource: str) -> None:
+def refuse_open(found: Examination, datasource: str) -> None:
+    """Refuse a data map that leaves something open.
+
+    Raises:
+        Refused: names the first of it.
+
+    """
     if found.undecided:
         first, others = found.undecided[0], len(found.undecided) - 1
         more = f", and {others} more" if others else ""

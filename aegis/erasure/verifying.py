@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Protocol
 
+from aegis.db.engines import reading
+from aegis.db.journal import Journal
 from aegis.erasure.decisions import decisions
 from aegis.erasure.residual.finding import Sought
 from aegis.erasure.residual.hits import Hit, Hits, Standing, Verdict
@@ -20,7 +22,7 @@ from aegis.erasure.residual.needles import needles_of
 from aegis.erasure.residual.scanning import Mark, Scan
 from aegis.erasure.residual.stores import own_scans, search_redis
 from aegis.erasure.tracing import Trace
-from aegis.errors import AegisError
+from aegis.errors import AegisError, Refused
 from aegis.operations.brokers import client_of
 from aegis.operations.system import System
 
@@ -184,9 +186,10 @@ def search(
     if not needles:
         so_far.whole = True
         return so_far
+    _refuse_another_database(system, datasource)
     limits, sought = system.settings.retention, Sought(needles)
     scan = Scan(
-        system.databases.source(datasource),
+        system.databases.verifier(datasource),
         f"data source {datasource}",
         sought,
         judge=ground.judge,
@@ -206,6 +209,26 @@ def search(
     so_far.not_searched = (*scan.ground().left_out, *unread, *NEVER_SEARCHED)
     so_far.whole = True
     return so_far
+
+
+def _refuse_another_database(system: System, datasource: str) -> None:
+    """Refuse to search another database than the one whose rows were changed: nothing would be found there.
+
+    Raises:
+        Refused: the login for what only looks leads to another one.
+
+    """
+    if system.settings.source(datasource).verify is None:
+        return
+    engine = system.databases.verifier(datasource)
+    with reading(engine, f"data source {datasource}") as connection:
+        identity = Journal(engine.dialect.name).source(connection).identity
+    if identity != system.source_row(datasource).identity:
+        message = (
+            f"[datasources.{datasource}.verify] is another database than [datasources.{datasource}]: nothing "
+            "would be found there; correct its url"
+        )
+        raise Refused(message)
 
 
 def _own(system: System, datasource: str, sought: Sought, on_stretch: Callable[[], None]) -> Iterator[Hit]:

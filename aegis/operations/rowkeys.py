@@ -41,7 +41,7 @@ def check(connection: sa.Connection, layout: Layout, key: Mapping[str, str]) -> 
             f"({', '.join(sorted(key))}); give a value for each column of it. Nothing was placed"
         )
         raise UsageError(message)
-    row = sa.exists().where(_among(layout.table, [key])).select_from(layout.table)
+    row = sa.exists(sa.literal(1)).where(_among(layout.table, [key])).select_from(layout.table)
     if not connection.scalar(sa.select(row)):
         message = (
             f"no row of table {layout.label} has that key, letter by letter; it would hold nothing. "

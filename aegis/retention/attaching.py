@@ -76,7 +76,9 @@ def without_intent(mark: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_intent(mark: Mapping[str, Any], leaf: Leaf) -> dict[str, Any]:
     """Return the mark from which the partition can be attached as it was."""
-    return {**mark, INTENT: vars(leaf)}
+    # A worker of the version before, which may read it, knows no function of the owner's.
+    known = {name: value for name, value in vars(leaf).items() if name != "tended" or value}
+    return {**mark, INTENT: known}
 
 
 def read_intent(mark: Mapping[str, Any]) -> Leaf:

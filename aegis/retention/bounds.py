@@ -46,10 +46,10 @@ def wholly_past(connection: sa.Connection, target: Target, cutoffs: Cutoffs) -> 
 
 
 def _why_not(leaf: Leaf) -> str | None:
-    if leaf.hindered or leaf.owned:
+    if leaf.hindered or leaf.owned or leaf.tended:
         return leaf.hindered
     parent = f"{leaf.parent_schema}.{leaf.parent_name}"
-    return f"Aegis's role does not own it and {parent}; `GRANT owner TO role` of their owner would do"
+    return f"Aegis's role does not own it and {parent}; `aegis grants` prints a function for their owner"
 
 
 def told(connection: sa.Connection, target: Target, policy: Any, cutoffs: Cutoffs, tenant: Any) -> str | None:

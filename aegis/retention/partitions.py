@@ -96,6 +96,7 @@ class Partitions:
         """Look whether the partition has rows, and none that would have to stay."""
         with reading(self._engine, self._label) as connection:
             self._look(connection)
+            partitions.open_rows(connection, leaf)
             rows = partitions.rows_of(leaf, self._target.layout.table)
             one = sa.select(sa.literal(1)).select_from(rows)
             if connection.scalar(one.limit(1)) is None:
@@ -113,7 +114,8 @@ class Partitions:
         return bool(self._shard.holds or target.own_holds or target.floors or target.condition)
 
     def _detached(self, leaf: Leaf) -> bool:
-        if self._concurrently and not leaf.beside_default:
+        # A function cannot detach concurrently: it is in a transaction itself.
+        if self._concurrently and not leaf.beside_default and not leaf.tended:
             return self._detach_concurrently(leaf)
         try:
             tried(partial(self._shard.batch, self._intent(leaf, partitions.detach), self._tell))

@@ -133,9 +133,10 @@ def execute(system: System, run: str) -> Mapping[str, Any]:
         text for label in labels for text in vacuum(engine, label, f"data source {purge['datasource']}")
     ]
     if warned:
+        named = ", ".join(labels)
         message = (
-            f"the server did not vacuum {', '.join(labels)} ({'; '.join(warned)}): run VACUUM as the owner, "
-            "or grant MAINTAIN on it (PostgreSQL 17)"
+            f"the server did not vacuum {named} ({'; '.join(warned)}): run VACUUM as the owner or, from "
+            f"PostgreSQL 17 on, as the owner: GRANT MAINTAIN ON {named} (`aegis grants` prints it)"
         )
         raise Refused(message)
     return look(system, purge, own=True)

@@ -403,6 +403,7 @@ def commanded(site: Site) -> None:
     commanded_erasures(site)
     commanded_budgets(site)
     site.command("config", "--json")
+    site.command("grants", "app")
     site.command("migrate", "--json")
     site.command("doctor", "--json", code=1)
 
