@@ -115,8 +115,7 @@ class Overview(click.Group):
 
 
 EPILOG: Final = """
-Examples:
-  aegis policy add events_90 --table events --days 90 --action delete
+As in: aegis policy add events_90 --table events --days 90 --action delete
   aegis policy approve events_90 --actor you@example.com   after: policy preview events_90
   aegis retention run --execute           without --execute: a dry run
 Exit codes: 0 done, 1 a finding, 2 wrong use, 3 will resume, 4 refused or needs you, 5 cannot tell.
