@@ -16,6 +16,7 @@ from aegis.doctor.log import check_log
 from aegis.doctor.patient import Patient
 from aegis.doctor.policies import check_policies
 from aegis.doctor.processes import check_beat, check_worker
+from aegis.doctor.rights import check_rights
 from aegis.doctor.secrets import check_secrets
 from aegis.doctor.servers import check_clocks
 from aegis.doctor.sources import check_source
@@ -57,6 +58,7 @@ def _checks(patient: Patient) -> Iterator[tuple[str, Callable[[], Found]]]:
         if name in patient.answering:
             yield f"tables of {name}", partial(check_tables, patient, name)
             yield f"indexes of {name}", partial(check_indexes, patient, name)
+            yield f"rights in {name}", partial(check_rights, patient, name)
             yield f"tenants of {name}", partial(check_tenants, patient, name)
             yield f"data map of {name}", partial(check_datamap, patient, name)
     yield "broker", partial(check_broker, patient)

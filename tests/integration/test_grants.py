@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -14,6 +15,9 @@ import sqlalchemy as sa
 
 from aegis.db import dialects, partitions, tending
 from aegis.db.dialects import Fault
+from aegis.doctor.findings import Finding, Verdict, careful
+from aegis.doctor.patient import Patient
+from aegis.doctor.rights import check_rights
 from aegis.errors import AegisError, Refused, UnsafeTable
 from aegis.grants import Grants, Need, check, needed
 from aegis.grants.script import script
@@ -391,6 +395,33 @@ def test_the_command(world: World, tmp_path: Path, capsys: pytest.CaptureFixture
     code, text = command("--check")
     assert code == 1
     assert text.startswith("beyond what is needed: ")
+
+
+@on(*SERVERS)
+def test_the_doctor_compares(world: World, granted: Granted) -> None:
+    """Each role's rights are one line: what is missing is a fault, what is too much worth knowing."""
+
+    def look() -> list[Finding]:
+        return careful(
+            "rights", partial(check_rights, Patient(system=world.system, control_ready=True), "app")
+        )
+
+    assert [finding.verdict for finding in look()] == [Verdict.OK] * 2
+    (need,) = [
+        each for each in granted.run.needs if each.right.privilege == "DELETE" and each.right.name == "calls"
+    ]
+    granted.revoke(granted.run, need)
+    lacking, other = look()
+    assert (lacking.verdict, other.verdict) == (Verdict.FAULT, Verdict.OK)
+    assert "the role for `run` lacks DELETE ON" in lacking.text
+    assert "calls" in lacking.text
+    assert str(lacking.cure).endswith("aegis grants app --for run")
+    granted.give_back(granted.run, need)
+    world.execute(f"GRANT UPDATE ON vault TO {granted.run.role}")
+    wide, other = look()
+    assert (wide.verdict, other.verdict) == (Verdict.NOTE, Verdict.OK)
+    assert "the role for `run` may do more than its work: UPDATE" in wide.text
+    assert "vault" in wide.text
 
 
 @on("sqlite+postgresql")
