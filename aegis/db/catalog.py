@@ -115,7 +115,7 @@ def read_catalog(connection: sa.Connection) -> Catalog:
     A partition counts as its parent.
     """
     schema = dialects.default_schema(connection)
-    held.refuse_blind(connection)
+    held.refuse_blind(connection, schema)
     keys = read_foreign_keys(connection)
     with warnings.catch_warnings():
         # A type that SQLAlchemy does not know may hold anything: `is_free`.

@@ -47,10 +47,14 @@ def beyond(connection: sa.Connection, rights: Sequence[Right]) -> list[Right]:
     return [left for right in has if (left := _left(right, rights)) is not None]
 
 
-def refuse_blind(connection: sa.Connection, schema: str | None = None) -> None:
+def refuse_blind(connection: sa.Connection, schema: str | None) -> None:
     """Refuse a session that does not see every table, column and foreign key of a database.
 
     On PostgreSQL everybody sees them, but finds no table without its schema in one that it may not use.
+
+    Args:
+        connection: the database.
+        schema: where is looked: the session's own, where nothing else is named. None: it has none.
 
     Raises:
         UnsafeTable: names the right that shows them.
@@ -58,7 +62,7 @@ def refuse_blind(connection: sa.Connection, schema: str | None = None) -> None:
     """
     if connection.dialect.name == dialects.POSTGRESQL and schema is None:
         _refuse_shut(connection)
-    _refuse_without(connection, Right(privilege=SIGHT, kind="database", name=_database(connection, schema)))
+    _refuse_without(connection, Right(privilege=SIGHT, kind="database", name=str(schema)))
 
 
 def refuse_blind_to_triggers(connection: sa.Connection, schema: str | None, name: str) -> None:
@@ -73,8 +77,6 @@ def refuse_blind_to_triggers(connection: sa.Connection, schema: str | None, name
 
 
 def _refuse_shut(connection: sa.Connection) -> None:
-    if dialects.default_schema(connection) is not None:
-        return
     shut = list(connection.scalars(sa.text(_SHUT)))
     lacks = f"GRANT USAGE ON SCHEMA {shut[0]}" if shut else "set its search_path to one that is there"
     message = f"this role may use no schema of its search_path; as the owner: {lacks} ({_COMMAND})"

@@ -76,7 +76,7 @@ def read_layout(connection: sa.Connection, label: str, *, dependent: bool = Fals
     inspector = sa.inspect(connection)
     schema, name = _split(label)
     _refuse_foreign_ground(label, schema, name)
-    held.refuse_blind(connection, schema)
+    held.refuse_blind(connection, schema or dialects.default_schema(connection))
     if name not in inspector.get_table_names(schema=schema):
         _refuse_missing(inspector, label, schema, name)
     table = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)

@@ -57,7 +57,7 @@ def read_ground(connection: sa.Connection) -> Ground:
 
     PostgreSQL: every schema but the system's. MariaDB: the session's database. SQLite: the main file.
     """
-    held.refuse_blind(connection)
+    held.refuse_blind(connection, dialects.default_schema(connection))
     name = connection.dialect.name
     kind = "mariadb" if name in dialects.MARIADB else name
     rows = connection.execute(sa.text(_COLUMNS[kind])).all()

@@ -450,7 +450,7 @@ def test_many_writers_two_sequencers_and_kills(world: World) -> None:
     Afterwards every committed event is exactly one leaf, nothing that was rolled back is there, leaves are
     contiguous, and every checkpoint that was ever published is on the one history.
     """
-    events = 10_000 if os.environ.get("LONG_TESTS") else 1_200
+    events = 10_000 if os.environ.get("LONG_TESTS") else 2_400
     world.system.databases.close()
     with contextlib.ExitStack() as running:
         writers = [
