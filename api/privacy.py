@@ -246,8 +246,8 @@ def apply_retention_policies(
         actor: who registers.
 
     Returns:
-        For each policy: policy, status (new, changed, unchanged, only in the database), changes
-        (key, old, new), the state it was in, and whether it is a new version that waits for approval.
+        For each policy: policy, status (new, changed, unchanged, proposed, rejected, only in the database),
+        changes (key, old, new), the state it was in, and whether it is a new version that waits for approval.
 
     Raises:
         aegis.errors.InvalidFile: has one line for each fault.

@@ -17,6 +17,8 @@ from aegis.db.engines import Databases
 from aegis.errors import Unreachable
 from aegis.settings import DEFAULT_SOURCE, load_settings
 from cli import bars, output
+from cli.catalog_files import import_command, propose
+from cli.catalog_review import diff, export
 
 _CANNOT_TELL: Final = 5
 _STOPPED: Final = 3
@@ -196,3 +198,7 @@ def _line(decision: ColumnDecision) -> tuple[str, str, str, str]:
 
 def _sentence(evidence: Sequence[str]) -> str:
     return "; ".join(evidence)
+
+
+for _command in (propose, diff, export, import_command):
+    catalog.add_command(_command)

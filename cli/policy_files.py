@@ -12,6 +12,8 @@ from cli import output
 
 #: Before a policy's name, as in a diff.
 _SIGNS: Final = {"new": "+", "changed": "~", "unchanged": "=", "only in the database": "?"}
+#: Policies of the file that nobody accepted.
+_WAITING: Final = {"proposed": "·", "rejected": "x"}
 _DIFFERS: Final = 1
 
 
@@ -25,6 +27,7 @@ def apply(*, path: str, check: bool, actor: str, as_json: bool) -> int:
 
     What is new or changed waits for its approval; a schedule changes at once. Everything is checked first:
     when anything in the file is wrong, nothing is changed. A policy that is not in the file stays as it is.
+    One that says `status: proposed` or `rejected` is left out; with --check a proposed one is a finding.
     """
     file = "stdin" if path == "-" else path
     with click.open_file(path, encoding="utf-8") as opened:
@@ -34,13 +37,14 @@ def apply(*, path: str, check: bool, actor: str, as_json: bool) -> int:
     except InvalidFile as error:
         return _refused(error)
     differing = [step for step in steps if step["status"] in {"new", "changed"}]
+    proposed = sum(step["status"] == "proposed" for step in steps)
     if as_json:
         output.print_json({"file": file, "check": check, "policies": steps})
     else:
         for step in steps:
             _show(step)
         _sum_up(steps, differing, check=check)
-    return _DIFFERS if check and differing else 0
+    return _DIFFERS if check and (differing or proposed) else 0
 
 
 @click.command()
@@ -69,6 +73,10 @@ def _refused(error: InvalidFile) -> int:
 
 
 def _show(step: dict[str, Any]) -> None:
+    if step["status"] in _WAITING:
+        cure = ": nobody has accepted it, so it is not registered" if step["status"] == "proposed" else ""
+        output.say(f"{_WAITING[step['status']]} {step['policy']}  {step['status']}{cure}")
+        return
     output.say(f"{_SIGNS[step['status']]} {step['policy']}  {step['status']}{_meaning(step)}")
     for change in step["changes"]:
         output.say(f"    {change['key']}: {_said(change['old'])} → {_said(change['new'])}")
@@ -93,10 +101,13 @@ def _said(value: Any) -> str:
 
 
 def _sum_up(steps: list[dict[str, Any]], differing: list[dict[str, Any]], *, check: bool) -> None:
-    counts = {status: sum(step["status"] == status for step in steps) for status in _SIGNS}
+    counts = {status: sum(step["status"] == status for step in steps) for status in (*_SIGNS, *_WAITING)}
     output.say("\n" + ", ".join(f"{count} {status}" for status, count in counts.items() if count) + ".")
+    if counts["proposed"]:
+        output.say("What is proposed waits for a person: say `status: accepted` or `rejected` in the file.")
     pending = [step["policy"] for step in differing if step["new_version"]]
     if check or not differing:
-        output.say("Nothing was changed." if differing else "Nothing to do.")
+        if differing or not counts["proposed"]:
+            output.say("Nothing was changed." if differing else "Nothing to do.")
     elif pending:
         output.say(f"Next:  aegis policy preview {pending[0]}")

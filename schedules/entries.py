@@ -2,12 +2,14 @@
 
 from typing import Any, Final
 
-from aegis.operations.table import RECONCILE, RELAY, ROUTES, SEAL
+from aegis.operations.table import CATALOG_SCAN, RECONCILE, RELAY, ROUTES, SEAL
 
 #: Seconds between two relays.
 RELAY_SECONDS: Final = 1.0
 #: Seconds between two seals of the audit log.
 SEAL_SECONDS: Final = 1.0
+#: Seconds between two looks at the schemas: MariaDB describes its tables one by one.
+CATALOG_SECONDS: Final = 900.0
 #: A message that waited longer is dropped for a newer one. Beat writes the instant and the worker reads
 #: it, each by the clock of its own host, so it must be more than two hosts are ever apart: were it one
 #: relay's second, a worker whose clock is ahead would drop every relay. While no worker is there, one
@@ -26,6 +28,7 @@ def entries(resend_seconds: float) -> dict[str, dict[str, Any]]:
         "relay": _every(RELAY, RELAY_SECONDS),
         "seal": _every(SEAL, SEAL_SECONDS),
         "reconcile": _every(RECONCILE, resend_seconds / 3),
+        "catalog": _every(CATALOG_SCAN, CATALOG_SECONDS),
     }
 
 

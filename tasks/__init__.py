@@ -1,5 +1,5 @@
 """What runs: one thin Celery task per operation. Importing this package registers them all."""
 
-from tasks import audit, erasure, federated, operations, retention, tenancy
+from tasks import audit, catalog, erasure, federated, operations, retention, tenancy
 
-__all__ = ["audit", "erasure", "federated", "operations", "retention", "tenancy"]
+__all__ = ["audit", "catalog", "erasure", "federated", "operations", "retention", "tenancy"]

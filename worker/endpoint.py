@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from aegis.catalog.standing import Review
 from aegis.errors import Conflict, SettingsError, Unreachable
 from aegis.federated.accounts import Account
 from aegis.retention.forecast import Figures
@@ -293,6 +294,32 @@ def _dead_letters() -> int:
     return letters.dead_letter_count()
 
 
+class CatalogCollector(Collector):
+    """How many columns of each data source nobody has decided on, as beat's newest look found it."""
+
+    def __init__(self, reviews: Callable[[], list[Review]]) -> None:
+        """Take what reads the stored numbers."""
+        self.reviews = reviews
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them; a source that could not be looked at has no series. An error goes up."""
+        text = "Columns of the live schema that nobody has decided on; no series: it could not be looked at."
+        undecided = GaugeMetricFamily("aegis_catalog_undecided_columns", text, labels=["datasource"])
+        text = "When the data source was last looked at for that."
+        looked = GaugeMetricFamily("aegis_catalog_last_look_timestamp_seconds", text, labels=["datasource"])
+        for review in self.reviews():
+            looked.add_metric([review.datasource], review.looked_at.timestamp())
+            if review.undecided is not None:
+                undecided.add_metric([review.datasource], review.undecided)
+        yield from (undecided, looked)
+
+
+def _reviews() -> list[Review]:
+    from api import catalog  # noqa: PLC0415
+
+    return catalog.catalog_reviews()
+
+
 def _budgets() -> list[Account]:
     from api import budgets  # noqa: PLC0415
 
@@ -329,6 +356,7 @@ def _serve_beat(sender: Any, **_: Any) -> None:
     registry.register(AuditCollector(_backlog))
     registry.register(BudgetCollector(_budgets))
     registry.register(BrokerCollector(_lengths, _dead_letters))
+    registry.register(CatalogCollector(_reviews))
     try:
         Endpoint(settings.metrics_host, settings.beat_metrics_port, registry).start()
     except SettingsError as error:

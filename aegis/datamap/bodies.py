@@ -63,6 +63,17 @@ class Body:
         self.complain(key, f": there is no {word!r}; {meant(word, options)}")
         return None
 
+    def number(self, key: str) -> float | None:
+        """Return a number."""
+        if key not in self.parts or self.undecided(key):
+            return None
+        value = self._value(key)
+        if type(value) in {int, float}:
+            return float(value)
+        if value is not None:
+            self.complain(key, f" must be a number, got {kind_name(value)}")
+        return None
+
     def day(self, key: str) -> dt.date | None:
         """Return a date."""
         if key not in self.parts or self.undecided(key):

@@ -6,8 +6,9 @@ an error.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from aegis.datamap.cataloged import misnamed, open_entries
 from aegis.datamap.closure import Closure, close
 from aegis.datamap.declared import read_edges
 from aegis.datamap.edges import sort_rules
@@ -58,7 +59,7 @@ def examine(
     rules = sort_rules(datamap, catalog)
     edges = read_edges(catalog, rules, datamap.subjects.values())
     hooked, faults = columns_of(anonymizers, catalog)
-    view = View(catalog=catalog, rules=rules, edges=edges, hooked=hooked)
+    view = View(catalog=catalog, rules=rules, edges=edges, hooked=hooked, datamap=datamap)
     coverages = {
         name: _cover(view, subject, datamap.subjects.values()) for name, subject in datamap.subjects.items()
     }
@@ -74,8 +75,21 @@ def examine(
         found += [*subject_faults(catalog, coverage.subject), *gaps(view, coverage)]
     if not found:
         found += unreached(view, coverages.values())
+    found = [_beside_rejected(item, datamap) for item in found]
+    found += [*open_entries(datamap), *misnamed(datamap, catalog)]
     ordered = sorted(once(found), key=lambda item: (item.kind != "subject", item.table))
     return Examination(datamap=datamap, coverages=coverages, undecided=tuple(ordered))
+
+
+def _beside_rejected(item: Undecided, datamap: DataMap) -> Undecided:
+    """Point to the entry whose proposal was rejected: the decision is written there, not a second time."""
+    name = item.cure.partition(":")[0].strip("'")
+    rule = datamap.rejected.get(name)
+    if rule is None or item.line:
+        return item
+    cure = "write what is to happen there, and status: accepted"
+    why = f"{item.why}; its proposal was rejected in line {rule.line}: {cure}"
+    return replace(item, why=why, cure="", line=rule.line)
 
 
 def _cover(view: View, subject: Subject, subjects: Iterable[Subject]) -> Coverage:

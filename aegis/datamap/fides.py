@@ -23,6 +23,7 @@ from aegis.db.catalog import Catalog, CatalogTable
 _META: Final = ("fides_meta", "fidesops_meta")
 #: Identities of Fides that a data map calls otherwise.
 _IDENTITIES: Final = {"phone_number": "phone"}
+_NO_DATASET: Final = "it is no Fides dataset: expected dataset: with collections: with fields:"
 _NOT_PERSONAL: Final = "system.operations"
 _PERSONAL: Final = "user"
 
@@ -55,9 +56,31 @@ def read_dataset(text: str, file: str, catalog: Catalog) -> Hints:
                 identities[place] = _IDENTITIES.get(kind, kind)
             edges += _edges(catalog, table, field["name"], meta.get("references") or [])
     except (AttributeError, KeyError, TypeError):
-        problems.add(1, "it is no Fides dataset: expected dataset: with collections: with fields:")
+        problems.add(1, _NO_DATASET)
     problems.refuse()
     return Hints(origin="fides", edges=tuple(edges), categories=categories, identities=identities)
+
+
+def categories_of(text: str, file: str) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """Return (collection, field) → data categories of a Fides file.
+
+    Raises:
+        InvalidFile: it is no such file.
+
+    """
+    problems = Problems(file=file)
+    data = value_of(read_yaml(text, problems), problems, "the file")
+    problems.refuse()
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    try:
+        for dataset in data["dataset"]:
+            for collection in dataset["collections"]:
+                for field in collection["fields"]:
+                    found[collection["name"], field["name"]] = tuple(field.get("data_categories") or ())
+    except (AttributeError, KeyError, TypeError):
+        problems.add(1, _NO_DATASET)
+    problems.refuse()
+    return found
 
 
 def write_dataset(datasource: str, catalog: Catalog, examination: Examination) -> str:

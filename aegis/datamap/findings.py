@@ -6,8 +6,10 @@ from typing import Literal
 
 #: edge: a reference into a person's rows; column; row: what happens to a table's rows; shared: a row of
 #: two people; name: what is not there; strategy: one that does not fit; unreached: what would never be
-#: done; subject; hook.
-Kind = Literal["edge", "column", "row", "shared", "name", "strategy", "unreached", "subject", "hook"]
+#: done; subject; hook; proposed: what the catalog proposed and nobody has accepted.
+Kind = Literal[
+    "edge", "column", "row", "shared", "name", "strategy", "unreached", "subject", "hook", "proposed"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -157,6 +157,14 @@ def write_yaml(data: Any) -> str:
     return text
 
 
+def write_line(data: Any) -> str:
+    """Return plain data as YAML in one line, as it stands behind a key."""
+    text: str = yaml.dump(
+        data, Dumper=_Line, sort_keys=False, allow_unicode=True, default_flow_style=True, width=float("inf")
+    )
+    return text.removesuffix("\n").removesuffix("\n...").removesuffix("\n")
+
+
 class _Plain(yaml.SafeDumper):
     """Writes out what is the same twice."""
 
@@ -171,6 +179,20 @@ class _Plain(yaml.SafeDumper):
 
 
 _Plain.add_representer(str, _Plain.represent_str)
+# Names that come from a database are texts of a kind of their own.
+_Plain.add_multi_representer(str, _Plain.represent_str)
+
+
+class _Line(_Plain):
+    """Writes a text in one line, whatever is in it."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        style = '"' if set(data) & {"\n", *_BREAKS} else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Line.add_representer(str, _Line.represent_str)
+_Line.add_multi_representer(str, _Line.represent_str)
 
 
 def _line(mark: Any) -> int:

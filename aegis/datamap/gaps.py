@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from aegis.datamap.cataloged import unmasked
 from aegis.datamap.closure import CUT, names_columns, open_edge
 from aegis.datamap.edges import Edge
 from aegis.datamap.findings import Undecided
@@ -151,6 +152,8 @@ def _open_columns(view: View, table: CatalogTable) -> Iterator[Undecided]:
                 cure="" if line else f"{spelled(table.label)}: {{columns: {{{spelled(name)}: {TODO}}}}}",
                 line=line,
             )
+    decided |= {name.removeprefix("columns.") for name in todo} | {*table.free_columns, *table.key}
+    yield from unmasked(view.datamap, view.catalog, table, decided)
 
 
 def no_subject(datamap: DataMap) -> Iterator[Undecided]:

@@ -4,18 +4,21 @@ The other keys may say what they like here; a key that no data map has is refuse
 one would protect nothing.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from aegis.datamap.bodies import Body
-from aegis.datamap.formats import Problems, read_yaml
-from aegis.datamap.model import TODO, Keeping, Minimum
+from aegis.datamap.formats import Entry, Problems, read_yaml
+from aegis.datamap.model import STATUSES, TODO, Keeping, Minimum, Status
 from aegis.datamap.periods import parse_period
 from aegis.errors import InvalidDataMap, InvalidFile, InvalidPolicy
 
-TOP: Final = ("subjects", "tables")
+#: What a proposal says of itself.
+REVIEW: Final = ("status", "confidence", "evidence")
+TOP: Final = ("subjects", "tables", "catalog")
 TABLE: Final = (
     "row",
     "columns",
@@ -27,10 +30,14 @@ TABLE: Final = (
     "shared",
     "when",
     "hold",
+    *REVIEW,
 )
+#: Texts that are remembered: a run asks for its map many times.
+_REMEMBERED: Final = 16
 _KEEP: Final = ("period", "from", "basis")
-#: Rows would go that somebody wanted to keep.
+#: Rows would go that somebody wanted to keep, or that nobody has decided about.
 _OPEN: Final = f" is {TODO}, and retention obeys it: write it, or take the key out"
+_PROPOSED: Final = " is proposed, and nobody has decided: say status: accepted, or rejected"
 
 
 def keeping(path: Path | None, table: str) -> Keeping:
@@ -44,9 +51,16 @@ def keeping(path: Path | None, table: str) -> Keeping:
     """
     if path is None:
         return Keeping()
-    found = [entry for name, entry in _read(path).items() if _same_table(name, table)]
-    minimums = tuple(minimum for entry in found for minimum in entry.minimums)
-    return Keeping(minimums=minimums, holds=tuple(hold for entry in found for hold in entry.holds))
+    found = [said for name, said in _read(path).items() if _same_table(name, table)]
+    for said in found:
+        if said.status == "proposed" and said.keeps:
+            message = f"data map {path}, line {said.line}: what table {table} is kept for{_PROPOSED}"
+            raise InvalidDataMap(message)
+    kept = [said.keeping for said in found if said.status != "rejected"]
+    return Keeping(
+        minimums=tuple(minimum for entry in kept for minimum in entry.minimums),
+        holds=tuple(hold for entry in kept for hold in entry.holds),
+    )
 
 
 def read_text(path: Path) -> str:
@@ -86,13 +100,38 @@ def minimum_of(body: Body) -> Minimum | None:
     return Minimum(period=period, column=column, basis=part.text("basis"))
 
 
-def _read(path: Path) -> dict[str, Keeping]:
-    text, problems = read_text(path), Problems(file=str(path))
+def status_of(body: Body) -> Status:
+    """Return whether a person has accepted an entry; one that has no status was written by a person."""
+    if "status" in body.parts and body.undecided("status"):
+        body.complain("status", f" is {TODO}; say {', '.join(STATUSES)}")
+    return body.choice("status", STATUSES) or "accepted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """What an entry says about keeping, and whether somebody has decided so."""
+
+    keeping: Keeping
+    status: Status
+    line: int
+
+    @property
+    def keeps(self) -> bool:
+        return bool(self.keeping.minimums or self.keeping.holds)
+
+
+def _read(path: Path) -> Mapping[str, _Said]:
+    return _parsed(read_text(path), str(path))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parsed(text: str, path: str) -> Mapping[str, _Said]:
+    problems = Problems(file=path)
     if not _says_anything(text):
         return {}
     try:
         root = Body(read_yaml(text, problems), "the data map", TOP, problems)
-        found = {entry.key: _table(entry.key, entry.node, problems) for entry in root.pairs("tables")}
+        found = {entry.key: _table(entry, problems) for entry in root.pairs("tables")}
         problems.refuse()
     except InvalidFile:
         said = "; ".join(f"line {line}: {sentence}" for line, sentence in sorted(problems.found))
@@ -101,12 +140,13 @@ def _read(path: Path) -> dict[str, Keeping]:
     return found
 
 
-def _table(name: str, node: yaml.Node, problems: Problems) -> Keeping:
-    body = Body(node, f"table {name}", TABLE, problems)
+def _table(entry: Entry, problems: Problems) -> _Said:
+    body = Body(entry.node, f"table {entry.key}", TABLE, problems)
     minimum, hold = minimum_of(body), body.text("hold")
     if "hold" in body.todo:
         body.complain("hold", _OPEN)
-    return Keeping(minimums=(minimum,) if minimum else (), holds=(hold,) if hold else ())
+    keeping = Keeping(minimums=(minimum,) if minimum else (), holds=(hold,) if hold else ())
+    return _Said(keeping=keeping, status=status_of(body), line=entry.line)
 
 
 def _says_anything(text: str) -> bool:

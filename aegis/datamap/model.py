@@ -13,10 +13,16 @@ Row = Literal["anonymize", "delete", "nullify", "reassign", "decorrelate", "reta
 ROWS: Final[tuple[Row, ...]] = get_args(Row)
 Shared = Literal["mask_own_columns", "keep", "delete"]
 SHARED: Final[tuple[Shared, ...]] = get_args(Shared)
+#: What was proposed is in force when a person has accepted it; what has no status was written by a person.
+Status = Literal["proposed", "accepted", "rejected"]
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 #: Stands where somebody still has to decide.
 TODO: Final = "TODO"
 #: The strategy of a column that is looked at and left as it is.
 PRESERVE: Final = "preserve"
+#: Categories that are none: nothing personal is in a column, and nobody knows.
+NONE: Final = "none"
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +79,7 @@ class Subject:
     groups: Mapping[str, Group] = field(default_factory=dict)
     #: `datasource.table.column`: the same person there.
     same_as: str | None = None
+    status: Status = "accepted"
     #: Keys that say TODO, with their lines.
     todo: Mapping[str, int] = field(default_factory=dict)
 
@@ -119,6 +126,7 @@ class Rule:
     when: str | None = None
     #: The column that says whose customer's row it is; none: one that is called as the subject's.
     tenant: str | None = None
+    status: Status = "accepted"
     #: Keys that say TODO (`row`, `shared`, `columns.email`), with their lines.
     todo: Mapping[str, int] = field(default_factory=dict)
     #: The line of each key and, as `columns.email`, of each column.
@@ -145,6 +153,44 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Holding:
+    """What one column of a table was found to hold, or was decided to hold."""
+
+    column: str
+    line: int
+    #: A key of fideslang; `none`: nothing personal; `unknown`: a person has to look.
+    category: str
+    #: The type as SQL spells it.
+    type: str | None = None
+    status: Status = "accepted"
+    #: How sure the catalog was, from 0 to 1, and why.
+    confidence: float | None = None
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether something of a person is in it."""
+        return self.category not in {NONE, UNKNOWN}
+
+    @property
+    def decided(self) -> bool:
+        """Whether a person has said what it holds."""
+        return self.status != "proposed" and self.category != UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cataloged:
+    """What the columns of one table hold."""
+
+    name: str
+    line: int
+    #: What a row stands for: person, session, order, …
+    kind: str | None = None
+    status: Status = "accepted"
+    columns: Mapping[str, Holding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataMap:
     """The data map of one data source."""
 
@@ -153,3 +199,7 @@ class DataMap:
     subjects: Mapping[str, Subject] = field(default_factory=dict)
     #: By name: `table`, `schema.table`, `table.column` or `schema.table.column`.
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    #: What columns hold, by table; none: the catalog was never reviewed.
+    catalog: Mapping[str, Cataloged] = field(default_factory=dict)
+    #: Proposals that a person rejected; they decide nothing.
+    rejected: Mapping[str, Rule] = field(default_factory=dict)

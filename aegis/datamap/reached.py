@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from aegis.datamap.closure import FOLLOWED
 from aegis.datamap.edges import Edge, Edges, Rules
-from aegis.datamap.model import Row, Rule, Subject
+from aegis.datamap.model import DataMap, Row, Rule, Subject
 from aegis.db.catalog import Catalog
 
 
@@ -57,6 +57,7 @@ class View:
     edges: Edges
     #: label → the columns that code of the application writes.
     hooked: Mapping[str, frozenset[str]]
+    datamap: DataMap
 
     def entries(self, label: str) -> list[Rule]:
         """Return what the map says of a table and of its edges."""

@@ -8,16 +8,17 @@ from typing import Any, Final
 import yaml
 
 from aegis.datamap.bodies import Body, said
+from aegis.datamap.cataloged import cataloged
 from aegis.datamap.formats import Entry, Problems, read_yaml, value_of
 from aegis.datamap.groups import groups_of
-from aegis.datamap.keeping import TABLE, TOP, minimum_of, read_text
+from aegis.datamap.keeping import REVIEW, TABLE, TOP, minimum_of, read_text, status_of
 from aegis.datamap.model import PRESERVE, ROWS, SHARED, TODO, DataMap, Rule, Subject
 from aegis.datamap.names import meant
 from aegis.datamap.vias import check_condition, vias_of
 from aegis.errors import InvalidPolicy
 from aegis.masking.strategies import PLAIN, WITH_ARGUMENT, strategy_of
 
-SUBJECT: Final = ("table", "key", "tenant", "created", "ghost", "identifiers", "groups", "same_as")
+SUBJECT: Final = ("table", "key", "tenant", "created", "ghost", "identifiers", "groups", "same_as", *REVIEW)
 _SAME_AS_PARTS: Final = 3
 #: Texts whose data maps are remembered: one erasure asks for its map many times.
 _REMEMBERED: Final = 16
@@ -50,8 +51,15 @@ def parse_map(text: str, file: str) -> DataMap:
     root = Body(read_yaml(text, problems), "the data map", TOP, problems)
     subjects = {entry.key: _subject(entry, problems) for entry in root.pairs("subjects")}
     rules = {entry.key: _rule(entry, problems) for entry in root.pairs("tables")}
+    catalog = {entry.key: cataloged(entry, problems) for entry in root.pairs("catalog")}
     problems.refuse()
-    return DataMap(file=file, subjects=subjects, rules=rules)
+    return DataMap(
+        file=file,
+        subjects={name: subject for name, subject in subjects.items() if subject.status != "rejected"},
+        rules={name: rule for name, rule in rules.items() if rule.status != "rejected"},
+        catalog=catalog,
+        rejected={name: rule for name, rule in rules.items() if rule.status == "rejected"},
+    )
 
 
 def _subject(entry: Entry, problems: Problems) -> Subject:
@@ -67,6 +75,7 @@ def _subject(entry: Entry, problems: Problems) -> Subject:
         identifiers=_identifiers(body),
         groups=groups_of(body),
         same_as=body.text("same_as"),
+        status=status_of(body),
         todo=body.todo,
     )
     _check_subject(made, body)
@@ -120,6 +129,7 @@ def _rule(entry: Entry, problems: Problems) -> Rule:
         hold=body.text("hold"),
         when=body.text("when"),
         tenant=body.text("tenant"),
+        status=status_of(body),
         todo=body.todo,
         lines=body.lines | lines,
     )

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from aegis.datamap import cataloged
 from aegis.datamap.groups import GROUP
 from aegis.datamap.keeping import TABLE
-from aegis.datamap.model import PRESERVE, ROWS, SHARED, TODO
+from aegis.datamap.model import PRESERVE, ROWS, SHARED, STATUSES, TODO
 from aegis.datamap.reading import SUBJECT
 from aegis.masking.strategies import PLAIN, WITH_ARGUMENT
 
@@ -32,6 +33,12 @@ SAYS: Final[Mapping[str, str]] = {
     "until": "The day on which the reason for retaining rows ends.",
     "shared": "What happens to a row of two people while one of them stays.",
     "hold": "A condition; a row that fulfils it stays.",
+    "status": "proposed: nobody has decided; accepted, as without a status: in force; rejected: no decision.",
+    "confidence": "How sure the catalog was of its proposal, from 0 to 1.",
+    "evidence": "Why the catalog proposed it.",
+    "kind": "What a row stands for: person, session, order, …",
+    "type": "The column's type when it was looked at.",
+    "category": "What the column holds: a key of fideslang, none, or unknown.",
     "when": "A condition; only rows that fulfil it are reached. Not beside a foreign key.",
 }
 
@@ -46,6 +53,7 @@ def schema() -> dict[str, Any]:
         "properties": {
             "subjects": {"type": "object", "additionalProperties": _object(SUBJECT)},
             "tables": {"type": "object", "additionalProperties": _object(TABLE)},
+            "catalog": {"type": "object", "additionalProperties": _cataloged()},
         },
         "$defs": {"strategy": _strategy()},
     }
@@ -56,12 +64,21 @@ def _object(keys: tuple[str, ...]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
+def _cataloged() -> dict[str, Any]:
+    table = _object(cataloged.TABLE)
+    columns = {"type": "object", "additionalProperties": _object(cataloged.COLUMN)}
+    return table | {"properties": table["properties"] | {"columns": columns}}
+
+
 def _shape(key: str) -> dict[str, Any]:
     shapes: dict[str, dict[str, Any]] = {
         "key": _NAMES,
         "ghost": _VALUES,
         "identifiers": {"oneOf": [{"const": TODO}, {"type": "object", "additionalProperties": _TEXT}]},
         "groups": {"oneOf": [{"const": TODO}, {"type": "object", "additionalProperties": _group()}]},
+        "status": {"enum": list(STATUSES)},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "evidence": _NAMES,
         "row": {"enum": [*ROWS, TODO]},
         "shared": {"enum": [*SHARED, TODO]},
         "columns": {"type": "object", "additionalProperties": {"$ref": "#/$defs/strategy"}},

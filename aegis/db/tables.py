@@ -530,6 +530,19 @@ class Source(Base):
     relayed_at: Mapped[dt.datetime | None] = mapped_column(Moment)
 
 
+class CatalogReview(Base):
+    """How far the review of a data source's columns is behind its live schema, by the newest look."""
+
+    __tablename__ = "aegis_catalog_reviews"
+
+    datasource: Mapped[str] = mapped_column(Name, primary_key=True)
+    #: Columns that nobody has decided on; none: the source or its data map could not be looked at.
+    undecided: Mapped[int | None] = mapped_column()
+    #: Why not.
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+    looked_at: Mapped[dt.datetime] = mapped_column(Moment)
+
+
 class RelayMark(Base):
     """The last journal row of a shard that stands in the log."""
 

@@ -38,6 +38,7 @@ RELAY: Final = "aegis.audit.relay"
 SEAL: Final = "aegis.audit.seal"
 EXPORT: Final = "aegis.audit.export"
 RECONCILE: Final = "aegis.operations.reconcile"
+CATALOG_SCAN: Final = "aegis.catalog.scan"
 
 TABLE: Final[tuple[Entry, ...]] = (
     Entry(
@@ -144,6 +145,13 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.privacy.due_runs",
         claims=False,
         repeats="a run that is sent twice is claimed once",
+    ),
+    Entry(
+        name=CATALOG_SCAN,
+        queue="maintenance",
+        door="api.catalog.look_at_catalogs",
+        claims=False,
+        repeats="it looks, and keeps the newest number",
     ),
 )
 

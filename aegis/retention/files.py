@@ -24,21 +24,24 @@ from aegis.datamap.formats import (
     value_of,
     write_yaml,
 )
+from aegis.datamap.model import STATUSES, TODO, Status
 from aegis.errors import InvalidFile, UsageError
 from aegis.retention.definition import Definition
-from aegis.retention.words import KEY_OF, LENGTHS, OWNER, REQUIRED, WORDS, Word, nearest
+from aegis.retention.words import KEY_OF, LENGTHS, OWNER, REQUIRED, REVIEW, STATUS, WORDS, Word, nearest
 
 _ROOT: Final = "policies"
 _EXPECTED: Final = {
     "string": "text",
     "integer": "a whole number",
+    "number": "a number",
     "date": "a date such as 2027-01-31",
     "mapping": "`key: value` lines",
     "list": "a list",
 }
-_PYTHON: Final[Mapping[str, type]] = {
+_PYTHON: Final[Mapping[str, Any]] = {
     "string": str,
     "integer": int,
+    "number": int | float,
     "date": dt.date,
     "mapping": dict,
     "list": list,
@@ -65,8 +68,17 @@ class Filed:
         return self.line
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A policy of a file that is not in force: proposed and not decided, or rejected."""
+
+    name: str
+    status: Status
+    line: int
+
+
 def read(text: str, file: str) -> list[Filed]:
-    """Return the policies of a file, each fit to be registered as far as its words tell.
+    """Return the policies of a file that are accepted, each fit to be registered as far as its words tell.
 
     Args:
         text: the file's content.
@@ -101,6 +113,23 @@ def parse(text: str, problems: Problems) -> list[Filed]:
     if not any(entry.key == _ROOT for entry in root) and not problems.found:
         problems.add(1, f"expected policies under {_ROOT}:, found none")
     return [item for entry in root if entry.key == _ROOT for item in _policies(entry, problems)]
+
+
+def waiting(text: str, file: str) -> list[Waiting]:
+    """Return the policies of a file that nobody accepted.
+
+    Raises:
+        InvalidFile: it is no such file.
+
+    """
+    problems = Problems(file=file)
+    root = entries(read_yaml(text, problems), problems, "the file") or []
+    named = [found for entry in root if entry.key == _ROOT for found in _named(entry, problems)]
+    found = [(name, line, _status(keys, problems, name)) for name, line, keys in named]
+    problems.refuse()
+    return [
+        Waiting(name=name, status=status, line=line) for name, line, status in found if status != "accepted"
+    ]
 
 
 def write(filed: Sequence[Filed]) -> str:
@@ -145,8 +174,16 @@ def _taken_name(line: int, keys: list[Entry], problems: Problems) -> tuple[str, 
 
 def _policy(name: str, line: int, keys: Sequence[Entry], problems: Problems) -> Filed | None:
     before = len(problems.found)
-    values = {entry.key: _value(name, entry, problems) for entry in keys}
-    _check_presence(name, line, values, problems)
+    status = _status(keys, problems, name)
+    todo = [entry for entry in keys if STATUS in (other.key for other in keys) and _is_todo(entry)]
+    values = {entry.key: _value(name, entry, problems) for entry in keys if entry not in todo}
+    if status != "accepted":
+        return None
+    for entry in todo:
+        problems.add(
+            entry.line, f"policy {name}, key {entry.key}: it says {TODO}: write it, or reject the policy"
+        )
+    _check_presence(name, line, dict.fromkeys(entry.key for entry in todo) | values, problems)
     if len(problems.found) > before:
         return None
     words = {word.field: values[key] for key, word in WORDS.items() if word.field and key in values}
@@ -159,8 +196,22 @@ def _policy(name: str, line: int, keys: Sequence[Entry], problems: Problems) -> 
     return Filed(definition=made, owner=values.get(OWNER), line=line, lines=lines)
 
 
+def _status(keys: Sequence[Entry], problems: Problems, name: str) -> Status:
+    """Return whether a person has accepted a policy; one without a status was written by a person."""
+    entry = next((entry for entry in keys if entry.key == STATUS), None)
+    value = value_of(entry.node, problems, name) if entry else "accepted"
+    if value in STATUSES:
+        return value
+    problems.add(entry.line if entry else 1, f"policy {name}, key {STATUS}: expected {', '.join(STATUSES)}")
+    return "rejected"
+
+
+def _is_todo(entry: Entry) -> bool:
+    return isinstance(entry.node, yaml.ScalarNode) and entry.node.value == TODO
+
+
 def _value(name: str, entry: Entry, problems: Problems) -> Any:
-    word, where = WORDS.get(entry.key), f"policy {name}, key {entry.key}"
+    word, where = WORDS.get(entry.key) or REVIEW.get(entry.key), f"policy {name}, key {entry.key}"
     if word is None:
         meant = nearest(entry.key)
         cure = f"did you mean {meant}?" if meant else f"known: {', '.join(WORDS)}"

@@ -54,7 +54,8 @@ def plan(system: System, text: str, file: str) -> tuple[list[Step], list[Filed]]
     """Compare a file with the register and the live databases; changes nothing.
 
     Returns:
-        A step for each policy, those that are not in the file last; and the policies of the file.
+        A step for each policy, those that nobody accepted and those that are not in the file last; and
+        the accepted policies of the file.
 
     Raises:
         InvalidFile: has one line for each fault.
@@ -74,6 +75,7 @@ def plan(system: System, text: str, file: str) -> tuple[list[Step], list[Filed]]
         raise files.refused(file, faults)
     named = {item.definition.name for item in filed}
     others = [policy for name, policy in known.items() if name not in named and policy.state in _LIVE]
+    steps += [Step(policy=it.name, status=it.status) for it in files.waiting(text, file)]
     return steps + [Step(policy=it.name, status=ONLY_HERE, state=it.state) for it in others], filed
 
 

@@ -12,6 +12,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from aegis.datamap.model import STATUSES
 from aegis.retention.definition import ACTIONS, NAME, Definition
 
 #: Fields that the command line calls otherwise; every other key is the field's own name.
@@ -23,6 +24,7 @@ _SPELLING: Final = {
 }
 #: Who answers for the policy: kept beside the definition, as a keyed reference.
 OWNER: Final = "owner"
+STATUS: Final = "status"
 #: What an editor shows beside a key.
 _SAYS: Final[Mapping[str, str]] = {
     "table": "`table` or `schema.table` in the data source.",
@@ -53,6 +55,9 @@ _SAYS: Final[Mapping[str, str]] = {
     "legal_basis": "Why it may be kept so long; part of what is approved.",
     "categories": "Kinds of personal data, for the record of processing.",
     "review_by": "The day by which somebody should look at the policy again.",
+    STATUS: "proposed: nobody has decided; accepted: as without a status; rejected: decides nothing.",
+    "confidence": "How sure the catalog was of its proposal, from 0 to 1.",
+    "evidence": "Why the catalog proposed it, and where its number comes from.",
     OWNER: "Who answers for the policy.",
 }
 _TYPES: Final[Mapping[Any, str]] = {str: "string", int: "integer", Any: "any", dt.date: "date"}
@@ -101,6 +106,12 @@ def _words() -> dict[str, Word]:
 
 #: Every key that a policy may have in a file, in the order in which it is written.
 WORDS: Final[Mapping[str, Word]] = _words()
+#: What a proposal says of itself: no part of the policy.
+REVIEW: Final[Mapping[str, Word]] = {
+    STATUS: Word(key=STATUS, field=None, kind="string"),
+    "confidence": Word(key="confidence", field=None, kind="number"),
+    "evidence": Word(key="evidence", field=None, kind="list", inner="string"),
+}
 #: field of the definition → key
 KEY_OF: Final[Mapping[str, str]] = {word.field: key for key, word in WORDS.items() if word.field}
 
@@ -109,15 +120,16 @@ def nearest(unknown: str) -> str | None:
     """Return the key that somebody who wrote this may have meant."""
     if unknown in _SPELLING:
         return _SPELLING[unknown]
-    close = difflib.get_close_matches(unknown, [*WORDS, *_SPELLING], 1, 0.6)
+    close = difflib.get_close_matches(unknown, [*WORDS, *REVIEW, *_SPELLING], 1, 0.6)
     return _SPELLING.get(close[0], close[0]) if close else None
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a policy file."""
     name = {"type": "string", "pattern": f"^{NAME.pattern}$", "description": "The policy's name."}
-    definitions = {key: _schema_of(word) for key, word in WORDS.items()}
-    words = {key: {"$ref": f"#/$defs/{key}"} for key in WORDS}
+    known = {**WORDS, **REVIEW}
+    definitions = {key: _schema_of(word) for key, word in known.items()}
+    words = {key: {"$ref": f"#/$defs/{key}"} for key in known}
     named = {"name": {"$ref": "#/$defs/name"}} | words
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -161,6 +173,8 @@ def _schema_of(word: Word) -> dict[str, Any]:
     made: dict[str, Any] = {"description": _SAYS[word.key]} if word.key in _SAYS else {}
     if word.key == "action":
         return made | {"enum": sorted(ACTIONS)}
+    if word.key == STATUS:
+        return made | {"enum": list(STATUSES)}
     if word.default is not None and word.key not in LENGTHS:
         made["default"] = word.default
     if word.kind == "mapping":
@@ -173,6 +187,8 @@ def _schema_of(word: Word) -> dict[str, Any]:
 def _plain(kind: str) -> dict[str, Any]:
     if kind == "any":
         return {}
+    if kind == "number":
+        return {"type": "number", "minimum": 0, "maximum": 1}
     if kind == "date":
         return {"type": "string", "format": "date"}
     if kind == "integer":

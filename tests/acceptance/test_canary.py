@@ -29,7 +29,7 @@ from aegis.audit.exports.formats.table import NAMES
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner
 from aegis.operations.table import ROUTES, TABLE
-from api import archives, audit, budgets, erasure, federated, letters, log, privacy
+from api import archives, audit, budgets, catalog, erasure, federated, letters, log, privacy
 from cli.main import main
 from tests import canary, worlds
 from tests.canary import Place
@@ -40,7 +40,7 @@ from tests.workerkit import client, wait_until
 DAY: Final = dt.timedelta(days=1)
 #: Before everything here.
 LONG_AGO: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-DOORS: Final = (privacy, audit, archives, budgets, erasure, federated, letters, log)
+DOORS: Final = (privacy, audit, archives, budgets, catalog, erasure, federated, letters, log)
 ACTOR: Final = P["actor"].email
 TYPED: Final = ("--actor", P["typed"].email, "--json")
 #: The key of a witness who does not answer.
@@ -217,7 +217,7 @@ def by_tasks(site: Site) -> None:
     about = {"target_type": "user", "target_id": P["target"].email}
     site.send("aegis.audit.record", action="note", actor=P["sent"].email, **about, request_id="note")
     site.send("aegis.tenancy.check", requesting_tenant=P["denied"].email, resource_tenant="acme")
-    for task in ("aegis.audit.relay", "aegis.audit.seal", "aegis.operations.reconcile"):
+    for task in ("aegis.audit.relay", "aegis.audit.seal", "aegis.operations.reconcile", "aegis.catalog.scan"):
         site.send(task)
     site.send("aegis.audit.export", name="siem")
     counted = "SELECT count(DISTINCT action) FROM audit_logs WHERE action IN (:a, :b, :c)"
@@ -402,6 +402,7 @@ def commanded(site: Site) -> None:
     commanded_log(site)
     commanded_erasures(site)
     commanded_budgets(site)
+    commanded_catalog(site)
     site.command("config", "--json")
     site.command("grants", "app")
     site.command("migrate", "--json")
@@ -572,6 +573,23 @@ def commanded_budgets(site: Site) -> None:
     site.command("federated budget set", "typed", "--epsilon", "2", *TYPED)
     site.command("federated budget show")
     site.command("federated budget charge-history", "typed", "--json")
+
+
+def commanded_catalog(site: Site) -> None:
+    """`aegis catalog`: rows with persons are sampled; the files say columns, and nobody."""
+    fill(site.app, range(4000, 4010))
+    site.command("catalog scan", "--json")
+    site.command("catalog diff", "--json", code=1)
+    site.command("catalog propose", "-o", str(site.home), "--json")
+    labels = site.home / "labels.csv"
+    reviewed = ("--datamap", str(site.home / "app.datamap.proposed.yaml"), "--proposed")
+    site.command("catalog export", *reviewed, "--format", "csv", "-o", str(labels))
+    site.command("catalog import", str(labels), "--format", "csv", "-o", str(site.home), "--json")
+    labels.write_text(P["wrong"].text, "utf-8")
+    site.command("catalog import", str(labels), "--format", "csv", code=2)
+    site.door(catalog.look_at_catalogs)
+    site.door(catalog.catalog_reviews)
+    labels.unlink()
 
 
 def destroyed(site: Site) -> None:

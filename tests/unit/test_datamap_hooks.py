@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from aegis.datamap import erasers, hooks, schema
+from aegis.datamap import cataloged, erasers, hooks, schema
 from aegis.datamap.keeping import TABLE
 from aegis.datamap.model import ROWS, SHARED
 from aegis.datamap.reading import SUBJECT, parse_map
@@ -125,7 +125,7 @@ def test_the_published_schema_is_the_one_of_the_code() -> None:
     """Made anew by `aegis datamap schema > docs/datamap.schema.json`; each key is explained in it."""
     made = schema.schema()
     assert json.loads((DOCS / "datamap.schema.json").read_text(encoding="utf-8")) == made
-    assert set(schema.SAYS) == {*TABLE, *SUBJECT}
+    assert set(schema.SAYS) == {*TABLE, *SUBJECT, *cataloged.TABLE, *cataloged.COLUMN}
     jsonschema.Draft202012Validator.check_schema(made)
 
 
@@ -135,7 +135,11 @@ def test_the_guide_shows_a_map_that_is_read() -> None:
     example = "subjects:\n" + guide.split("```yaml\nsubjects:\n")[1].split("```")[0]
     assert len(parse_map(example, "docs/datamap.md").rules) > 7
     jsonschema.validate(yaml.safe_load(example), schema.schema())
-    assert [word for word in (*TABLE, *SUBJECT, *ROWS, *SHARED) if f"`{word}" not in guide] == []
+    assert [
+        word
+        for word in (*TABLE, *SUBJECT, *cataloged.TABLE, *cataloged.COLUMN, *ROWS, *SHARED)
+        if f"`{word}" not in guide
+    ] == []
     wrong = {"tables": {"t": {"row": "erase"}}}
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, schema.schema())

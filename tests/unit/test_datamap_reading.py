@@ -147,7 +147,7 @@ class TestRefusals:
         ("body", "said"),
         [
             ("{rows: delete}", "table t: there is no key rows; did you mean row?"),
-            ("{xyz: 1}", "there is no key xyz; known: columns, hold,"),
+            ("{xyz: 1}", "there is no key xyz; known: columns, confidence, evidence, hold,"),
             ("{row: anonymise}", "table t: row: there is no 'anonymise'; did you mean anonymize?"),
             ("{row: 1}", "table t: row must be a text, got a whole number; write it in quotes"),
             ("{row: }", "table t: row has no value; give it one, or take the key out"),

@@ -218,8 +218,8 @@ class TestSchema:
         """An editor shows a sentence beside each key."""
         made = words.schema()["$defs"]
         assert [key for key in words.WORDS if "description" not in made[key]] == []
-        assert set(made["policy"]["properties"]) == set(words.WORDS)
-        assert set(made["named_policy"]["properties"]) == {"name", *words.WORDS}
+        assert set(made["policy"]["properties"]) == {*words.WORDS, *words.REVIEW}
+        assert set(made["named_policy"]["properties"]) == {"name", *words.WORDS, *words.REVIEW}
 
     def test_no_reference_leads_nowhere(self) -> None:
         """Every `$ref` is a definition of the schema."""
