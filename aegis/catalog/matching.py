@@ -7,6 +7,7 @@ from typing import Final
 from aegis.catalog.facts import ColumnFacts
 from aegis.catalog.lexicon import words_of
 from aegis.catalog.natures import NOBODYS, PERSONS, Nature
+from aegis.catalog.roles import is_short
 from aegis.catalog.rules import Place, Rule, found_in
 from aegis.catalog.types import Family
 from aegis.catalog.vocabulary import modifiers
@@ -40,6 +41,10 @@ _REACH: Final = (
     "user.job_title",
     "user.workplace",
 )
+_NAMES: Final = ("user.name", "user.account.username")
+_DONE: Final = "user.behavior"
+#: Who sends what an organization sends is the organization.
+_SENDERS: Final = frozenset({"sender"})
 #: In these tables whatever is said of a company is said for a person in it.
 _BUSINESS: Final = PERSONS | {Nature.CONTACT, Nature.ORDER, Nature.PAYMENT}
 
@@ -96,7 +101,8 @@ def _tried(column: ColumnFacts, name: Sequence[str], place: Place, nature: Natur
     before, after = name[: place.begin], name[place.end :]
     if column.family not in rule.families:
         return Refused(words=words, reason=f"type {column.type} cannot hold it")
-    if column.family in _NUMBERS and name[-1] in {"id", "uuid"} and not _may_be_listed(rule):
+    numbered = column.family in _NUMBERS or is_short(column)
+    if numbered and name[-1] in {"id", "uuid"} and not _may_be_listed(rule):
         return Refused(words=words, reason="it is the number of another row")
     if before and before[0] in _PREFIXES and rule.kind not in {"choice", "flag"}:
         return Refused(words=words, reason=f"'{before[0]}' before it asks or counts")
@@ -178,10 +184,14 @@ def _placed(rule: Rule, beside: _Beside, nature: Nature) -> Match | Refused:
 
 def _nobodys(rule: Rule, beside: _Beside, nature: Nature) -> str:
     """Return why what a phrase stands for is no person's; empty: it is one's."""
+    if nature in NOBODYS and _SENDERS & {*beside.people, *beside.words}:
+        return f"what {nature}s send is not sent by persons"
     if beside.people:
         return ""
-    if beside.things and (nature not in _BUSINESS or rule.category.startswith("user.name")):
+    if beside.things and (nature not in _BUSINESS or rule.category.startswith(_NAMES)):
         return f"'{beside.things[-1]}' before it is no person"
+    if nature in NOBODYS and rule.category == _DONE and rule.kind == "when":
+        return f"{nature}s do nothing for which a person would be known"
     named = rule.where is None and rule.category in {"user.name.first", "user.name.last"}
     if (
         nature in NOBODYS

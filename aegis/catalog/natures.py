@@ -38,6 +38,8 @@ class Nature(enum.StrEnum):
     #: What people answered to questions.
     FORM = "form"
     EMPLOYMENT = "employment"
+    #: Numbers that the state or others know a person by.
+    IDENTITY = "identity"
     VEHICLE = "vehicle"
     #: It refers to a person, and nothing more is known.
     OWNED = "owned"
@@ -69,6 +71,14 @@ _OWN: Final = frozenset({"user", "customer", "member", "person", "profile"})
 #: What these natures become behind one of the words, where they end with one of those (none: any).
 _BEFORE: Final[tuple[tuple[frozenset[str], AbstractSet[str], AbstractSet[str], str], ...]] = (
     (frozenset({"person", "ambiguous", "profile"}), _SYSTEM, frozenset(), "thing"),
+    # What programs exchange has no visitor.
+    (
+        frozenset({"session"}),
+        words_of("sync transfer import export replication backup"),
+        frozenset(),
+        "thing",
+    ),
+    (frozenset({"behaviour"}), _SYSTEM, words_of("view"), "thing"),
     (frozenset({"contact", "settings"}), _COMPANY, frozenset(), "organisation"),
     # Questions of a form are the application's own.
     (

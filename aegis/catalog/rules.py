@@ -31,8 +31,9 @@ FAMILIES: Final[Mapping[str, frozenset[Family]]] = {
 }
 #: A short word for several kinds of tables.
 _WHERE: Final[Mapping[str, frozenset[str]]] = {
+    "self": frozenset({"person"}),
     "person": frozenset({"person", "profile"}),
-    "near": frozenset({"person", "profile", "contact", "order", "payment", "employment"}),
+    "near": frozenset({"person", "profile", "contact", "order", "payment", "employment", "identity"}),
     "behaviour": frozenset({"behaviour", "activity"}),
     "own": frozenset(
         {

@@ -61,7 +61,7 @@ def _figures(contender: Contender, given: argparse.Namespace) -> dict[str, Any]:
 
 def _compare(figures: dict[str, dict[str, Any]]) -> None:
     console = Console(width=120)
-    for part in ("content", "content of random tables", "all columns"):
+    for part in ("content", "content of random tables", "direct identifiers", "all columns"):
         headings = (
             "",
             "columns",

@@ -49,14 +49,14 @@ APPLICATIONS: Final = (
         domain="publishing with paying members",
         source="npm: ghost 5.130.6",
         style="JavaScript",
-        split="heldout",
+        split="dev",
     ),
     Application(
         name="gnuhealth",
         domain="hospital on an ERP",
         source="PyPI: gnuhealth 5.0.6 with eight of its modules, trytond 7.0",
         style="Tryton, English names, no id suffix",
-        split="heldout",
+        split="dev",
     ),
     Application(
         name="indico",
@@ -70,7 +70,7 @@ APPLICATIONS: Final = (
         domain="school and learning",
         source="PyPI: kolibri 0.19.5",
         style="Django",
-        split="heldout",
+        split="dev",
     ),
     Application(
         name="mediawiki",
@@ -98,7 +98,7 @@ APPLICATIONS: Final = (
         domain="accounts and organizations of national parks",
         source="PyPI: pypnusershub 3.3.1",
         style="SQL, French names",
-        split="heldout",
+        split="dev",
     ),
 )
 

@@ -93,6 +93,12 @@ GROUPS: Final = {
     "user.workplace": "work",
 }
 
+#: Groups whose values single out or reach a person by themselves: what most tools look for.
+DIRECT: Final = frozenset(
+    {"name", "email", "phone", "address", "government id", "credentials", "device", "online", "image"}
+    | {"location", "demographic", "account"}
+)
+
 #: What its repository has renamed since; a key that is nowhere here counts by its longest prefix that is.
 _NEWER: Final = {
     "user.biometrics": "health",

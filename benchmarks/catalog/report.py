@@ -27,6 +27,7 @@ def report(columns: Sequence[Judged], random_tables: set[tuple[str, str]], *, re
     return {
         "content": _binary(content, repeats),
         "content of random tables": _binary(drawn, repeats),
+        "direct identifiers": _binary(scoring.direct(columns), repeats),
         "all columns": _binary(columns, repeats),
         "applications": {
             name: _binary([it for it in content if it.application == name], repeats) for name in applications
@@ -101,7 +102,7 @@ def _binary_table(name: str, figures: Mapping[str, Any]) -> Table:
         "F1, unknown = personal",
     )
     table = Table(*headings, box=None, title=f"{name}: personal or not", title_justify="left")
-    wholes = ("content", "content of random tables", "all columns")
+    wholes = ("content", "content of random tables", "direct identifiers", "all columns")
     for title, line in [*((it, figures[it]) for it in wholes), *figures["applications"].items()]:
         low, high = line["intervals"]["f1"]
         shares = [f"{line[it]:.3f}" for it in _SHARES]

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.catalog.categories import REFERENCE, UNKNOWN, group
+from benchmarks.catalog.categories import DIRECT, REFERENCE, UNKNOWN, group
 from benchmarks.catalog.labels import Labels, Place
 
 #: place → category, None for not personal, `unknown` for "a person must look"
@@ -80,6 +80,11 @@ def judge(labels: Labels, predictions: Predictions) -> list[Judged]:
 def content(columns: Iterable[Judged]) -> list[Judged]:
     """Leave out keys of persons and references to them."""
     return [it for it in columns if it.label != REFERENCE]
+
+
+def direct(columns: Iterable[Judged]) -> list[Judged]:
+    """Leave out what is personal without naming, reaching or describing anybody: texts, behaviour, health."""
+    return [it for it in columns if it.label is None or group(it.label) in DIRECT]
 
 
 def abstentions(columns: Iterable[Judged]) -> int:

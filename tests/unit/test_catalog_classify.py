@@ -210,6 +210,105 @@ def test_references_have_roles() -> None:
     assert (listed.verdict, listed.category) == (Verdict.PERSONAL, "user.demographic.gender")
 
 
+#: A hospital whose tables hang on patients, and lists of values beside them.
+HOSPITAL = {
+    "party": "id:integer name:varchar email:varchar is_person:boolean",
+    "patient": "id:integer party:integer>party name:varchar birthday:date exercises:boolean"
+    " diet_info:varchar",
+    "health_professional": "id:integer party:integer>party info:text",
+    "pathology": "id:integer name:varchar category:integer create_uid:integer>party",
+    "patient_disease": "id:integer patient:integer>patient pathology:integer>pathology is_allergy:boolean"
+    " doctor:integer>health_professional state:varchar short_comment:varchar write_date:timestamp"
+    " validation_date:date pharmacy:integer>party",
+    "invoice": "id:integer patient:integer>patient total:numeric state:varchar company:integer>company",
+    "company": "id:integer name:varchar",
+    "prescription": "id:integer patient:integer>patient",
+    "prescription_line": "id:integer prescription:integer>prescription form:integer>drug_form",
+    "drug_form": "id:integer name:varchar",
+}
+#: What people do, own and are seen doing, beside what belongs to nobody.
+DEEDS = {
+    "users": "id:integer email:varchar name:varchar uuid:uuid last_commented_at:timestamp"
+    " email_disabled:boolean",
+    "click_events": "id:integer user_id:integer>users created_at:timestamp",
+    "payment_events": "id:integer user_id:integer>users name:varchar email:varchar created_at:timestamp",
+    "attempt_logs": "id:integer user_id:integer>users start_time:text end_time:text correct:numeric"
+    " details:text",
+    "actions": "id:integer actor_object_id:varchar(255) target_object_id:varchar(255) actor_type:varchar"
+    " verb:varchar resource_id:varchar(24)",
+    "ui_views": "id:integer name:varchar type:varchar",
+    "newsletters": "id:integer sender_name:varchar sender_email:varchar status:varchar",
+    "newsletter_consents": "id:integer email:varchar status:varchar",
+    "posts": "id:integer author_id:integer>users title:varchar slug:varchar canonical_url:varchar"
+    " published_at:timestamp",
+    "post_revisions": "id:integer post_id:varchar(24) title:varchar author_id:integer>users",
+    "identifiers": "id:integer user_id:integer>users code:varchar",
+    "caches": "user_id:integer>users data:text",
+    "sync_sessions": "id:integer last_activity:timestamp",
+    "post_authors": "id:integer post_id:integer>posts author_id:integer>users sort_order:integer",
+    "orders": "id:integer user_id:integer>users state:varchar plan_nickname:varchar",
+    "addressees": "id:integer user_id:integer>users street:varchar city:varchar state:varchar",
+}
+#: Persons in a table that is called after something else, in a language with the noun first.
+ROLES = {
+    "t_roles": "id_role:integer nom_role:varchar prenom_role:varchar pass:varchar email:varchar"
+    " desc_role:text"
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "place", "category"),
+    [
+        *((HOSPITAL, f"patient.{name}", "user.health_and_medical") for name in ("exercises", "diet_info")),
+        *(
+            (HOSPITAL, f"patient_disease.{name}", "user.health_and_medical")
+            for name in ("pathology", "is_allergy", "short_comment")
+        ),
+        *((HOSPITAL, f"patient_disease.{name}", None) for name in ("state", "write_date", "validation_date")),
+        (HOSPITAL, "patient_disease.doctor", "user.unique_id"),
+        (HOSPITAL, "patient_disease.pharmacy", None),
+        (HOSPITAL, "health_professional.id", "user.unique_id"),
+        (HOSPITAL, "pathology.name", None),
+        (HOSPITAL, "prescription_line.form", "user.health_and_medical"),
+        *((HOSPITAL, f"invoice.{name}", None) for name in ("total", "state", "company")),
+        (DEEDS, "users.uuid", "user.unique_id"),
+        (DEEDS, "users.last_commented_at", "user.behavior"),
+        (DEEDS, "users.email_disabled", None),
+        (DEEDS, "click_events.created_at", "user.behavior"),
+        (DEEDS, "payment_events.name", "user.name"),
+        (DEEDS, "payment_events.email", "user.contact.email"),
+        (DEEDS, "payment_events.created_at", None),
+        *((DEEDS, f"attempt_logs.{name}", "user.behavior") for name in ("start_time", "end_time", "correct")),
+        (DEEDS, "actions.actor_object_id", "user.unique_id"),
+        *((DEEDS, f"actions.{name}", None) for name in ("target_object_id", "actor_type", "resource_id")),
+        (DEEDS, "actions.verb", "user.behavior"),
+        *((DEEDS, f"ui_views.{name}", None) for name in ("name", "type")),
+        *((DEEDS, f"newsletters.{name}", None) for name in ("sender_name", "sender_email", "status")),
+        (DEEDS, "newsletter_consents.status", "user.privacy_preferences"),
+        (DEEDS, "posts.title", None),
+        *((DEEDS, f"post_revisions.{name}", None) for name in ("title", "post_id")),
+        (DEEDS, "identifiers.code", "user.government_id"),
+        (DEEDS, "caches.data", "user.content.private"),
+        (DEEDS, "sync_sessions.last_activity", None),
+        (DEEDS, "post_authors.post_id", None),
+        *((DEEDS, f"orders.{name}", None) for name in ("state", "plan_nickname")),
+        (DEEDS, "addressees.state", "user.contact.address.state"),
+        (ROLES, "t_roles.id_role", "user.unique_id"),
+        (ROLES, "t_roles.nom_role", "user.name"),
+        (ROLES, "t_roles.prenom_role", "user.name.first"),
+        (ROLES, "t_roles.pass", "user.authorization.password"),
+        (ROLES, "t_roles.desc_role", "user.demographic.profile"),
+    ],
+)
+def test_whose_a_row_is_says_what_its_columns_hold(
+    schema: dict[str, str], place: str, category: str | None
+) -> None:
+    """By what hangs on patients and persons, what is a list, a copy or a pair, and what belongs to nobody."""
+    decision = decide(schema)[place]
+    assert decision.category == category, decision.evidence
+    assert decision.verdict is (Verdict.PERSONAL if category else Verdict.NONE)
+
+
 def test_a_table_of_people_is_known_by_its_columns() -> None:
     """Whatever it is called, in a language that nobody taught."""
     facts = tables({"zzz": "id:integer first_name:text last_name:text dob:date email:text note:text"})

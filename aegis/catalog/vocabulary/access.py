@@ -55,7 +55,7 @@ user.device.ip_address | address | any | 92 |
     ip, ip address, remote address, remote ip, client ip, last ip, login ip, registration ip, user ip, sign
     in ip, last sign in ip, current sign in ip, ip hash, ip number, source ip, src ip, poster ip, author ip,
     forwarded for, x forwarded for, real ip, create ip, created ip, visitor ip, ip v, customer ip, peer ip,
-    ip range client, hashed ip, ip signup, signup ip, creator ip, voter ip
+    ip range client, hashed ip, ip signup, signup ip, creator ip, voter ip, ip network, ip subnet
 user.device.ip_address | address | session+log+device+behaviour | 80 |
     address, host, remote, client address, remote host, hostname, client host, remote host name, source
     address, ip long, network address, src, source host, host name, peer, client name

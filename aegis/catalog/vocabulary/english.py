@@ -66,6 +66,7 @@ gdpr gdpr  subscribed subscribe  unsubscribed unsubscribe  newsletter newsletter
 cvs cv  edu education  qual qualification  yob birth_year  pob birth_place  birthplace birth_place
 hometown home_city  sender sender  recipient recipient  rcpt recipient  addressee recipient
 cardholder card_holder  accountholder account_holder  created created  crtd created  creat created
+create created  write modified
 updated updated  modified modified  upd updated  usercreated created_by  createdby created_by
 updatedby updated_by  modifiedby modified_by  insertedby created_by  deletedby deleted_by
 postedby created_by  enteredby created_by  addedby created_by  owner owner  hist history  subj subject

@@ -99,12 +99,12 @@ HANDLED = """
     created updated modified deleted changed edited inserted approved rejected reviewed verified closed
     resolved locked published assigned added entered posted uploaded issued signed prescribed requested
     completed cancelled archived banned suspended processed last editor reviewer approver assignee moderator
-    admin manager recorded submitted invited
+    admin manager recorded submitted invited history
 """
 #: Of the persons above, those whose key is as often another thing's.
 NO_KEYS = """
 billing shipping bill ship delivery invoice home private personal profile parent holder child operator client
-actor lead contact resident host_person prescriber closer opener responsible assigned emergency
+lead contact resident host_person prescriber closer opener responsible assigned emergency
 provider_person
 """
 #: Whose customer a row is.
@@ -115,7 +115,8 @@ TENANTS = """
 BOOKKEEPING = """
     id uuid created updated modified deleted inserted changed status state type sort order position version
     active enabled code key sequence number count total flag level priority kind format category index
-    locked slug hash checksum etag class model lft rgt depth path parent revision scope role
+    locked slug hash checksum etag class model lft rgt depth path parent revision scope role partition
+    shard dirty synced
 """
 #: What a word without gaps may end with when its beginning is not known: `workoutlog`.
 TAILS = """

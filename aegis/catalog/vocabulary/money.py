@@ -62,7 +62,7 @@ user.health_and_medical | value | any | 88 |
     prescription, prescription text, prescription number, rx norm, prescribed, sig, prescription date
 user.health_and_medical | value | any | 85 |
     disease, illness, medical condition, chronic condition, health condition, health status, symptom,
-    symptoms, allergy, allergen, allergies, disability, disabled, medical history, pregnancy, pregnant, hiv
+    symptoms, allergy, allergen, allergies, disability, medical history, pregnancy, pregnant, hiv
     status, hiv, covid, infection, vaccine, vaccinated, vaccination status, blood group, blood type, blood
     pressure, heart rate, pulse, temperature body, body temperature, glucose, cholesterol, bmi, oxygen
     saturation, respiratory rate, family history, surgical history, smoker, smoking, smoking status,
@@ -132,18 +132,19 @@ user.workplace | any | any | 85 |
     text, resume link, performance score, resignation, contract start, experience summary, professional
     experience, cv url, cv file
 user.workplace | any | person+employment | 80 |
-    skill, skills, experience, specialty, speciality, specialization, specialisation, license number, start
-    date, end date, contract, contract date, leave, days, certification, certificate, expertise, work hours,
-    working hours, from date, to date, from, to, shift, contract start date, contract end date, department
-    start, hours per week, status employment, date start, date end, length days, length hours, absence,
-    attendance, vacation, medical license, registration number, licence number, work schedule, employment,
-    notice, work email signature, languages known, skill name, license, field work, leave days, duration
-    days, leave date, npi, taxonomy, dea number, probation, training, qualifications, education, cover,
-    availability, number days
+    skill, skills, experience, specialty, speciality, specialization, specialisation, license number,
+    contract, contract date, leave, certification, certificate, expertise, work hours, working hours, shift,
+    contract start date, contract end date, hours per week, status employment, absence, attendance,
+    vacation, medical license, registration number, licence number, work schedule, employment, work email
+    signature, languages known, skill name, license, field work, npi, taxonomy, dea number, probation,
+    training, qualifications, education, availability
+user.workplace | any | employment | 80 |
+    start date, end date, days, from date, to date, from, to, department start, date start, date end, length
+    days, length hours, notice, leave days, duration days, leave date, cover, number days
 user.financial | code | wallet+employment | 80 |
     amount, total, value, net amount, points, accrued
 user.health_and_medical | value | person+medical+owned+activity | 85 |
     weight, height, body fat, calories, sleep hours, sport hours, work hours sleep, fat
 user.health_and_medical | value | medical | 85 |
-    severity
+    severity, disabled
 """

@@ -154,4 +154,12 @@ user.demographic | value | any | 88 |
     birth place, birth country, country birth, city birth, birth state, birth city
 user.account | text | profile | 75 |
     uid, provider uid, subject, sub, provider user id, identifier, extern uid
+user.unique_id | code | self | 85 |
+    uuid, guid, public id, transient id
+user.government_id | code | identity | 75 |
+    code, number, value, identifier, document number, series
+user.account | code | person | 75 |
+    ref
+user.demographic | value | person+medical | 78 |
+    homeless, housing, prison, criminal record, conviction
 """

@@ -98,4 +98,8 @@ user.contact.email | text | person+content | 80 |
     cc, bcc, reply to
 user.contact | text | any | 85 |
     vcard, contact data, contact details, contact info, contact information, emergency contact
+user.contact | text | contact | 75 |
+    value, value compact, telecom
+user.contact.address.country | value | near | 80 |
+    residence
 """

@@ -9,6 +9,7 @@ portable phone  telecopie fax  adresse address  rue street  voie street  codepos
 commune city  pays country  departement department  naissance birth  datenaissance birth_date  lieu place
 sexe sex  genre gender  nationalite nationality  situation situation  familiale family
 profession occupation  metier occupation  poste position  entreprise company  societe company
+organisme organisation  champs field
 employeur employer  salaire salary  compte account  numero number  nir ssn  insee insee  secu ssn
 securite security  sociale social  permis permit  conduire driving  passeport passport  carte card
 identite identity  remarque note  remarques note  commentaire comment  commentaires comment  sujet subject
@@ -18,7 +19,8 @@ professeur teacher  medecin doctor  diagnostic diagnosis  maladie disease  trait
 ordonnance prescription  groupe group  sanguin blood  taille height  poids weight  commande order
 commandes order  facture invoice  factures invoice  paiement payment  livraison shipping
 facturation billing  dernier last  derniere last  connexion login  consentement consent  signature signature
-salarie employee  personne person  personnes person  expediteur sender  destinataire recipient
+salarie employee  addi additional
+personne person  personnes person  expediteur sender  destinataire recipient
 creation created  modification modified  quantite quantity  montant amount  prix price  libelle label
 nombre nombre  nombres name  apellido last_name  apellidos last_name  primer first  segundo second
 materno maternal  paterno paternal  usuario user  usuarios user  contrasena password  contrasenia password

@@ -12,17 +12,24 @@ HEADS = {
         trainee invitee registrant claimant debtor lawyer judge therapist dentist supervisor artist
         influencer friend sibling provider_person personnel party insured cardholder signatory buyer
         sponsor_person stakeholder representative salesperson nominee spouse child dependent biographer
-        persona viewer moderator
+        persona viewer moderator professional
     """,
     "profile": """
         profile biography demographic persona userprofile userinfo userdata kin emergency_contact resume cv
-        curriculum user_detail user_info customer_detail identity
+        curriculum user_detail user_info customer_detail identity avatar
     """,
     "ambiguous": """
         account client partner agent owner seller entity tenant relative relation broker card subject
         referral affiliate creator team_member manager
     """,
-    "contact": "address recipient addressbook location_address billing shipping residence domicile",
+    "contact": """
+        address recipient addressbook location_address billing shipping residence domicile contact_mechanism
+        contact_point contact_method contact_detail contact_info contact_channel telecom
+    """,
+    "identity": """
+        identifier identification identity_document identity_card id_document id_card passport national_id
+        identification_document
+    """,
     "session": """
         session token credential authentication password passkey otp invitation invite verification reset
         activation recovery two_factor mfa webauthn authenticator sso nonce login_token refresh access_token
@@ -64,7 +71,7 @@ HEADS = {
         specimen medical_record health_record patient_history radiology pathology pregnancy clinical medical
         health disease_patient health_data nutrition_diary chart_patient referral_medical history_data
         triage hospitalization discharge care_plan drug_patient ward_patient episode obs consultation
-        anesthesia
+        anesthesia birth_certificate death_certificate hospitalisation
     """,
     "behaviour": """
         vote rating reaction like favorite view click grade submission progress score enrollment completion
@@ -145,7 +152,7 @@ HEADS = {
 SYSTEM = """
     oauth oidc saml system config schema django alembic liquibase flyway celery knex ar sqlite pg cron
     migration content_type admin_log_type server cluster plugin module template build ci pipeline repo
-    repository webhook integration package deploy docker kubernetes terraform default
+    repository webhook integration package deploy docker kubernetes terraform default ui
 """
 #: Words before the head that say whose a row is.
 COMPANY = """

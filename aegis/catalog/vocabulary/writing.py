@@ -178,4 +178,25 @@ user.content.private | text | near+owned+activity | 75 |
     obs
 user.device | value | content | 75 |
     agent
+user.behavior | value | content | 75 |
+    score, rating, star, vote, sentiment
+user.behavior | value | activity | 75 |
+    complete, completed, correct, incorrect, hinted, progress, score, attempts, passed, grade, mark, percent,
+    answered, skipped, closed, mastery level, rating
+user.behavior | when | activity | 75 |
+    completion, completed at, answered at, last interaction, completion time, interaction time
+user.content.private | text | activity | 75 |
+    answer, simple answer, response, interaction history, extra field
+user.content.private | any | session | 78 |
+    data, payload, session data, session value, variable
+user.content.private | box | order | 65 |
+    data, extra data, form data, custom data, custom field, additional data
+user.content.private | box | person+profile | 78 |
+    additional field
+user.privacy_preferences | choice | person+profile+contact+owned | 75 |
+    subscribe
+user.behavior.browsing_history | text | any | 80 |
+    attribution url, attribution referrer, attribution source, attribution medium
+user.content.private | box | owned | 70 |
+    data, payload, blob
 """
