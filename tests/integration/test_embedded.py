@@ -509,9 +509,11 @@ def test_without_the_kernels_help_a_watcher_ends_the_orphan() -> None:
     script = """
 import os, subprocess, sys
 from aegis.embedded import launch
+# Asked after it was killed, the child's parent would be another process.
+starter = os.getpid()
 server = os.fork()
 if server == 0:
-    launch.watch(os.getppid(), 15)
+    launch.watch(starter, 15)
     os.execv("/bin/sleep", ["sleep", "60"])
 print(server, flush=True)
 sys.stdin.read()
