@@ -197,6 +197,8 @@ def session_statements(name: str, *, own: bool) -> list[str]:
     return pragmas
 
 
+#: How long a transaction may stand still at least, before PostgreSQL ends its session.
+_IDLE_MS: Final = 10_000
 #: What makes every statement of a transaction see the same rows, or fail and be tried again.
 _ONE_VIEW: Final[Mapping[str, str]] = {
     POSTGRESQL: "REPEATABLE READ",
@@ -244,7 +246,8 @@ def begin_work(
             **({seen_by.setting: seen_by.tenant} if seen_by else {}),
             "lock_timeout": f"{lock_ms}ms",
             "statement_timeout": f"{statement_ms}ms",
-            "idle_in_transaction_session_timeout": f"{statement_ms * 4}ms",
+            # On a busy machine nothing happens for a while between two statements, however short they are.
+            "idle_in_transaction_session_timeout": f"{max(statement_ms * 4, _IDLE_MS)}ms",
             "TimeZone": "UTC",
             "DateStyle": "ISO, YMD",
         }
