@@ -102,12 +102,18 @@ class DeadLetters:
 
     def forget_old(self, now: dt.datetime) -> int:
         """Remove those that are past their time; return how many."""
-        since, gone = now - dt.timedelta(days=KEPT_DAYS), 0
-        for letter in self.read():
-            if letter.at >= since:
-                break
-            gone += self.drop(letter.id) is not None
-        return gone
+        since = now - dt.timedelta(days=KEPT_DAYS)
+
+        def work(pipe: Any) -> int:
+            kept = [_parse(raw) for raw in pipe.lrange(LIST, 0, -1)]
+            gone = next(
+                (place for place, letter in enumerate(kept) if letter and letter.at >= since), len(kept)
+            )
+            pipe.multi()
+            pipe.ltrim(LIST, gone, -1)
+            return gone
+
+        return int(self._client.transaction(work, LIST, value_from_callable=True))
 
     def take_counts(self) -> tuple[str, dict[tuple[str, str], int]]:
         """Return the id of a taking, and how many entries of a queue were refused for a reason.
