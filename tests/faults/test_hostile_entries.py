@@ -34,7 +34,9 @@ def test_a_worker_outlives_them_all_and_runs_none(broker: EmbeddedRedis, tmp_pat
         assert sorted(letter.entry for letter in letters.read()) == sorted(hostile)
         app.send_task("test.count", kwargs={"number": 5})
         wait_until(lambda: redis.lrange("ran", 0, -1) == [b"5"], "the worker does the next task")
-        wait_until(lambda: redis.llen(QUEUE) == redis.hlen("unacked") == 0, "it is acknowledged, which comes after")
+        wait_until(
+            lambda: redis.llen(QUEUE) == redis.hlen("unacked") == 0, "it is acknowledged, which comes after"
+        )
         counted = running.scrape()
         refused = {name: count for name, count in counted.items() if "messages_refused" in name}
         assert sum(refused.values()) == len(hostile)
