@@ -47,6 +47,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "stop": Entry("cli.stop", "stop", "The kill switch: nothing is changed from the next batch on."),
         "start": Entry("cli.stop", "start", "Let what was stopped go on."),
         "audit": Entry("cli.audit", "audit", "The audit log: seal, verify, prove, export; keys, witnesses."),
+        "evidence": Entry("cli.evidence", "evidence", "One folder for a regulator, checked without Aegis."),
     },
     "Set up and run": {
         "init": Entry("cli.setup", "init", "Make the key files, once."),
@@ -116,8 +117,7 @@ class Overview(click.Group):
 
 EPILOG: Final = """
 As in: aegis policy add events_90 --table events --days 90 --action delete
-  aegis policy approve events_90 --actor you@example.com   after: policy preview events_90
-  aegis retention run --execute           without --execute: a dry run
+  aegis policy preview events_90, approve it (--actor you@example.com), aegis retention run --execute
 Exit codes: 0 done, 1 a finding, 2 wrong use, 3 will resume, 4 refused or needs you, 5 cannot tell.
 """
 

@@ -29,7 +29,7 @@ from aegis.audit.exports.formats.table import NAMES
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner
 from aegis.operations.table import ROUTES, TABLE
-from api import archives, audit, budgets, catalog, erasure, federated, letters, log, privacy
+from api import archives, audit, budgets, catalog, erasure, evidence, federated, letters, log, privacy
 from cli.main import main
 from tests import canary, worlds
 from tests.canary import Place
@@ -40,7 +40,7 @@ from tests.workerkit import client, wait_until
 DAY: Final = dt.timedelta(days=1)
 #: Before everything here.
 LONG_AGO: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-DOORS: Final = (privacy, audit, archives, budgets, catalog, erasure, federated, letters, log)
+DOORS: Final = (privacy, audit, archives, budgets, catalog, erasure, evidence, federated, letters, log)
 ACTOR: Final = P["actor"].email
 TYPED: Final = ("--actor", P["typed"].email, "--json")
 #: The key of a witness who does not answer.
@@ -74,6 +74,11 @@ NOT_RUN: Final = {
 MESSAGES: Final = dict.fromkeys(
     ("denied", "key", "sent", "service", "target", "wrong"),
     "the arguments of messages, as they were sent: Redis's own file, to be guarded like the queue",
+)
+#: A regulator is told who decided and who asked; nobody whose data it was.
+EVIDENCE: Final = dict.fromkeys(
+    ("actor", "approver", "matter", "owner", "reason", "released", "service", "typed"),
+    "who approved a policy, asked for an erasure, placed a hold and why",
 )
 
 
@@ -512,6 +517,10 @@ def erased(site: Site) -> None:
     site.refused(erasure.confirm_copy, "asked", P["wrong"].name, ACTOR)
     site.door(erasure.overdue_copies)
     site.door(erasure.erasure_receipt, "asked")
+    today = {"start": LONG_AGO, "end": dt.datetime.now(dt.UTC), "actor": ACTOR}
+    site.door(evidence.gather_evidence, site.home / "evidence-2", **today)
+    site.door(evidence.gather_evidence_of_request, site.home / "evidence-3", "asked", actor=ACTOR)
+    site.door(evidence.gather_evidence_of_person, site.home / "evidence-4", key, actor=ACTOR)
     site.refused(erasure.resume_erasure, "asked", ACTOR)
     site.refused(erasure.cancel_erasure, "asked", ACTOR)
     site.door(erasure.replay_erasures, LONG_AGO, actor=ACTOR, execute=True)
@@ -557,6 +566,10 @@ def commanded_erasures(site: Site) -> None:
     site.door(audit.relay_journals)
     site.door(audit.seal_audit_log)
     site.command("erasure receipt", "by-command")
+    site.command("evidence", "--person", "-", "--out", str(site.home / "evidence-0"), *TYPED, stdin=person)
+    days = ("--from", "2020-01-01", "--to", "2099-12-31")
+    site.command("evidence", *days, "--out", str(site.home / "evidence-1"), "--json", *TYPED)
+    site.command("evidence", "--person", "-", "--out", "none", *TYPED, code=2, stdin=P["wrong"].email)
     site.command("erasure verify", "-", "--json", stdin=person)
     site.command("erasure receipt", "by-command", "--json")
     site.command("erasure replay", "--since", "2020-01-01", *TYPED)
@@ -659,6 +672,7 @@ def everywhere(site: Site) -> Iterator[Place]:
     redis = site.home / "redis"
     for place in canary.of_folder("home", site.home):
         by_design = MESSAGES if place.name.startswith(f"home/{redis.name}/") else {}
+        by_design = EVIDENCE if place.name.startswith("home/evidence-") else by_design
         yield Place(name=place.name, content=place.content, by_design=by_design)
     yield from canary.of_redis("redis", site.stack.redis.url)
     yield Place(name="log of worker and beat", content=site.log.read_bytes())

@@ -1,0 +1,133 @@
+"""What was decided: each version of a policy with its approvals, the keys of those who approve, the holds."""
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from aegis.db.columns import table_of
+from aegis.db.engines import reading
+from aegis.db.tables import Approval, DataRetentionPolicy, Run
+from aegis.evidence.scope import Scope
+from aegis.operations import approvals, approvers, holds
+from aegis.operations.system import System
+from aegis.retention import policies
+
+_CONTROL: Final = "control database"
+#: Columns whose value is a reference to an actor, and what they are called with the actor's name.
+_ACTORS: Final = {"owner_ref": "owner", "created_by": "created_by", "released_by": "released_by"}
+#: What only Aegis itself goes by.
+_INNER: Final = frozenset({"planned_until", "key_columns"})
+
+
+def policy_versions(system: System, scope: Scope) -> list[dict[str, Any]]:
+    """Return every version of a scope's policies that was there before its end, each with its approvals.
+
+    `definition` is the exact text whose SHA-256 is `digest`; an approver's signature is over `signed`.
+    """
+    table = table_of(DataRetentionPolicy)
+    query = sa.select(table).order_by(table.c.name, table.c.version)
+    if scope.requests:
+        query = query.where(table.c.id.in_(sa.select(Run.policy_id).where(scope.runs)))
+    else:
+        query = query.where(table.c.created_at < scope.end)
+    if scope.policy:
+        # A name that is none is refused, not answered with nothing.
+        policies.find(system, scope.policy)
+        query = query.where(table.c.name == scope.policy)
+    with reading(system.databases.control, _CONTROL) as connection:
+        found = [dict(row) for row in connection.execute(query).mappings()]
+        given = _approvals(connection, "policy", [row["id"] for row in found])
+    names = _names(system, [*_refs(found), *(one["actor_ref"] for many in given.values() for one in many)])
+    return [
+        _named({k: v for k, v in row.items() if k not in _INNER}, names)
+        | {
+            "signed": _subject("policy", row).message.decode(),
+            "approvals": [_approval(one, names) for one in given.get(row["id"], [])],
+        }
+        for row in found
+    ]
+
+
+def approver_keys(system: System) -> list[dict[str, Any]]:
+    """Return the public keys of those who may approve, or could once."""
+    with reading(system.databases.control, _CONTROL) as connection:
+        keys = approvers.read(system, connection)
+    names = _names(system, [key.actor_ref for key in keys])
+    return [
+        {
+            "name": key.name,
+            "owner": names.get(key.actor_ref),
+            "scheme": key.scheme,
+            "public_key": base64.b64encode(key.raw).decode(),
+            "fingerprint": key.fingerprint,
+            "from": key.since,
+            "until": key.until,
+            "removed_at": key.removed_at,
+            "genuine": key.genuine,
+        }
+        for key in keys
+    ]
+
+
+def legal_holds(system: System, scope: Scope) -> list[dict[str, Any]]:
+    """Return the holds and stops that were in force at any time of a scope; never which row one is about."""
+    found = holds.listed(system, everything=True)
+    if not scope.requests:
+        found = [
+            hold
+            for hold in found
+            if hold["placed_at"] < scope.end
+            and (hold["released_at"] is None or hold["released_at"] >= scope.start)
+            and (scope.policy is None or hold["policy"] in {None, scope.policy})
+        ]
+    names = _names(system, _refs(found))
+    return [_named(hold, names) for hold in found]
+
+
+def _subject(kind: str, row: Mapping[str, Any]) -> approvals.Subject:
+    return approvals.Subject(
+        type=kind, id=row["id"], digest=row["digest"], digest_version=row["digest_version"], command=""
+    )
+
+
+def _approvals(
+    connection: sa.Connection, kind: str, subjects: list[str]
+) -> dict[str, list[Mapping[str, Any]]]:
+    table = table_of(Approval)
+    mine = sa.and_(table.c.subject_type == kind, table.c.subject_id.in_(subjects))
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in connection.execute(sa.select(table).where(mine).order_by(table.c.created_at)).mappings():
+        found.setdefault(row["subject_id"], []).append(dict(row))
+    return found
+
+
+def _approval(row: Mapping[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+    return {
+        "by": names.get(row["actor_ref"]),
+        "by_ref": row["actor_ref"],
+        "at": row["created_at"],
+        "revoked_at": row["revoked_at"],
+        "digest": row["digest"],
+        # Without a signature nothing proves who it was.
+        "claimed": row["claimed"],
+        "key": row["key_name"],
+        "scheme": row["signature_scheme"],
+        "signature": row["signature"] and base64.b64encode(row["signature"]).decode(),
+    }
+
+
+def _refs(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        yield from (row[column] for column in _ACTORS if row.get(column))
+
+
+def _names(system: System, references: Iterable[str]) -> dict[str, str | None]:
+    return system.reader.actors(set(references))
+
+
+def _named(row: Mapping[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return a row with names for references; null where the key of a name was destroyed."""
+    plain = {name: value for name, value in row.items() if name not in _ACTORS}
+    return plain | {said: names.get(row[ref]) for ref, said in _ACTORS.items() if ref in row}
