@@ -215,6 +215,16 @@ class WorkerSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ProducerSettings:
+    """A service whose messages are signed."""
+
+    #: The public half of its key (`aegis client-key FILE`); both while a new one takes the old one's place.
+    key: tuple[str, ...]
+    #: The tasks that it may send; none: every task that is for services.
+    tasks: tuple[str, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FederatedSettings:
     """Releases of aggregates."""
 
@@ -260,6 +270,8 @@ class Settings:
     erasure: ErasureSettings = ErasureSettings()
     operations: OperationSettings = OperationSettings()
     worker: WorkerSettings = WorkerSettings()
+    #: The services that may send messages; none: whoever can write to a queue may.
+    producers: Mapping[str, ProducerSettings] = dataclasses.field(default_factory=dict)
     archives: ArchiveSettings = ArchiveSettings()
     audit: AuditSettings = AuditSettings()
     federated: FederatedSettings = FederatedSettings()
