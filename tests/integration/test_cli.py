@@ -55,7 +55,7 @@ def shell(prepared: Shell, tmp_path: Path) -> Iterator[Shell]:
 
 
 def test_keys_of_services(prepared: Shell, tmp_path: Path) -> None:
-    """The workers' public key is printed; a service's own is made once, for its owner alone, and can be shown."""
+    """The workers' public key is printed; a service's own is made once, for its owner, and shown again."""
     workers = prepared("client-key")
     assert (workers.code, workers.out[:16]) == (0, "aegis-workers-1:")
     assert prepared("client-key", "--json").document == {"public_key": workers.out.strip()}
