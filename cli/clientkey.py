@@ -34,6 +34,5 @@ def client_key(*, file: Path | None, new: bool, as_json: bool) -> None:
         output.print_json({"public_key": public, "producer_key": producer, "file": file})
         return
     output.say(public)
-    output.say(
-        f'\n# for aegis.toml of the workers, with the name of the service\n[producers.NAME]\nkey = "{producer}"'
-    )
+    output.say("\n# for aegis.toml of the workers, with the name of the service")
+    output.say(f'[producers.NAME]\nkey = "{producer}"')
