@@ -48,7 +48,7 @@ def app(server: EmbeddedRedis, tmp_path: Path) -> Iterator[AegisApp]:
         yield made
 
 
-def header(entry: bytes) -> Any:
+def header(entry: Any) -> Any:
     """Return what an entry says of its sender."""
     return json.loads(entry)["headers"].get("aegis")
 
