@@ -147,6 +147,28 @@ def test_keys() -> None:
             checked_producer_key(text)
 
 
+@pytest.mark.parametrize(
+    "point",
+    [
+        "01" + 31 * "00",
+        "ec" + 30 * "ff" + "7f",
+        32 * "00",
+        31 * "00" + "80",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    ],
+)
+def test_keys_that_everybody_can_sign_for(point: str) -> None:
+    """The eight points of small order, zeros among them: a signature that nobody made fits."""
+    key = "aegis-producer-1:" + base64.b64encode(bytes.fromhex(point)).decode()
+    forged = replace(signature(), content=bytes([1]) + bytes(63))
+    assert any(forged.fits(replace(MESSAGE, id=str(number)), [key]) for number in range(200))
+    with pytest.raises(UsageError, match="everybody can sign"):
+        checked_producer_key(key)
+
+
 def test_names() -> None:
     """A producer is called like a service, and not like Aegis itself."""
     assert checked_producer("shop-2.eu_west") == "shop-2.eu_west"
