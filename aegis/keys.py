@@ -50,6 +50,7 @@ Purpose = Literal[
     "erasure-copy",
     "tombstone",
     "envelope",
+    "message",
     "release",
 ]
 #: Roles of which there is more than one key, one after the other.

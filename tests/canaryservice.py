@@ -50,11 +50,13 @@ def _service(site: Site) -> Client:
     path = site.home.parent / "service.key"
     public = site.command("client-key", "--new", str(path))
     assert public.startswith("aegis-client-1:")
+    assert site.command("client-key", str(path)) == public
     settings = site.aegis.settings
     return Client(
         site.stack.redis.url,
         workers_key=site.command("client-key"),
         key_file=path,
+        producer="shop",
         database_url=settings.control.url,
         inputs=settings.inputs_url,
         outputs=settings.outputs_url,
@@ -67,7 +69,7 @@ def _send_unfit(site: Site) -> None:
     site.send(_TASK, request_id="unknown", sealed="AAAA", who=wrong.name)
     site.send(_TASK, request_id="forged", sealed=wrong.text)
     found = {"name": f"{wrong.email}.npy", "sha256": hashlib.sha256(b"").hexdigest()}
-    key = site.command("client-key", "--new", str(site.home.parent / "another.key")).strip()
+    key = site.command("client-key", "--new", str(site.home.parent / "another.key")).split()[0]
     site.send(_TASK, request_id="file", reference=found, reply_to=key, participant_count=9)
 
 

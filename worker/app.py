@@ -16,7 +16,7 @@ from celery import Celery, signals
 from kombu import Exchange, Queue
 
 from aegis.doctor.broker import refuse_wrong_login
-from aegis.errors import SettingsError
+from aegis.errors import AegisError
 from aegis.operations import system
 from aegis.operations.table import ROUTES
 from aegis.settings import Settings, load_settings, masked
@@ -25,6 +25,7 @@ from worker import endpoint, transport
 from worker.metrics import MAIN, slot
 from worker.redaction import REDACTED_OPTIONS
 from worker.shutdown import GRACE_SECONDS
+from worker.signing import Signing
 
 #: Every queue there is; one that is not listed is an error, not a new queue.
 QUEUES = ("retention", "erasure", "federated", "seal", "audit", "maintenance")
@@ -51,6 +52,7 @@ class AegisApp(Celery):
     def __init__(self, settings: Settings, **options: Any) -> None:
         """Take Aegis's settings, and Celery's own keyword arguments."""
         self.settings = settings
+        self.signing = Signing(settings)
         super().__init__("aegis", **options)
 
     def send_task(self, *args: Any, **options: Any) -> Any:
@@ -77,7 +79,7 @@ def build_app(
     app.conf.update(
         imports=tuple(imports),
         **_messages(routes or {}),
-        **_broker(settings, routes or {}),
+        **_broker(app, routes or {}),
         **_worker(settings),
     )
     app.steps["worker"].add(endpoint.MetricsStep)
@@ -108,8 +110,8 @@ def _messages(routes: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _broker(settings: Settings, routes: Mapping[str, str]) -> dict[str, Any]:
-    password = settings.broker_password_file
+def _broker(app: AegisApp, routes: Mapping[str, str]) -> dict[str, Any]:
+    settings, password = app.settings, app.settings.broker_password_file
     return {
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
@@ -123,6 +125,7 @@ def _broker(settings: Settings, routes: Mapping[str, str]) -> dict[str, Any]:
             "health_check_interval": 10,
             "guarded": QUEUES,
             "routes": dict(routes),
+            "signing": app.signing,
             **({"password_file": str(password)} if password else {}),
         },
     }
@@ -151,20 +154,21 @@ def _worker(settings: Settings) -> dict[str, Any]:
 
 
 @signals.celeryd_init.connect
-def _worker_login(instance: Any, **_: Any) -> None:
-    _refuse_wrong_login(instance.app.settings)
+def _check_worker(instance: Any, **_: Any) -> None:
+    _refuse_to_start(instance.app)
 
 
 @signals.beat_init.connect
-def _beat_login(sender: Any, **_: Any) -> None:
-    _refuse_wrong_login(sender.app.settings)
+def _check_beat(sender: Any, **_: Any) -> None:
+    _refuse_to_start(sender.app)
 
 
-def _refuse_wrong_login(settings: Settings) -> None:
-    """End at once where Celery would try a wrong password for ever."""
+def _refuse_to_start(app: AegisApp) -> None:
+    """End at once where Celery would try a wrong password for ever, or every message would be refused."""
     try:
-        refuse_wrong_login(settings)
-    except SettingsError as error:
+        refuse_wrong_login(app.settings)
+        app.signing.senders  # noqa: B018 - what is wrong with a producer is told now
+    except AegisError as error:
         print(f"aegis: {error}", file=sys.stderr)  # noqa: T201 - a worker has no log yet
         raise SystemExit(error.exit_code) from None
 

@@ -4,7 +4,7 @@ kombu and Celery trust what lies in a queue. Some entries that are no message en
 takes the next one; and whoever may write to one queue can name any task, or hang another one on as a
 callback. So an entry is looked at when it comes from Redis, before either of them sees it. Services send a
 task of the queue by name, with keyword arguments; everything else in Celery's protocol is ours to decide,
-and refused.
+and refused. Once producers are configured, a message is signed by one that may send its task.
 
 The half about broken entries is needless as soon as kombu's Redis transport outlives them (celery's issue
 4308, open with 5.7.0): take the gate out of `worker/transport.py` and run
@@ -19,6 +19,8 @@ from typing import Any, Final
 from kombu.utils import json
 
 from aegis.operations.deadletters import Reason
+from aegis.operations.senders import Senders
+from aegis.producers import HEADER, Message
 from worker.redaction import named
 
 #: Only we decide on these: header → what it may be, if it is there.
@@ -43,13 +45,15 @@ class Unfit(Exception):
         self.reason, self.task = reason, task
 
 
-def admit(queue: str, entry: bytes, routes: Mapping[str, str]) -> None:
+def admit(queue: str, entry: bytes, routes: Mapping[str, str], senders: Senders | None, now: float) -> None:
     """Do nothing for an entry that Celery may have.
 
     Args:
         queue: where it lay.
         entry: its bytes.
         routes: task → its queue; other tasks there are none.
+        senders: who may send what; None: whoever can write to the queue.
+        now: in seconds since 1970.
 
     Raises:
         Unfit: it may not.
@@ -72,7 +76,12 @@ def admit(queue: str, entry: bytes, routes: Mapping[str, str]) -> None:
         raise Unfit(Reason.FORBIDDEN, task)
     if not _goes_back(properties["delivery_info"], queue):
         raise Unfit(Reason.FORBIDDEN, task)
-    _look_into(found["body"], task)
+    body = _decoded(found["body"], task)
+    if senders is not None:
+        message = Message(task=headers["task"], id=headers["id"], body=body)
+        if reason := senders.objection(headers.get(HEADER), message, now):
+            raise Unfit(reason, task)
+    _look_into(body, task)
 
 
 def _parsed(text: bytes) -> Any:
@@ -104,13 +113,16 @@ def _goes_back(delivery: Mapping[str, Any], queue: str) -> bool:
     return delivery.get("exchange") in {"", queue} and delivery.get("routing_key") == queue
 
 
-def _look_into(body: str, task: str | None) -> None:
+def _decoded(body: str, task: str | None) -> bytes:
     try:
-        plain = base64.b64decode(body, validate=True)
+        return base64.b64decode(body, validate=True)
     except (ValueError, binascii.Error):
         raise Unfit(Reason.UNREADABLE, task) from None
+
+
+def _look_into(body: bytes, task: str | None) -> None:
     try:
-        content = _parsed(plain)
+        content = _parsed(body)
     except Unfit:
         raise Unfit(Reason.UNREADABLE, task) from None
     if not isinstance(content, list) or len(content) != 3:  # noqa: PLR2004 - args, kwargs, embedded

@@ -64,6 +64,8 @@ def configure(log_format: str, level: int | str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # At debug it says all headers of every task, with their signature, and the beginning of its arguments.
+    logging.getLogger("celery.pool").setLevel(max(root.level, logging.INFO))
     structlog.configure(
         processors=[*common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

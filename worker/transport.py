@@ -1,7 +1,10 @@
-"""The Redis transport, with one fault of kombu cured and a gate before Celery.
+"""The Redis transport, with one fault of kombu cured, a gate before Celery, and a signature on what leaves.
 
 The gate: what comes from a queue and is no message for this worker (`worker/intake.py`) is put aside, and
 kombu hears that nothing came.
+
+The signature: tasks of ours are signed here, where their bytes are final, whatever sent them. A message that
+goes back into its queue is not sent again and keeps the signature that it came with.
 
 The fault: when the connection to Redis breaks, Celery drops the old kombu connection but still holds its
 channels: a late-acknowledged task that ends afterwards asks its old channel for a Redis client.
@@ -16,6 +19,7 @@ take `install()` out of `worker/app.py` and run `tests/faults/test_broker_death.
 """
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +29,10 @@ from kombu import transport
 from kombu.transport import redis as kombu_redis
 
 from aegis.operations.deadletters import DeadLetters
+from aegis.producers import HEADER, Message
 from worker import metrics
 from worker.intake import Unfit, admit
+from worker.signing import Signing
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +61,8 @@ class Channel(kombu_redis.Channel):
     guarded: Sequence[str] = ()
     #: The tasks that may come, each with its queue.
     routes: Mapping[str, str] = {}
+    #: Signs tasks of ours, and knows who may send them; None: there are no signatures.
+    signing: Signing | None = None
     #: Where the password is read from; none: it stands in the URL.
     password_file: str | None = None
 
@@ -63,7 +71,19 @@ class Channel(kombu_redis.Channel):
         "password_file",
         "guarded",
         "routes",
+        "signing",
     )
+
+    def prepare_message(self, body: str | bytes, *described: Any, **more: Any) -> dict[str, Any]:
+        """Return a message that only lacks its place; a task of ours is signed."""
+        prepared: dict[str, Any] = super().prepare_message(body, *described, **more)
+        told = prepared["headers"]
+        if self.signing is not None and told.get("task") in self.routes:
+            plain = body.encode() if isinstance(body, str) else body
+            header = self.signing.signed(Message(task=told["task"], id=told["id"], body=plain))
+            if header is not None:
+                prepared["headers"] = {**told, HEADER: header}
+        return prepared
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 - kombu's signature
         made = super()._create_client(asynchronous=asynchronous)  # type: ignore[misc] # not in the stubs
@@ -80,7 +100,8 @@ class Channel(kombu_redis.Channel):
         if queue not in self.guarded:
             return place, entry
         try:
-            admit(queue, entry, self.routes)
+            senders = self.signing.senders if self.signing else None
+            admit(queue, entry, self.routes, senders, time.time())
         except Unfit as unfit:
             metrics.MESSAGES_REFUSED.labels(unfit.reason.value).inc()
             log.warning("Refused an entry of queue %s and put it aside: %s", queue, unfit.reason.value)

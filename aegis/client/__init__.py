@@ -2,5 +2,6 @@
 
 from aegis.client.answers import Status
 from aegis.client.service import Client, Terms
+from aegis.client.signer import Signer
 
-__all__ = ["Client", "Status", "Terms"]
+__all__ = ["Client", "Signer", "Status", "Terms"]

@@ -16,6 +16,7 @@ from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from aegis.client.answers import Answers, Status
+from aegis.client.signer import Signer
 from aegis.envelopes import checked_workers_key, client_public_key, seal
 from aegis.errors import Unreachable, UsageError
 from aegis.federated import inputs as places
@@ -55,6 +56,7 @@ class Client:
         app_or_broker_url: the service's own Celery application, or the URL of Aegis's broker.
         workers_key: the workers' public key, as `aegis client-key` prints it.
         key_file: the service's own key (`aegis client-key --new FILE`); answers are sealed to it.
+        producer: the service's name in the workers' `[producers.NAME]`; messages are signed with its key.
         database_url: the control database; needed to ask for answers.
         database_password_file: holds its password; read again on every connect.
         inputs: the workers' `federated.inputs`, for aggregates that are too large for a message.
@@ -68,6 +70,7 @@ class Client:
         *,
         workers_key: str,
         key_file: Path | None = None,
+        producer: str | None = None,
         database_url: str | None = None,
         database_password_file: Path | None = None,
         inputs: str | None = None,
@@ -79,6 +82,7 @@ class Client:
             SourceSettings(url=database_url, password_file=database_password_file) if database_url else None
         )
         self._answers = Answers(database, key_file, outputs)
+        self._signer = _signer(producer, key_file)
         self._inputs = inputs
 
     def __repr__(self) -> str:
@@ -170,17 +174,19 @@ class Client:
         name = ROUTES[PROTECT]
         # The queue is given whole: a service's application may not know it by its name.
         queue: Any = Queue(name, Exchange(name), routing_key=name)
+        kwargs = {"request_id": request_id, "sealed": base64.b64encode(sealed).decode()}
+        signed = self._signer.options(self._app, PROTECT, kwargs) if self._signer else {}
         try:
             self._app.send_task(
                 PROTECT,
-                kwargs={"request_id": request_id, "sealed": base64.b64encode(sealed).decode()},
+                kwargs=kwargs,
                 queue=queue,
-                serializer="json",
                 argsrepr="(not shown)",
                 kwargsrepr="(not shown)",
                 ignore_result=True,
                 retry=True,
                 retry_policy=_RETRIES,
+                **{"serializer": "json", **signed},
             )
         except OperationalError as error:
             message = f"the broker does not take request {request_id} ({type(error).__name__}); send it again"
@@ -198,6 +204,15 @@ class Client:
         """Remove what no message names; if that fails too, it goes when it is old enough."""
         if written is not None:
             open_store(str(self._inputs)).remove("", written.name)
+
+
+def _signer(producer: str | None, key_file: Path | None) -> Signer | None:
+    if producer is None:
+        return None
+    if key_file is None:
+        message = "messages are signed with the service's own key: give key_file= with producer="
+        raise UsageError(message)
+    return Signer(producer, key_file)
 
 
 def _app(given: Celery | str) -> Celery:

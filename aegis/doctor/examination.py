@@ -16,6 +16,7 @@ from aegis.doctor.log import check_log
 from aegis.doctor.patient import Patient
 from aegis.doctor.policies import check_policies
 from aegis.doctor.processes import check_beat, check_worker
+from aegis.doctor.producers import check_producers
 from aegis.doctor.rights import check_rights
 from aegis.doctor.secrets import check_secrets
 from aegis.doctor.servers import check_clocks
@@ -62,6 +63,7 @@ def _checks(patient: Patient) -> Iterator[tuple[str, Callable[[], Found]]]:
             yield f"tenants of {name}", partial(check_tenants, patient, name)
             yield f"data map of {name}", partial(check_datamap, patient, name)
     yield "broker", partial(check_broker, patient)
+    yield "producers", partial(check_producers, patient.settings)
     yield "clocks", partial(check_clocks, patient)
     yield "policies", partial(check_policies, patient)
     yield "holds", partial(check_holds, patient)

@@ -41,6 +41,14 @@ class Reason(enum.StrEnum):
     WRONG_QUEUE = "wrong-queue"
     #: It asks for what only we decide: callbacks, chains, times, limits, retries, positional arguments.
     FORBIDDEN = "forbidden"
+    #: Nobody signed it, and producers are configured.
+    UNSIGNED = "unsigned"
+    #: Its producer is not configured, or it is not what its producer signed.
+    FORGED = "forged"
+    #: It was signed too long ago, or in the future.
+    STALE = "stale"
+    #: Its producer may not send this task.
+    NOT_ALLOWED = "not-allowed"
 
 
 @dataclass(frozen=True, kw_only=True)

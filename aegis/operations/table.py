@@ -1,4 +1,4 @@
-"""The one table that names every task: its queue and its door.
+"""The one table that names every task: its queue, its door, and who may send it.
 
 Queues, routes and the documentation's lists are made from it; a test holds it equal to what is
 registered.
@@ -15,6 +15,8 @@ class Entry:
 
     name: str
     queue: str
+    #: Whether a service may send it; the others only Aegis itself sends.
+    for_services: bool
     #: The function that does the work.
     door: str
     #: Whether it claims a row, so that a second delivery does nothing.
@@ -44,6 +46,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=REGISTER,
         queue="retention",
+        for_services=True,
         door="api.privacy.register_retention_policy",
         claims=False,
         repeats="the same definition is the same policy",
@@ -51,6 +54,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=ENFORCE,
         queue="retention",
+        for_services=True,
         door="api.privacy.create_retention_runs",
         claims=False,
         repeats="one set of runs per request id",
@@ -58,6 +62,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=RUN,
         queue="retention",
+        for_services=False,
         door="api.privacy.advance_run",
         claims=True,
         repeats="the run is claimed by one worker at a time",
@@ -65,6 +70,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=ANONYMIZE,
         queue="erasure",
+        for_services=True,
         door="api.erasure.request_erasure",
         claims=False,
         repeats="one erasure per request id",
@@ -72,6 +78,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=ANONYMIZE_MANY,
         queue="erasure",
+        for_services=True,
         door="api.erasure.request_erasure",
         claims=False,
         repeats="one erasure per request id",
@@ -79,6 +86,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=ERASE,
         queue="erasure",
+        for_services=False,
         door="api.erasure.advance_erasure",
         claims=True,
         repeats="the erasure is claimed by one worker at a time",
@@ -86,6 +94,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=REPLAY,
         queue="erasure",
+        for_services=True,
         door="api.erasure.replay_erasures",
         claims=False,
         repeats="whoever is erased already is not found again",
@@ -93,6 +102,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=CONFIRM,
         queue="erasure",
+        for_services=True,
         door="api.erasure.confirm_copy",
         claims=False,
         repeats="a copy is confirmed once",
@@ -100,6 +110,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=PROTECT,
         queue="federated",
+        for_services=True,
         door="api.federated.protect_request",
         claims=False,
         repeats="one release per request id, charged and noised once",
@@ -107,6 +118,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=TENANCY_CHECK,
         queue="audit",
+        for_services=True,
         door="api.privacy.tenant_isolation_check",
         claims=False,
         repeats="it changes nothing but records each denial",
@@ -114,6 +126,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=RECORD,
         queue="audit",
+        for_services=True,
         door="api.audit.record_audit_once",
         claims=False,
         repeats="one event per request id",
@@ -121,6 +134,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=RELAY,
         queue="maintenance",
+        for_services=False,
         door="api.audit.relay_journals",
         claims=False,
         repeats="one event per event id",
@@ -128,6 +142,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=SEAL,
         queue="seal",
+        for_services=False,
         door="api.audit.seal_audit_log",
         claims=False,
         repeats="an event has one leaf",
@@ -135,6 +150,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=EXPORT,
         queue="audit",
+        for_services=True,
         door="api.audit.export_as_configured",
         claims=False,
         repeats="the cursor is locked, and moves only forward",
@@ -142,6 +158,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=RECONCILE,
         queue="maintenance",
+        for_services=False,
         door="api.privacy.due_runs",
         claims=False,
         repeats="a run that is sent twice is claimed once",
@@ -149,6 +166,7 @@ TABLE: Final[tuple[Entry, ...]] = (
     Entry(
         name=CATALOG_SCAN,
         queue="maintenance",
+        for_services=False,
         door="api.catalog.look_at_catalogs",
         claims=False,
         repeats="it looks, and keeps the newest number",
@@ -156,3 +174,5 @@ TABLE: Final[tuple[Entry, ...]] = (
 )
 
 ROUTES: Final[Mapping[str, str]] = {entry.name: entry.queue for entry in TABLE}
+#: Those that a service may send.
+FOR_SERVICES: Final = frozenset(entry.name for entry in TABLE if entry.for_services)

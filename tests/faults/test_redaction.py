@@ -48,8 +48,10 @@ def test_arguments_show_in_no_event_log_or_inspection(
     """Also when a foreign producer put them into the headers that Celery shows."""
     foreign = Celery("foreign", broker=broker.url, set_as_current=False)
     revealing: dict[str, Any] = {"argsrepr": CANARY, "kwargsrepr": CANARY, "shadow": CANARY}
+    # While no producer is named nobody has looked at it.
+    revealing["headers"] = {"aegis": {"producer": CANARY}}
     with (
-        worker(tmp_path / "worker", broker.url, "--concurrency", "2") as running,
+        worker(tmp_path / "worker", broker.url, "--concurrency", "2", "--loglevel", "DEBUG") as running,
         sender(broker.url) as app,
     ):
         gates = [tmp_path / "one", tmp_path / "two"]

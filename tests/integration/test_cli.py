@@ -55,7 +55,7 @@ def shell(prepared: Shell, tmp_path: Path) -> Iterator[Shell]:
 
 
 def test_keys_of_services(prepared: Shell, tmp_path: Path) -> None:
-    """The workers' public key is printed; a service's own is made once, for its owner alone."""
+    """The workers' public key is printed; a service's own is made once, for its owner, and shown again."""
     workers = prepared("client-key")
     assert (workers.code, workers.out[:16]) == (0, "aegis-workers-1:")
     assert prepared("client-key", "--json").document == {"public_key": workers.out.strip()}
@@ -67,6 +67,28 @@ def test_keys_of_services(prepared: Shell, tmp_path: Path) -> None:
     again = prepared("client-key", "--new", str(path))
     assert again.code == 4
     assert "never overwritten" in again.err
+    assert prepared("client-key", str(path)).out == made.out
+    shown = prepared("client-key", str(path), "--json").document
+    assert (made.out.splitlines()[0], shown["file"]) == (shown["public_key"], str(path))
+    assert prepared("client-key", "--new").code == 2
+    assert prepared("client-key", str(tmp_path / "another.key")).code == 4
+
+
+def test_what_a_service_prints_lets_it_send(shell: Shell, tmp_path: Path) -> None:
+    """Its lines pasted into aegis.toml say who may send; before, the doctor notes that everybody may."""
+    (before,) = by_check(shell("doctor", "--json"))["producers"]
+    assert (before["verdict"], before["text"][:18]) == ("note", "none is configured")
+    lines = shell("client-key", "--new", str(tmp_path / "service.key")).out.partition("\n")[2]
+    config = shell.folder / "aegis.toml"
+    config.write_text(config.read_text() + lines.replace("NAME", "shop"))
+    (after,) = by_check(shell("doctor", "--json"))["producers"]
+    assert after["verdict"] == "ok"
+    assert after["text"].endswith("by Aegis itself and by: shop (every task for services)")
+    tasks = {"AEGIS_PRODUCERS__SHOP__TASKS": "aegis.audit.record"}
+    assert "shop (1 task)" in by_check(shell("doctor", "--json", **tasks))["producers"][0]["text"]
+    tasks = {"AEGIS_PRODUCERS__SHOP__TASKS": "aegis.audit.seal"}
+    (fault,) = faults(shell("doctor", "--json", **tasks), "producers")
+    assert "aegis.audit.seal is sent by Aegis itself" in fault["text"]
 
 
 def by_check(said: Said) -> dict[str, list[dict[str, Any]]]:

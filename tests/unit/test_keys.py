@@ -21,6 +21,7 @@ GOLDEN: dict[Purpose, str] = {
     "mark": "b711c4de41e20c3148aa840f58036f7969813aed30e434b0f59fc31370d70913",
     "key-lookup": "d24f7322d1d56c45ce2ae16cb9eddde11dad4d8374608fdb3804cc230f81b6c6",
     "payload-digest": "ba4474cef76153e3041e11808f981b8522e5c3a9531a06f262d0bbb0d4cb29a0",
+    "message": "9a5b4b9b21acf9f26ace77925849acc967d835659b28dfc5604824a49c33e40c",
     "key-reference": "49b0ca71baf1f77b1071627306feffaf14aa79d189abc7fd6a446fb52445e8b3",
 }
 

@@ -1,30 +1,15 @@
-"""Settings: `aegis.toml` and the environment, joined into one frozen, typed object.
+"""What can be configured: frozen, typed, with the defaults."""
 
-`AEGIS_CONFIG` names the file (default: `aegis.toml` in the working folder). Every key is also
-an environment variable: `AEGIS_DATABASE_URL`, `AEGIS_RETENTION__BATCH_MILLISECONDS`,
-`AEGIS_DATASOURCES__APP__URL`. The environment wins. An unknown key is refused.
-"""
-
-import contextlib
 import dataclasses
-import ipaddress
-import os
-import re
-import tomllib
-import types
-import typing
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
+from typing import Literal
 
-from aegis.errors import SettingsError, UnknownName
+from aegis.errors import UnknownName
 
-_SECRET = re.compile("([^&=]*(?:pass|pwd|secret|token|key)[^&=]*)=[^&]*", re.IGNORECASE)
 #: The data source that exists when none is named: the control database itself.
 DEFAULT_SOURCE = "default"
-_COPY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -230,6 +215,16 @@ class WorkerSettings:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ProducerSettings:
+    """A service whose messages are signed."""
+
+    #: The public half of its key (`aegis client-key FILE`); both while a new one takes the old one's place.
+    key: tuple[str, ...]
+    #: The tasks that it may send; none: every task that is for services.
+    tasks: tuple[str, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FederatedSettings:
     """Releases of aggregates."""
 
@@ -275,6 +270,8 @@ class Settings:
     erasure: ErasureSettings = ErasureSettings()
     operations: OperationSettings = OperationSettings()
     worker: WorkerSettings = WorkerSettings()
+    #: The services that may send messages; none: whoever can write to a queue may.
+    producers: Mapping[str, ProducerSettings] = dataclasses.field(default_factory=dict)
     archives: ArchiveSettings = ArchiveSettings()
     audit: AuditSettings = AuditSettings()
     federated: FederatedSettings = FederatedSettings()
@@ -360,289 +357,3 @@ class Settings:
         else:
             message = f"there is no data source {name!r}; aegis.toml names: {', '.join(names)}"
         raise UnknownName(message)
-
-
-def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
-    """Read `aegis.toml` and the environment.
-
-    Args:
-        environ: the environment; default: the process's.
-        folder: the working folder; default: the process's.
-
-    Raises:
-        SettingsError: a key is unknown, a value has the wrong type, or they contradict.
-
-    """
-    environ = os.environ if environ is None else environ
-    folder = Path.cwd() if folder is None else folder
-    data = _read_file(environ, folder)
-    for name, value in environ.items():
-        if name.startswith("AEGIS_") and name != "AEGIS_CONFIG":
-            _put(data, name.removeprefix("AEGIS_").lower().split("__"), value, name)
-    settings: Settings = _build(Settings, data, "")
-    sources = {name: _placed(source, folder) for name, source in settings.datasources.items()}
-    exports = {name: _reached(export, folder) for name, export in settings.audit.exports.items()}
-    audit = dataclasses.replace(settings.audit, exports=exports)
-    settings = dataclasses.replace(settings, home=folder / settings.home, datasources=sources, audit=audit)
-    _check(settings)
-    return settings
-
-
-def _placed(source: SourceSettings, folder: Path) -> SourceSettings:
-    """Return a source whose files are found from any working folder."""
-    copies = {
-        name: dataclasses.replace(copy, secret_file=copy.secret_file and folder / copy.secret_file)
-        for name, copy in source.copies.items()
-    }
-    return dataclasses.replace(source, datamap=source.datamap and folder / source.datamap, copies=copies)
-
-
-def _reached(export: ExportSettings, folder: Path) -> ExportSettings:
-    """Return an export whose files are found from any working folder."""
-    cursor, authorization = (path and folder / path for path in (export.cursor, export.authorization_file))
-    to = export.to if export.to == "-" or "://" in export.to else str(folder / export.to)
-    return dataclasses.replace(export, to=to, cursor=cursor, authorization_file=authorization)
-
-
-def masked(url: str) -> str:
-    """Return the URL with every secret in it replaced, fit to be printed."""
-    parts = urlsplit(url)
-    if parts.password is not None:
-        url = url.replace(parts.netloc, f"{parts.username or ''}:***@{parts.netloc.rpartition('@')[2]}", 1)
-    head, mark, query = url.partition("?")
-    return head + mark + _SECRET.sub(r"\1=***", query)
-
-
-def describe(settings: Settings) -> dict[str, Any]:
-    """Return the settings as plain data with every secret masked."""
-
-    def plain(value: Any) -> Any:
-        if dataclasses.is_dataclass(value):
-            return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        if isinstance(value, Mapping):
-            return {name: plain(item) for name, item in value.items()}
-        if isinstance(value, Path):
-            return str(value)
-        return masked(value) if isinstance(value, str) and "://" in value else value
-
-    return {
-        name: plain(value)
-        for name, value in [
-            *((f.name, getattr(settings, f.name)) for f in dataclasses.fields(settings)),
-            ("database_url", settings.control.url),
-            ("keys_url", settings.keys.url),
-            ("archives", dataclasses.replace(settings.archives, url=settings.archives_url)),
-            ("erasure", dataclasses.replace(settings.erasure, tombstones=settings.tombstones_url)),
-            (
-                "federated",
-                dataclasses.replace(
-                    settings.federated, outputs=settings.outputs_url, inputs=settings.inputs_url
-                ),
-            ),
-        ]
-    }
-
-
-def _read_file(environ: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    named = environ.get("AEGIS_CONFIG")
-    path = folder / (named or "aegis.toml")
-    if not path.exists():
-        if named:
-            message = f"AEGIS_CONFIG names {path}, which does not exist"
-            raise SettingsError(message)
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path} is not valid TOML: {error}"
-        raise SettingsError(message) from error
-
-
-def _put(data: dict[str, Any], path: list[str], value: str, variable: str) -> None:
-    for part in path[:-1]:
-        below: Any = data.setdefault(part, {})
-        if not isinstance(below, dict):
-            message = f"{variable} goes below {part!r}, which is a plain value"
-            raise SettingsError(message)
-        data = below
-    data[path[-1]] = value
-
-
-def _build(kind: Any, data: Any, where: str) -> Any:
-    if not isinstance(data, dict):
-        message = f"{where}: expected a table, got {type(data).__name__}"
-        raise SettingsError(message)
-    hints = get_type_hints(kind)
-    unknown = sorted(set(data) - set(hints))
-    if unknown:
-        message = f"unknown setting {where}{unknown[0]!s}; known here: {', '.join(sorted(hints))}"
-        raise SettingsError(message)
-    missing = [
-        f.name
-        for f in dataclasses.fields(kind)
-        if f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-        and f.name not in data
-    ]
-    if missing:
-        message = f"setting {where}{missing[0]} is missing"
-        raise SettingsError(message)
-    return kind(**{name: _value(hints[name], value, f"{where}{name}") for name, value in data.items()})
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if get_origin(hint) in (types.UnionType, typing.Union):
-        hint = next(option for option in get_args(hint) if option is not type(None))
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, f"{where}.")
-    if get_origin(hint) is Mapping:
-        return _table(get_args(hint)[1], value, where)
-    if get_origin(hint) is tuple:
-        return _texts(value, where)
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            choices = ", ".join(map(str, get_args(hint)))
-            message = f"setting {where}: expected one of {choices}"
-            raise SettingsError(message)
-        return value
-    if hint is bool:
-        return _switch(value, where)
-    fits = not isinstance(value, bool) and (hint not in {str, Path} or isinstance(value, str))
-    with contextlib.suppress(TypeError, ValueError):
-        if fits:
-            return hint(value)
-    message = f"setting {where}: expected {hint.__name__}, got {type(value).__name__}"
-    raise SettingsError(message)
-
-
-def _switch(value: Any, where: str) -> bool:
-    """Return a truth value; in the environment it is `true` or `false`."""
-    found = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
-    if isinstance(found, bool):
-        return found
-    message = f"setting {where}: expected true or false"
-    raise SettingsError(message)
-
-
-def _table(kind: Any, value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        message = f"setting {where}: expected tables like [{where}.app]"
-        raise SettingsError(message)
-    return {name: _build(kind, item, f"{where}.{name}.") for name, item in value.items()}
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    found = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-    if isinstance(found, list) and all(isinstance(part, str) and part for part in found):
-        return tuple(found)
-    message = f'setting {where}: expected a list of texts, such as ["billing.privacy"]'
-    raise SettingsError(message)
-
-
-def _check(settings: Settings) -> None:
-    worker = settings.worker
-    if worker.hard_time_limit_seconds >= worker.visibility_timeout_seconds:
-        message = (
-            f"worker.hard_time_limit_seconds ({worker.hard_time_limit_seconds}) must be below "
-            f"worker.visibility_timeout_seconds ({worker.visibility_timeout_seconds}): otherwise Redis "
-            "delivers a task again while it still runs"
-        )
-        raise SettingsError(message)
-    if settings.retention.slice_seconds * 2 > worker.hard_time_limit_seconds:
-        message = (
-            f"retention.slice_seconds ({settings.retention.slice_seconds}) must be at most half of "
-            f"worker.hard_time_limit_seconds ({worker.hard_time_limit_seconds})"
-        )
-        raise SettingsError(message)
-    counting = 2 * settings.retention.count_seconds + settings.retention.slice_seconds
-    if settings.retention.count_seconds <= 0 or counting > worker.hard_time_limit_seconds:
-        message = (
-            f"retention.count_seconds ({settings.retention.count_seconds:g}) must be above 0, and twice it "
-            f"with retention.slice_seconds ({settings.retention.slice_seconds:g}) at most "
-            f"worker.hard_time_limit_seconds ({worker.hard_time_limit_seconds}): one task may count twice"
-        )
-        raise SettingsError(message)
-    if settings.retention.max_share is not None and not 0 < settings.retention.max_share <= 1:
-        message = f"retention.max_share ({settings.retention.max_share}) must be above 0 and at most 1"
-        raise SettingsError(message)
-    for name, url in (
-        ("archives.url", settings.archives.url),
-        ("erasure.tombstones", settings.erasure.tombstones),
-        ("federated.outputs", settings.federated.outputs),
-        ("federated.inputs", settings.federated.inputs),
-    ):
-        if url and masked(url) != url:
-            message = (
-                f"{name} holds a secret, and it is kept with what is written there: give the store its "
-                "credentials by its own environment variables instead"
-            )
-            raise SettingsError(message)
-    if settings.throttle.longest_pause_seconds * 3 > settings.operations.lease_seconds:
-        message = (
-            f"throttle.longest_pause_seconds ({settings.throttle.longest_pause_seconds}) must be at most a "
-            f"third of operations.lease_seconds ({settings.operations.lease_seconds}): "
-            "a run that rests keeps its lease"
-        )
-        raise SettingsError(message)
-    _check_federated(settings.federated)
-    _check_named(settings)
-
-
-def _check_federated(federated: FederatedSettings) -> None:
-    for name in ("keep_hours", "max_bytes", "minimum_participants"):
-        if getattr(federated, name) <= 0:
-            message = f"federated.{name} ({getattr(federated, name):g}) must be above 0"
-            raise SettingsError(message)
-
-
-def _check_named(settings: Settings) -> None:
-    for name, source in settings.datasources.items():
-        for login in (source, source.verifier):
-            if login.password_file and login.password_command:
-                message = f"data source {name}: give password_file or password_command, not both"
-                raise SettingsError(message)
-        for copy, found in source.copies.items():
-            if fault := _fault_of(copy, found):
-                message = f"datasources.{name}.copies.{copy}: {fault}"
-                raise SettingsError(message)
-    for name, export in settings.audit.exports.items():
-        if export.to == "-":
-            message = f"audit.exports.{name}.to: stdout is no receiver of an export that a worker does"
-            raise SettingsError(message)
-
-
-def _fault_of(name: str, copy: CopySettings) -> str | None:
-    """Return what is wrong with a copy, in words that quote no URL."""
-    if not _COPY.fullmatch(name):
-        return "its name is 1 to 64 letters, digits, dots, dashes and underscores"
-    if copy.due_days < 1:
-        return f"due_days ({copy.due_days}) must be at least 1"
-    if copy.task and copy.url:
-        return "give a task or a url, not both"
-    if bool(copy.task) != bool(copy.queue):
-        return "task and queue go together: the queue is where the task's own workers listen"
-    if copy.secret_file and not copy.url:
-        return "secret_file signs what is posted to a url, and there is none"
-    return _fault_of_url(copy.url) if copy.url else None
-
-
-def _fault_of_url(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return "url is no URL"
-    if "@" in parts.netloc or masked(url) != url:
-        return "url holds a secret; give a secret_file instead, which signs what is posted"
-    if not host or parts.fragment or parts.scheme not in {"https", "http"}:
-        return "url must be https://host/path"
-    if parts.scheme == "http" and not _loopback(host):
-        return "url must begin with https://; http is for this machine alone (127.0.0.1, ::1, localhost)"
-    return None
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
