@@ -21,6 +21,8 @@ class Entry:
     claims: bool
     #: Why a second delivery does no harm.
     repeats: str
+    #: Whether services send it; the others Aegis sends itself.
+    services: bool = False
 
 
 REGISTER: Final = "aegis.retention.register"
@@ -47,6 +49,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.privacy.register_retention_policy",
         claims=False,
         repeats="the same definition is the same policy",
+        services=True,
     ),
     Entry(
         name=ENFORCE,
@@ -54,6 +57,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.privacy.create_retention_runs",
         claims=False,
         repeats="one set of runs per request id",
+        services=True,
     ),
     Entry(
         name=RUN,
@@ -68,6 +72,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.request_erasure",
         claims=False,
         repeats="one erasure per request id",
+        services=True,
     ),
     Entry(
         name=ANONYMIZE_MANY,
@@ -75,6 +80,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.request_erasure",
         claims=False,
         repeats="one erasure per request id",
+        services=True,
     ),
     Entry(
         name=ERASE,
@@ -89,6 +95,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.replay_erasures",
         claims=False,
         repeats="whoever is erased already is not found again",
+        services=True,
     ),
     Entry(
         name=CONFIRM,
@@ -96,6 +103,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.confirm_copy",
         claims=False,
         repeats="a copy is confirmed once",
+        services=True,
     ),
     Entry(
         name=PROTECT,
@@ -103,6 +111,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.federated.protect_request",
         claims=False,
         repeats="one release per request id, charged and noised once",
+        services=True,
     ),
     Entry(
         name=TENANCY_CHECK,
@@ -110,6 +119,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.privacy.tenant_isolation_check",
         claims=False,
         repeats="it changes nothing but records each denial",
+        services=True,
     ),
     Entry(
         name=RECORD,
@@ -117,6 +127,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.audit.record_audit_once",
         claims=False,
         repeats="one event per request id",
+        services=True,
     ),
     Entry(
         name=RELAY,
@@ -138,6 +149,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.audit.export_as_configured",
         claims=False,
         repeats="the cursor is locked, and moves only forward",
+        services=True,
     ),
     Entry(
         name=RECONCILE,
@@ -156,3 +168,5 @@ TABLE: Final[tuple[Entry, ...]] = (
 )
 
 ROUTES: Final[Mapping[str, str]] = {entry.name: entry.queue for entry in TABLE}
+#: The tasks that services send.
+FOR_SERVICES: Final = frozenset(entry.name for entry in TABLE if entry.services)
