@@ -12,9 +12,9 @@ from celery import current_app
 
 import tasks
 from aegis.client import Client, PolicyTerms, Requests, Terms
+from aegis.client.answers import Answers
 from aegis.client.sealing import Sealer
 from aegis.client.sending import Message
-from aegis.client.service import Answers
 from aegis.envelopes import workers_public_key
 from aegis.errors import NotPrepared, Unreachable, UsageError
 from aegis.keys import Secret, new_client_key
