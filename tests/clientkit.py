@@ -68,13 +68,15 @@ class Shop:
         query = "SELECT count(*) FROM audit_logs WHERE action = :action"
         return _scalar(self.aegis.databases.control, query, {"action": action})
 
+    @property
+    def key_file(self) -> Path:
+        """The shop's own key."""
+        return self.folder / "service.key"
+
     def another(self, **words: Any) -> Client:
         """Return another client of the shop, with its key."""
-        key = self.folder / "service.key"
-        if not key.exists():
-            new_client_key(key)
         workers = workers_public_key(self.aegis.worker_key)
-        return Client(self.redis.url, workers_key=workers, key_file=key, **words)
+        return Client(self.redis.url, workers_key=workers, key_file=self.key_file, **words)
 
     @contextlib.contextmanager
     def at_work(self, name: str = "worker") -> Iterator[WorkerProcess]:
@@ -111,6 +113,7 @@ def shop(folder: Path) -> Iterator[Shop]:
         aegis.prepare()
         aegis.migrate_source("app")
         made = Shop(folder=folder, redis=redis, app=app, aegis=aegis, client=Client(redis.url))
+        new_client_key(made.key_file)
         made.client = made.another()
         yield made
         made.client.close()

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,7 +54,7 @@ class Service:
         wait_until(lambda: self.client.status(request_id).state != "unknown", f"{request_id} is answered")
 
 
-def work(broker: str, database: str, fatal: int) -> None:
+def work(broker: str, database: str, key_file: Path, fatal: int) -> None:
     """Send what stands in an outbox, and take note when that is accepted; die before one of the steps."""
     done = 0
 
@@ -68,7 +69,7 @@ def work(broker: str, database: str, fatal: int) -> None:
             step()
             super().send(message)
 
-    asking = service(worlds.engine(database), Client(broker), broker)
+    asking = service(worlds.engine(database), Client(broker, key_file=key_file), broker)
     asking.client._post = Deadly(broker)  # noqa: SLF001 - where everything leaves
     (request,) = asking.rows()
     sa.event.listen(sa.Engine, "before_cursor_execute", step)

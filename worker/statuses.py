@@ -60,24 +60,27 @@ def _on_failure(sender: Any, exception: BaseException, **_: Any) -> None:
 
 
 def _told(task: Any, report: Mapping[str, Any]) -> None:
+    told = None
     try:
-        request, status = _found(task, report)
+        # Another worker may have ended the request meanwhile, and told it before: the last word is the rows'.
+        while (found := _found(task, report)) is not None and found != told:
+            tell(task.app.settings, *found)
+            told = found
     except AegisError as error:
-        log.warning("What became of a request is not told in Redis: %s", error)
-        return
-    if request and status:
-        tell(task.app.settings, request, status)
+        log.warning("What became of a request is not told in Redis: %s", type(error).__name__)
 
 
-def _found(task: Any, report: Mapping[str, Any]) -> tuple[str | None, Status | None]:
+def _found(task: Any, report: Mapping[str, Any]) -> tuple[str, Status] | None:
     with reading(system.current().databases.control, "control database") as connection:
         if task.name in _BY_RUN:
-            request = statuses.request_of(connection, str((task.request.kwargs or {}).get("run_id")))
+            request = statuses.request_of(connection, (task.request.kwargs or {}).get("run_id"))
         else:
             request = request_of(task)
-        row = statuses.standing(connection, request) if request else None
+        if request is None:
+            return None
+        row = statuses.standing(connection, request)
     if task.name in _BY_RUN:
-        return request, row and _bare(row)
+        return (request, _bare(row)) if row else None
     return request, _answered(task.name, report, row)
 
 

@@ -4,16 +4,15 @@ A table in the service's database, written by the same methods as the client's. 
 it, at least once and from as many processes as one likes, and goes on until a worker told in Redis that it
 has accepted the request: only an accepted request cannot be lost. Then the row goes.
 
-What stands in the table names people, as the service's own tables do: the ids of those to be erased, actors,
-targets, until the request is accepted. Aggregates and the details of events stand there sealed. A request
-that was refused stays, with the reason, until somebody removes it.
+What a request is about names people, and an erasure looks for them in every column. So it stands there sealed
+to the service's own key; its id, its task and its times stand in clear. A request that was refused stays,
+with the reason, until somebody removes it.
 """
 
 import datetime as dt
-import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,7 +31,7 @@ from aegis.operations.statuses import UNKNOWN, Status
 
 #: How long a relay may take for what it has taken, before another one takes it.
 LEASE_SECONDS: Final = 60.0
-#: How long a worker has to accept a request before it is sent again; doubled each time, up to the other.
+#: Seconds that a worker has to accept a request before it is sent again; doubled each time, up to the other.
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 3600.0
 _LABEL: Final = "outbox"
@@ -47,7 +46,7 @@ def outbox_table(metadata: sa.MetaData, name: str = "aegis_outbox") -> sa.Table:
         metadata,
         sa.Column("request_id", Exact64, primary_key=True),
         sa.Column("task", Exact64, nullable=False),
-        # JSON
+        # Sealed to the service's own key.
         sa.Column("arguments", LongBytes, nullable=False),
         sa.Column("created_at", Moment, nullable=False),
         # Before this nobody looks at it; NULL: at once.
@@ -57,6 +56,11 @@ def outbox_table(metadata: sa.MetaData, name: str = "aegis_outbox") -> sa.Table:
         # Why it was refused; nothing more is done with it.
         sa.Column("reason", sa.Text),
     )
+
+
+def pause_after(sent: int) -> float:
+    """Return how long a worker has to accept a request that was sent so often, before it is sent again."""
+    return float(min(FIRST_PAUSE * 2.0 ** min(sent - 1, 16), LONGEST_PAUSE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +120,10 @@ class Outbox:
     def _settle(self, engine: sa.Engine, row: Any, status: Status | None) -> str:
         mine = self._table.c.request_id == row.request_id
         if status is None or status.state == UNKNOWN:
-            arguments = json.loads(row.arguments)
+            arguments = self._sealer.kept(row.arguments, row.request_id)
             self._post.send(Message(task=row.task, request_id=row.request_id, arguments=arguments))
             with writing(engine, _LABEL) as connection:
-                pause = min(FIRST_PAUSE * 2.0**row.sent, LONGEST_PAUSE)
-                due = dialects.now(connection) + dt.timedelta(seconds=pause)
+                due = dialects.now(connection) + dt.timedelta(seconds=pause_after(row.sent + 1))
                 connection.execute(sa.update(self._table).where(mine).values(sent=row.sent + 1, due_at=due))
             return "sent"
         refused = status.state == State.FAILED
@@ -165,7 +168,7 @@ class _Within(Requests):
         values = {
             "request_id": message.request_id,
             "task": message.task,
-            "arguments": json.dumps(message.arguments).encode(),
+            "arguments": self._sealer.keep(message.arguments, message.request_id),
             "created_at": dt.datetime.now(dt.UTC),
             "sent": 0,
         }
@@ -174,11 +177,12 @@ class _Within(Requests):
                 return
             known = self._table.c.request_id == message.request_id
             row = self._connection.execute(sa.select(self._table).where(known)).one()
-        if row.task != message.task or _outside(json.loads(row.arguments)) != _outside(message.arguments):
+        kept = self._sealer.kept(row.arguments, row.request_id)
+        if row.task != message.task or _outside(kept) != _outside(message.arguments):
             told = f"request {message.request_id} stands in the outbox already, for something else"
             raise Conflict(told)
 
 
-def _outside(arguments: Any) -> dict[str, Any]:
-    """Return what is not sealed: an envelope is another one each time."""
+def _outside(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is not sealed to the workers: an envelope is another one each time."""
     return {name: word for name, word in arguments.items() if name != "sealed"}

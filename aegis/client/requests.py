@@ -7,7 +7,6 @@ nobody, for ids stand in logs; without one a new one is made.
 
 import abc
 import datetime as dt
-import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Unpack
@@ -16,6 +15,7 @@ from aegis.arguments import LONGEST, door, text
 from aegis.client.sealing import Sealer
 from aegis.client.sending import Message
 from aegis.client.terms import PolicyTerms, Terms
+from aegis.client.words import PersonKey, Tenant, key, keys, new_id, plain, spelled, tenant
 from aegis.errors import AegisError, UsageError
 from aegis.federated.messages import checked_id
 from aegis.operations.table import (
@@ -30,10 +30,6 @@ from aegis.operations.table import (
     REPLAY,
     TENANCY_CHECK,
 )
-
-#: The key of one person: a value, or one for each column of it.
-PersonKey = str | int | uuid.UUID | Sequence[str | int | uuid.UUID]
-Tenant = str | int | uuid.UUID | None
 
 
 class Requests(abc.ABC):
@@ -61,8 +57,8 @@ class Requests(abc.ABC):
         request_id: str | None = None,
     ) -> str:
         """Ask for the erasure of one person, as `api.privacy.anonymize_user`."""
-        request_id = _id(request_id)
-        words = {"user_id": _key("user_id", user_id), "tenant_id": _tenant("tenant_id", tenant_id)}
+        request_id = new_id(request_id)
+        words = {"user_id": key("user_id", user_id), "tenant_id": tenant("tenant_id", tenant_id)}
         words |= {"actor": actor, "subject": subject, "datasource": datasource, "request_id": request_id}
         return self._ask(ANONYMIZE, request_id, words)
 
@@ -83,9 +79,9 @@ class Requests(abc.ABC):
         if (user_ids is None) == (group is None):
             message = "an erasure names people (user_ids), or a group of the data map, and never both"
             raise UsageError(message)
-        request_id = _id(request_id)
-        words: dict[str, Any] = {"group": group, "limit": limit, "tenant_id": _tenant("tenant_id", tenant_id)}
-        words |= {"user_ids": None if user_ids is None else _keys(user_ids)}
+        request_id = new_id(request_id)
+        words: dict[str, Any] = {"group": group, "limit": limit, "tenant_id": tenant("tenant_id", tenant_id)}
+        words |= {"user_ids": None if user_ids is None else keys(user_ids)}
         words |= {"actor": actor, "subject": subject, "datasource": datasource, "request_id": request_id}
         return self._ask(ANONYMIZE_MANY, request_id, words)
 
@@ -104,20 +100,20 @@ class Requests(abc.ABC):
             message = "since must be a time with a zone, such as 2027-01-31T02:00:00+00:00"
             raise UsageError(message)
         words = {"since": since, "datasource": datasource, "execute": execute, "actor": actor}
-        return self._ask(REPLAY, _id(request_id), words)
+        return self._ask(REPLAY, new_id(request_id), words)
 
     @door
     def confirm_copy(self, *, request: str, copy: str, actor: str, request_id: str | None = None) -> str:
         """Confirm that a copy elsewhere has forgotten the people of an erasure, named by its request."""
         words = {"request": checked_id(request), "copy": copy, "actor": actor}
-        return self._ask(CONFIRM, _id(request_id), words)
+        return self._ask(CONFIRM, new_id(request_id), words)
 
     @door
     def register_policy(
         self, *, name: str, table: str, request_id: str | None = None, **terms: Unpack[PolicyTerms]
     ) -> str:
         """Register a retention policy, as `api.privacy.register_retention_policy`; a person approves it."""
-        return self._ask(REGISTER, _id(request_id), {"name": name, "table": table, **terms})
+        return self._ask(REGISTER, new_id(request_id), {"name": name, "table": table, **terms})
 
     @door
     def enforce_retention(
@@ -130,8 +126,8 @@ class Requests(abc.ABC):
         request_id: str | None = None,
     ) -> str:
         """Start runs of all approved policies, or of those named; `dry_run` only counts, into the log."""
-        request_id = _id(request_id)
-        words = {"dry_run": dry_run, "tenant_id": _tenant("tenant_id", tenant_id), "policies": policies}
+        request_id = new_id(request_id)
+        words = {"dry_run": dry_run, "tenant_id": tenant("tenant_id", tenant_id), "policies": policies}
         return self._ask(ENFORCE, request_id, {**words, "actor": actor, "request_id": request_id})
 
     @door
@@ -152,9 +148,9 @@ class Requests(abc.ABC):
             aegis.errors.NotPrepared: there are details, and the client was given no `workers_key`.
 
         """
-        request_id = _id(request_id)
+        request_id = new_id(request_id)
         words = {"action": action, "actor": actor, "target_type": target_type, "request_id": request_id}
-        words["target_id"] = text("target_id", _spelled(target_id), LONGEST)
+        words["target_id"] = text("target_id", spelled(target_id), LONGEST)
         if details:
             words["sealed"] = self._sealer.details(details, request_id)
         return self._ask(RECORD, request_id, words)
@@ -164,14 +160,14 @@ class Requests(abc.ABC):
         self, *, requesting_tenant: Tenant, resource_tenant: Tenant, request_id: str | None = None
     ) -> str:
         """Have two tenants compared and a denial recorded; its status is then `done`, its reason `denied`."""
-        words = {"requesting_tenant": _tenant("requesting_tenant", requesting_tenant)}
-        words["resource_tenant"] = _tenant("resource_tenant", resource_tenant)
-        return self._ask(TENANCY_CHECK, _id(request_id), words)
+        words = {"requesting_tenant": tenant("requesting_tenant", requesting_tenant)}
+        words["resource_tenant"] = tenant("resource_tenant", resource_tenant)
+        return self._ask(TENANCY_CHECK, new_id(request_id), words)
 
     @door
     def export_audit(self, *, name: str, request_id: str | None = None) -> str:
         """Export what is new in the log to where `aegis.toml` says, as `[audit.exports.NAME]`."""
-        return self._ask(EXPORT, _id(request_id), {"name": name})
+        return self._ask(EXPORT, new_id(request_id), {"name": name})
 
     @door
     def protect(
@@ -196,7 +192,7 @@ class Requests(abc.ABC):
             aegis.errors.Unreachable: the broker or the place for inputs does not answer; send it again.
 
         """
-        request_id = _id(request_id)
+        request_id = new_id(request_id)
         body = {**terms, "participant_count": participant_count}
         sealed = self._sealer.aggregate(value, request_id, body)
         try:
@@ -206,50 +202,5 @@ class Requests(abc.ABC):
             raise
 
     def _ask(self, task: str, request_id: str, words: Mapping[str, Any]) -> str:
-        self._take(Message(task=task, request_id=request_id, arguments=_plain(words)))
+        self._take(Message(task=task, request_id=request_id, arguments=plain(words)))
         return request_id
-
-
-def _id(request_id: str | None) -> str:
-    return str(uuid.uuid4()) if request_id is None else checked_id(request_id)
-
-
-def _key(name: str, key: PersonKey) -> Any:
-    if isinstance(key, list | tuple) and key:
-        return [_value(f"each value of {name}", part) for part in key]
-    return _value(name, key)
-
-
-def _value(name: str, value: object) -> str | int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return text(name, _spelled(value), LONGEST)
-
-
-def _keys(keys: object) -> list[Any]:
-    if not isinstance(keys, Collection) or isinstance(keys, str | bytes | Mapping) or not keys:
-        message = "user_ids must be a list of at least one person's key"
-        raise UsageError(message)
-    return [_key("each of user_ids", key) for key in keys]
-
-
-def _tenant(name: str, tenant: Tenant) -> Any:
-    return None if tenant is None else _value(name, tenant)
-
-
-def _plain(words: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments as JSON has them."""
-    try:
-        found: dict[str, Any] = json.loads(json.dumps(words, default=_spelled, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        message = (
-            f"{', '.join(words)}: expected plain data, that is texts, numbers, days, lists and dicts of them"
-        )
-        raise UsageError(message) from None
-    return found
-
-
-def _spelled(value: Any) -> Any:
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    return str(value) if isinstance(value, int | uuid.UUID) and not isinstance(value, bool) else value

@@ -1,14 +1,15 @@
-"""What leaves a service sealed to the workers: aggregates, and the details of events."""
+"""What a service seals: to the workers aggregates and the details of events, to itself what it keeps."""
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from aegis.audit.enclosed import enclose
-from aegis.envelopes import checked_workers_key, client_public_key, seal
+from aegis.envelopes import checked_workers_key, client_public_key, open_, seal
 from aegis.errors import NotPrepared, UsageError
 from aegis.federated import inputs as places
 from aegis.federated import messages, wire
@@ -30,7 +31,7 @@ class Sealed:
 
 
 class Sealer:
-    """Seals to the workers.
+    """Seals to the workers, and to the service itself.
 
     Args:
         workers_key: their public key; None: nothing can be sealed.
@@ -51,7 +52,10 @@ class Sealer:
 
         """
         if self._key_file is None:
-            message = "answers are sealed to the service: give key_file= (`aegis client-key --new FILE`)"
+            message = (
+                "answers and the outbox are sealed to the service itself: give key_file= "
+                "(`aegis client-key --new FILE`)"
+            )
             raise NotPrepared(message)
         return client_key(self._key_file)
 
@@ -84,6 +88,21 @@ class Sealer:
         sealed = seal(self._to(), wire.encode(words), about=messages.about_request(request_id))
         return Sealed(text=base64.b64encode(sealed).decode(), file=None if written is None else written.name)
 
+    def keep(self, arguments: Mapping[str, Any], request_id: str) -> bytes:
+        """Return the arguments of a request, sealed to the service itself."""
+        plain = json.dumps(arguments, sort_keys=True).encode()
+        return seal(client_public_key(self.secret()), plain, about=_about_kept(request_id))
+
+    def kept(self, sealed: bytes, request_id: str) -> dict[str, Any]:
+        """Return arguments that were kept.
+
+        Raises:
+            Tampered: they are not sealed to this service's key, or not for this request.
+
+        """
+        found: dict[str, Any] = json.loads(open_(self.secret(), sealed, about=_about_kept(request_id)))
+        return found
+
     def forget(self, sealed: Sealed) -> None:
         """Remove the file that no message names; if that fails too, it goes when it is old enough."""
         if sealed.file is not None:
@@ -102,6 +121,10 @@ class Sealer:
         )
         open_store(str(self._inputs)).put("", found.name, sealed)
         return found
+
+
+def _about_kept(request_id: str) -> bytes:
+    return f"aegis.client.outbox\n{request_id}".encode()
 
 
 def _plain(word: Any) -> Any:

@@ -31,7 +31,8 @@ class Client(Requests):
         app_or_broker_url: the service's own Celery application, or the URL of Aegis's broker.
         workers_key: the workers' public key, as `aegis client-key` prints it; for `protect`, and for the
             details of `record_audit`.
-        key_file: the service's own key (`aegis client-key --new FILE`); answers are sealed to it.
+        key_file: the service's own key (`aegis client-key --new FILE`); answers are sealed to it, and the
+            outbox.
         database_url: the control database; needed for `result`.
         database_password_file: holds its password; read again on every connect.
         inputs: the workers' `federated.inputs`, for aggregates that are too large for a message.
@@ -67,7 +68,11 @@ class Client(Requests):
         Args:
             table: as `outbox_table` made it.
 
+        Raises:
+            aegis.errors.NotPrepared: the client was given no `key_file`, to which it is sealed.
+
         """
+        self._sealer.secret()
         return Outbox(self._post, self._sealer, table)
 
     def status(self, request_id: str) -> Status:

@@ -13,7 +13,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from aegis.db.tables import Request, Run
-from aegis.errors import AegisError, UnknownName
+from aegis.errors import AegisError
 from aegis.operations.states import FINAL, STUCK, State
 
 #: How long Redis keeps it after the last word.
@@ -99,18 +99,10 @@ def standing(connection: sa.Connection, request_id: str) -> Status | None:
     return Status(state=row.state, reason=row.reason)
 
 
-def request_of(connection: sa.Connection, run_id: str) -> str | None:
-    """Return the request that a run carries out; None: beat's own, or a person's.
-
-    Raises:
-        UnknownName: there is no such run.
-
-    """
-    found = connection.execute(sa.select(Run.request_id).where(Run.id == run_id)).one_or_none()
-    if found is None:
-        message = f"there is no run {run_id}"
-        raise UnknownName(message)
-    return None if found.request_id is None else str(found.request_id)
+def request_of(connection: sa.Connection, run_id: object) -> str | None:
+    """Return the request that a run carries out; None: it is beat's own, or a person's, or there is none."""
+    found = connection.scalar(sa.select(Run.request_id).where(Run.id == str(run_id)))
+    return None if found is None else str(found)
 
 
 def _runs(connection: sa.Connection, request_id: str) -> list[Status]:

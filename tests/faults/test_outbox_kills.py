@@ -29,10 +29,10 @@ def asking(at: Shop, new_database: Callable[[str, str], str]) -> Iterator[Servic
     engine.dispose()
 
 
-def killed(asking: Service, fatal: int) -> bool:
+def killed(at: Shop, asking: Service, fatal: int) -> bool:
     """Let another process work until it dies; return whether it did."""
     database = asking.engine.url.render_as_string(hide_password=False)
-    child = forking().Process(target=work, args=(asking.broker, database, fatal))
+    child = forking().Process(target=work, args=(asking.broker, database, at.key_file, fatal))
     child.start()
     child.join(DEADLINE)
     assert child.exitcode in {0, -signal.SIGKILL}
@@ -48,7 +48,7 @@ def test_a_relay_killed_at_every_step(at: Shop, asking: Service) -> None:
             step += 1
             request = f"step-{step}"
             asking.ask(request)
-            dies = killed(asking, step)
+            dies = killed(at, asking, step)
 
             def through() -> bool:
                 asking.later()

@@ -151,7 +151,7 @@ def test_details_travel_sealed_and_are_recorded_once(at: Shop, seeing: Client) -
 def test_an_envelope_that_does_not_open_is_refused(at: Shop) -> None:
     """To another key, for another request, too large, or no object: an error that quotes nothing."""
     workers = workers_public_key(at.aegis.worker_key)
-    another = client_public_key(client_key(at.folder / "service.key"))
+    another = client_public_key(client_key(at.key_file))
     wrong = {
         "another key": enclose(another, "r", {"a": WHO}),
         "another request": enclose(workers, "q", {"a": WHO}),

@@ -10,10 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from aegis.client import Client, Relayed
-from aegis.errors import Conflict, NotPrepared, Unreachable, UsageError
+from aegis.client.outbox import pause_after
+from aegis.errors import Conflict, NotPrepared, Tampered, Unreachable, UsageError
+from aegis.keys import new_client_key
 from aegis.operations import system
 from aegis.operations.table import FOR_SERVICES
-from api import audit
+from api import audit, erasure
 from tests import worlds
 from tests.clientkit import CANARY, Shop, shop
 from tests.outboxkit import Service, event, service
@@ -126,7 +128,7 @@ def test_what_is_refused_stays_with_its_reason(running: Shop, engine: sa.Engine)
 @on("sqlite")
 def test_a_broker_that_is_away(idle: Shop, engine: sa.Engine) -> None:
     """The relay says so, and nothing is lost; one that fails keeps no other from its turn."""
-    away = service(engine, Client("redis://127.0.0.1:1/0"), idle.redis.url)
+    away = service(engine, Client("redis://127.0.0.1:1/0", key_file=idle.key_file), idle.redis.url)
     for name in ("first", "second"):
         away.ask(name)
     for name in ("first", "second"):
@@ -163,16 +165,42 @@ def test_several_relays_at_once(idle: Shop, engine: sa.Engine) -> None:
 
 
 @on("sqlite")
-def test_the_pause_before_it_is_sent_again_grows(idle: Shop, engine: sa.Engine) -> None:
-    """While no worker takes it, it is sent again: less and less often, an hour apart at last."""
+def test_it_is_sealed_to_the_service(idle: Shop, engine: sa.Engine, tmp_path: Path) -> None:
+    """Without a key there is no outbox; what cannot be opened is an error, and stops no other."""
     asking = here(idle, engine)
-    asking.ask("patient")
-    pauses = []
-    for _ in range(12):
-        assert asking.later() == Relayed(sent=1)
-        with engine.connect() as connection:
-            left = "SELECT (julianday(due_at) - julianday('now')) * 86400 FROM aegis_outbox"
-            pauses.append(connection.scalar(sa.text(left)))
-    assert pauses == sorted(pauses)
-    assert 3 < pauses[0] <= 5
-    assert 3590 < pauses[-1] <= 3600
+    for name in ("spoilt", "sound"):
+        asking.ask(name)
+    with pytest.raises(NotPrepared, match="key_file="):
+        Client(idle.redis.url).outbox(asking.table)
+    new_client_key(tmp_path / "another.key")
+    another = service(engine, Client(idle.redis.url, key_file=tmp_path / "another.key"), idle.redis.url)
+    with pytest.raises(Tampered, match="does not open"):
+        another.later()
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE aegis_outbox SET arguments = X'00' WHERE request_id = 'spoilt'"))
+    with pytest.raises(Tampered, match="does not open"):
+        asking.later()
+    assert asking.outbox.relay(engine) == Relayed(sent=1)
+
+
+@on("sqlite")
+def test_an_erasure_finds_nobody_in_it(
+    idle: Shop, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a database in which people are erased it keeps no erasure from its end."""
+    del engine
+    monkeypatch.setattr(system, "_CURRENT", [idle.aegis])
+    asking = here(idle, idle.app)
+    with idle.app.begin() as connection:
+        email = connection.scalar(sa.text("SELECT email FROM users WHERE id = 5"))
+        words = {**event("about-5"), "actor": email, "target_id": email}
+        asking.outbox.within(connection).record_audit(**words)
+        asking.outbox.within(connection).anonymize_user(user_id=email)
+    assert erasure.anonymize_user(5)
+    assert len(asking.rows()) == 2
+    assert asking.outbox.relay(idle.app) == Relayed(sent=2)
+
+
+def test_the_pause_before_it_is_sent_again_grows() -> None:
+    """While no worker takes it, it is sent again: less and less often, an hour apart at last."""
+    assert [pause_after(sent) for sent in (1, 2, 3, 9, 10, 11, 10**6)] == [5, 10, 20, 1280, 2560, 3600, 3600]
