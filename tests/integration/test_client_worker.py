@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from celery import signals
 
 from aegis.audit.enclosed import enclose
@@ -13,9 +14,9 @@ from aegis.client import Client, Status
 from aegis.envelopes import client_public_key, workers_public_key
 from aegis.errors import Pending, Refused, Unreachable, UsageError
 from aegis.keys import client_key
-from aegis.operations import statuses, system
+from aegis.operations import requests, statuses, system
 from aegis.operations.states import State
-from aegis.settings import load_settings
+from aegis.settings import Settings, load_settings
 from api import audit, erasure, privacy
 from tests.clientkit import CANARY, Shop, shop
 from tests.workerkit import DEADLINE, client, wait_until
@@ -209,3 +210,30 @@ def test_a_user_without_the_right_to_read(at: Shop) -> None:
 def test_what_is_no_status_is_unknown(text: bytes | None) -> None:
     """Redis may hold anything; nobody falls over it."""
     assert statuses.read(text) == Status(state="unknown")
+
+
+def test_the_last_word_is_the_rows(at: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that another worker ends while this one tells what it read before is at its end in Redis."""
+    app.loader.import_default_modules()
+    monkeypatch.setattr(app, "settings", replace(at.aegis.settings, broker_url=at.redis.url))
+    words: dict[str, Any] = {"operation": "audit.record", "arguments": {}, "open_end": True}
+    requests.once(at.aegis, request_id="raced", work=lambda _: None, **words)
+    told: list[str] = []
+
+    def late(settings: Settings, request: str, status: Status) -> None:
+        if not told:
+            with at.aegis.databases.control.begin() as connection:
+                connection.execute(
+                    sa.text("UPDATE aegis_requests SET state = 'done' WHERE request_id = 'raced'")
+                )
+            tell(settings, request, Status(state="done"))
+        told.append(status.state)
+        tell(settings, request, status)
+
+    monkeypatch.setattr("worker.statuses.tell", late)
+    task = app.tasks["aegis.audit.record"]
+    task.push_request(id="message", kwargs={"request_id": "raced"})
+    signals.task_success.send(sender=task, result={"outcome": "done"})
+    task.pop_request()
+    assert told == ["accepted", "done"]
+    assert at.client.status("raced").state == "done"
