@@ -125,7 +125,7 @@ class Requests(abc.ABC):
         actor: str = "system",
         request_id: str | None = None,
     ) -> str:
-        """Start runs of all approved policies, or of those named; `dry_run` only counts, into the log."""
+        """Start runs of all approved policies, or of those named; `dry_run` counts, into the workers' log."""
         request_id = new_id(request_id)
         words = {"dry_run": dry_run, "tenant_id": tenant("tenant_id", tenant_id), "policies": policies}
         return self._ask(ENFORCE, request_id, {**words, "actor": actor, "request_id": request_id})
