@@ -4,11 +4,10 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+from aegis.arguments import door
 from aegis.operations import archives
 from aegis.operations.system import current
 from aegis.retention import backups, expiry, restoring
-
-from .arguments import door
 
 
 def list_archives() -> list[dict[str, Any]]:

@@ -11,7 +11,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from aegis import arguments
+from aegis.arguments import Long, Parsed, RequestId, door
 from aegis.audit import actions, head
+from aegis.audit.enclosed import disclose
 from aegis.audit.exports.export import Exported, Exporter, Target
 from aegis.audit.exports.formats.table import TILES
 from aegis.audit.head import Backlog
@@ -29,9 +32,6 @@ from aegis.operations import requests
 from aegis.operations.account import Account, account
 from aegis.operations.pruning import prune
 from aegis.operations.system import current
-
-from . import arguments
-from .arguments import Long, RequestId, door
 
 
 @door
@@ -73,17 +73,42 @@ def record_audit(
 
 @door
 def record_audit_once(
-    request_id: RequestId, action: str, actor: str, target_type: str, target_id: str | int | UUID
+    request_id: RequestId,
+    action: str,
+    actor: str,
+    target_type: str,
+    target_id: str | int | UUID,
+    *,
+    sealed: Parsed | None = None,
 ) -> str:
-    """Record an event for a request; the same request again returns the same event's id."""
+    """Record an event for a request; the same request again returns the same event's id.
+
+    Args:
+        request_id: the producer's id.
+        action: what happened; this and the next three are as for `record_audit`.
+        actor: who did it.
+        target_type: what kind of thing it was done to.
+        target_id: which one.
+        sealed: its details in an envelope for the workers, as `aegis.audit.enclosed` has it.
+
+    Raises:
+        ValueError: an argument is wrong, or the envelope does not open.
+        aegis.errors.Conflict: the id was used for another event.
+
+    """
     system = current()
-    event = system.recorder.prepare(_note(action, actor, target_type, target_id, None))
+    arguments: dict[str, Any] = {"action": action, "actor": actor}
+    arguments |= {"target_type": target_type, "target_id": target_id}
+    details = None
+    if sealed is not None:
+        # An event without details has the digest that it had before there were any.
+        arguments["details"] = details = disclose(system.worker_key, request_id, sealed)
+    event = system.recorder.prepare(_note(action, actor, target_type, target_id, details))
 
     def work(connection: sa.Connection) -> str:
         store(connection, event)
         return event.id
 
-    arguments = {"action": action, "actor": actor, "target_type": target_type, "target_id": target_id}
     kept = requests.once(
         system, request_id=request_id, operation="audit.record", arguments=arguments, work=work
     )

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from aegis.arguments import door
 from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.errors import UsageError
@@ -9,8 +10,6 @@ from aegis.federated import accounts, opening
 from aegis.federated.accounts import Account
 from aegis.federated.opening import Terms
 from aegis.operations.system import current
-
-from .arguments import door
 
 _CONTROL = "control database"
 

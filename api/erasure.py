@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aegis.arguments import RequestId, door
 from aegis.audit.events import uuid7
 from aegis.erasure import (
     approving,
@@ -30,7 +31,6 @@ from aegis.errors import NobodyThere, UsageError
 from aegis.operations import runs
 from aegis.operations.system import current
 
-from .arguments import RequestId, door
 from .files import new_file
 
 

@@ -6,15 +6,16 @@ Services that installed the wheel import the same functions from `aegis.privacy`
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
+from aegis.arguments import RequestId, door
 from aegis.errors import AegisError
 from aegis.federated import answering, estimating, expiry, messages, protecting, release
 from aegis.federated.clipped import Clipped
 from aegis.federated.reports import Asked
 from aegis.federated.terms import behind, terms_of
 from aegis.operations.states import State
+from aegis.operations.statuses import is_id
 from aegis.operations.system import current
 
-from .arguments import RequestId, door
 from .budgets import budget_history as budget_history  # noqa: PLC0414 - a door of both
 from .budgets import create_budget as create_budget  # noqa: PLC0414
 from .budgets import set_budget as set_budget  # noqa: PLC0414
@@ -157,7 +158,7 @@ def protect_request(request_id: str, **message: Any) -> dict[str, Any]:
     told: dict[str, Any] = {"operation": messages.OPERATION}
     told["outcome"] = "refused" if standing.state == State.FAILED else str(standing.state)
     # An id that is none is not said again: it could be anything.
-    told["request"] = request_id if messages.is_id(request_id) else None
+    told["request"] = request_id if is_id(request_id) else None
     return {**told, "reason": str(standing.reason)} if standing.reason else told
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import redis
 import sqlalchemy as sa
 
+from aegis.arguments import door
 from aegis.audit.actions import Action, Outcome
 from aegis.audit.recorder import Note, store
 from aegis.errors import UnknownName, Unreachable
@@ -16,8 +17,6 @@ from aegis.operations.brokers import client_of
 from aegis.operations.deadletters import DeadLetter, DeadLetters
 from aegis.operations.system import current
 from aegis.operations.table import ROUTES
-
-from .arguments import door
 
 #: Who refuses messages.
 _WORKER = "system"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aegis.arguments import door
 from aegis.audit import proofs, proving, pruning, recovery
 from aegis.audit.epochs import Turned
 from aegis.audit.exported import checking
@@ -26,8 +27,6 @@ from aegis.errors import NotPrepared, SettingsError
 from aegis.operations import stops
 from aegis.operations.system import System, current
 from aegis.settings import load_settings
-
-from .arguments import door
 
 
 def begin_log(origin: str | None = None, *, actor: str) -> Key:

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aegis.arguments import Long, Parsed, RequestId, door
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import UsageError
 from aegis.operations import holds, requests, reviews, rowkeys, runs, stops
@@ -35,7 +36,6 @@ from aegis.retention.runs import advance
 from aegis.retention.slices import OnProgress
 from aegis.tenancy import check_isolation
 
-from .arguments import Long, Parsed, RequestId, door
 from .budgets import budget_history as budget_history  # noqa: PLC0414
 from .budgets import create_budget as create_budget  # noqa: PLC0414
 from .budgets import set_budget as set_budget  # noqa: PLC0414

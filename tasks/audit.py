@@ -18,13 +18,15 @@ def record(
     target_type: str,
     target_id: str,
     details: Any = None,
+    sealed: str | None = None,
     request_id: str | None = None,
 ) -> dict[str, Any]:
-    """Record an event, once per request."""
+    """Record an event, once per request; its details come in an envelope."""
     if details is not None:
-        message = "details would travel through the broker in clear; call api.audit.record_audit for them"
+        message = "details would travel through the broker in clear: seal them to the workers' public key"
         raise Refused(message)
-    event = audit.record_audit_once(request_id or str(self.request.id), action, actor, target_type, target_id)
+    request = request_id or str(self.request.id)
+    event = audit.record_audit_once(request, action, actor, target_type, target_id, sealed=sealed)
     return {"operation": "audit.record", "outcome": "done", "event": event}
 
 

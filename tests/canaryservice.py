@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
-from aegis.client import Client
+from aegis.client import Client, outbox_table
 from aegis.errors import BudgetSpent, UsageError
 from api import federated
 from tests.canarysite import P, Site
@@ -42,8 +43,35 @@ def asked_by_a_service(site: Site) -> None:
             service.result(request, timeout=60)
         site.keep(f"the client about {request}", str(said.value))
     site.keep("the client", repr(service))
+    _asked_by_methods(site, service)
     service.close()
     _doors(site)
+
+
+def _asked_by_methods(site: Site, service: Client) -> None:
+    """Sent at once and from an outbox, with details; refused, and what is told of that."""
+    about: dict[str, Any] = {"target_type": "user", "target_id": P["target"].email, "action": "asked"}
+    about |= {"actor": P["service"].email, "details": {"why": P["details"].text}}
+    service.record_audit(**about, request_id="recorded")
+    service.anonymize_user(user_id=P["wrong"].email, actor=P["service"].email, request_id="nobody")
+    service.check_tenant(requesting_tenant=P["denied"].email, resource_tenant="acme", request_id="asked")
+    engine, table = sa.create_engine(f"sqlite:///{site.home.parent}/service.db"), outbox_table(sa.MetaData())
+    table.create(engine)
+    outbox = service.outbox(table)
+    with engine.begin() as connection:
+        within = outbox.within(connection)
+        within.record_audit(**about, request_id="boxed")
+    site.keep("the outbox", f"{outbox!r} {within!r} {outbox.relay(engine)!r}")
+    for request, state in {"recorded": "done", "nobody": "failed", "asked": "done", "boxed": "done"}.items():
+        found = service.wait(request, 60)
+        assert found.state == state
+        site.keep(f"the status of {request}", repr(found))
+    with engine.begin() as connection:
+        connection.execute(sa.update(table).values(due_at=None))
+    assert outbox.relay(engine).accepted == 1
+    with engine.connect() as connection:
+        site.keep("what stays in the outbox", repr(connection.execute(sa.select(table)).all()))
+    engine.dispose()
 
 
 def _service(site: Site) -> Client:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg  # noqa: F401 - for whoever is forked, as all of these
 
+import aegis.client  # noqa: F401 - the same
 import api.archives
 import api.audit
 import api.budgets

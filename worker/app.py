@@ -21,7 +21,7 @@ from aegis.operations import system
 from aegis.operations.table import ROUTES
 from aegis.settings import Settings, load_settings, masked
 from schedules.entries import entries
-from worker import endpoint, transport
+from worker import endpoint, statuses, transport
 from worker.metrics import MAIN, slot
 from worker.redaction import REDACTED_OPTIONS
 from worker.shutdown import GRACE_SECONDS
@@ -75,6 +75,7 @@ def build_app(
 
     """
     transport.install()
+    statuses.connect()
     app = AegisApp(settings, broker=settings.broker_url)
     app.conf.update(
         imports=tuple(imports),

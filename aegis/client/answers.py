@@ -4,9 +4,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -29,8 +27,9 @@ from aegis.errors import (
 )
 from aegis.federated import messages, outputs, wire
 from aegis.federated.reasons import UNREAD, Reason
-from aegis.keys import Secret, client_key
+from aegis.keys import Secret
 from aegis.operations.states import State
+from aegis.operations.statuses import Status, standing
 from aegis.operations.stores import open_store
 from aegis.settings import SourceSettings
 
@@ -46,34 +45,28 @@ _ERRORS: Final[Mapping[str, type[AegisError]]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """How far a request has come."""
-
-    #: unknown (no worker has seen it yet), accepted, done, failed or expired
-    state: str
-    #: Why there is no answer, without any value.
-    reason: str | None = None
-
-
 class Answers:
     """What the control database and the place for large outputs have for one service.
 
     Args:
         database: the control database; None: it cannot be asked.
-        key_file: the service's own key.
+        secret: loads the service's own key.
         place: where large answers lie.
 
     """
 
-    def __init__(self, database: SourceSettings | None, key_file: Path | None, place: str | None) -> None:
-        self._database, self._key_file, self._place = database, key_file, place
+    def __init__(
+        self, database: SourceSettings | None, secret: Callable[[], Secret], place: str | None
+    ) -> None:
+        self._database, self._secret, self._place = database, secret, place
         self._engine: tuple[int, sa.Engine] | None = None
 
-    def status(self, request_id: str) -> Status:
-        """Return how far a request has come."""
-        row = self._row(request_id)
-        return Status(state=row.state, reason=row.reason) if row else Status(state="unknown")
+    def status(self, request_id: str) -> Status | None:
+        """Return how far a request has come; None: no row says it, or none can be asked."""
+        if self._database is None:
+            return None
+        with reading(self._control(), "control database") as connection:
+            return standing(connection, request_id)
 
     def await_end(self, request_id: str, timeout: float) -> Any:
         """Return the row of a request that has ended; raise Pending when it has not in time."""
@@ -103,13 +96,6 @@ class Answers:
             raise self._failure(row, request_id)
         content = self._opened(self._sealed(row), request_id)
         return content["value"], content["report"]
-
-    def secret(self) -> Secret:
-        """Load the service's own key."""
-        if self._key_file is None:
-            message = "answers are sealed to the service: give key_file= (`aegis client-key --new FILE`)"
-            raise NotPrepared(message)
-        return client_key(self._key_file)
 
     def close(self) -> None:
         """Close the connection to the control database."""
@@ -156,6 +142,6 @@ class Answers:
         return sealed
 
     def _opened(self, sealed: bytes, request_id: str) -> dict[str, Any]:
-        plain = open_(self.secret(), sealed, about=messages.about_result(request_id))
+        plain = open_(self._secret(), sealed, about=messages.about_result(request_id))
         opened: dict[str, Any] = wire.decode(plain)
         return opened

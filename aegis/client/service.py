@@ -1,63 +1,41 @@
-"""What a service uses to have aggregates protected: nothing leaves it in clear, and nothing comes back so.
+"""What a service uses: it sends requests, asks what became of them, and fetches what was released for it.
 
-The message goes through the broker, the answer is fetched from the control database (a role that may
-SELECT `aegis_requests` is enough), large aggregates and answers lie in a place that both can reach. Only
-the workers open what the service sends, and only the service opens what it gets.
+Messages go through the broker. Only the workers open what the service seals, and only the service opens
+what is released for it. Answers are fetched from the control database (a role that may SELECT
+`aegis_requests` is enough; to ask for erasures and retention, `aegis_runs` too); without one, workers tell
+in Redis how far a request has come.
 """
 
-import base64
-import hashlib
-from collections.abc import Sequence
+import time
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Any
 
+import sqlalchemy as sa
 from celery import Celery
-from kombu import Exchange, Queue
-from kombu.exceptions import OperationalError
 
-from aegis.client.answers import Answers, Status
+from aegis.client.answers import Answers
+from aegis.client.outbox import Outbox
+from aegis.client.requests import Requests
+from aegis.client.sealing import Sealer
+from aegis.client.sending import Message, Post
 from aegis.client.signer import Signer
-from aegis.envelopes import checked_workers_key, client_public_key, seal
-from aegis.errors import Unreachable, UsageError
-from aegis.federated import inputs as places
-from aegis.federated import messages, wire
-from aegis.operations.stores import open_store
-from aegis.operations.table import PROTECT, ROUTES
-from aegis.settings import SourceSettings, masked
-
-#: Aggregates up to here travel in their message; with a place for inputs only up to the other.
-LARGEST_IN_MESSAGE: Final = 1024 * 1024
-LARGEST_BESIDE_A_PLACE: Final = 64 * 1024
-_RETRIES: Final = {"max_retries": 3, "interval_start": 0.0, "interval_step": 0.5, "interval_max": 2.0}
-_SOCKET_SECONDS: Final = 10.0
+from aegis.errors import Pending, UsageError
+from aegis.federated.messages import checked_id
+from aegis.operations.statuses import UNKNOWN, Status
+from aegis.settings import SourceSettings
 
 
-class Terms(TypedDict, total=False):
-    """What `federated_aggregation_protect` takes besides the aggregate and the count."""
-
-    min_participants: int
-    dp_epsilon: float | None
-    dp_sensitivity: float
-    dp_delta: float | None
-    mechanism: Literal["laplace", "gaussian"]
-    budget: str | None
-    per_field: bool
-    public_fields: Sequence[str]
-    participants: Sequence[str] | None
-    threshold_epsilon: float | None
-    tenant_id: str | None
-    actor: str
-
-
-class Client:
-    """Sends aggregates to the workers and fetches what they release.
+class Client(Requests):
+    """Sends requests to the workers, once each however often, and asks what became of them.
 
     Args:
         app_or_broker_url: the service's own Celery application, or the URL of Aegis's broker.
-        workers_key: the workers' public key, as `aegis client-key` prints it.
-        key_file: the service's own key (`aegis client-key --new FILE`); answers are sealed to it.
+        workers_key: the workers' public key, as `aegis client-key` prints it; for `protect`, and for the
+            details of `record_audit`.
+        key_file: the service's own key (`aegis client-key --new FILE`); answers are sealed to it, and the
+            outbox.
         producer: the service's name in the workers' `[producers.NAME]`; messages are signed with its key.
-        database_url: the control database; needed to ask for answers.
+        database_url: the control database; needed for `result`.
         database_password_file: holds its password; read again on every connect.
         inputs: the workers' `federated.inputs`, for aggregates that are too large for a message.
         outputs: the workers' `federated.outputs`, for answers over 48 KiB.
@@ -68,7 +46,7 @@ class Client:
         self,
         app_or_broker_url: Celery | str,
         *,
-        workers_key: str,
+        workers_key: str | None = None,
         key_file: Path | None = None,
         producer: str | None = None,
         database_url: str | None = None,
@@ -76,75 +54,60 @@ class Client:
         inputs: str | None = None,
         outputs: str | None = None,
     ) -> None:
-        self._app = _app(app_or_broker_url)
-        self._workers_key = checked_workers_key(workers_key.strip())
+        self._post = Post(app_or_broker_url, _signer(producer, key_file))
+        self._sealer = Sealer(workers_key, key_file, inputs)
         database = (
             SourceSettings(url=database_url, password_file=database_password_file) if database_url else None
         )
-        self._answers = Answers(database, key_file, outputs)
-        self._signer = _signer(producer, key_file)
-        self._inputs = inputs
+        self._answers = Answers(database, self._sealer.secret, outputs)
 
     def __repr__(self) -> str:
         """Name the broker, without its password; a key is never shown."""
-        return f"<Client of {masked(str(self._app.conf.broker_url))}>"
+        return f"<Client of {self._post.broker}>"
 
-    def protect(self, value: Any, participant_count: int, *, request_id: str, **terms: Unpack[Terms]) -> str:
-        """Send an aggregate to be protected and released, once for each request id; return the id.
-
-        The same id may be sent again with the same terms, for instance when the broker was away: it is
-        released and charged once.
+    def outbox(self, table: sa.Table) -> Outbox:
+        """Return the outbox of the service's own database, for requests that belong to its transactions.
 
         Args:
-            value: a number, an array, or nested dicts and lists of them.
-            participant_count: how many people stand behind it.
-            request_id: up to 64 characters that name nobody; the release has this id too.
-            terms: as for `federated_aggregation_protect`.
+            table: as `outbox_table` made it.
 
         Raises:
-            ValueError: a value that is no aggregate, or too large for how this client was made.
-            aegis.errors.Unreachable: the broker or the place for inputs does not answer; send it again.
+            aegis.errors.NotPrepared: the client was given no `key_file`, to which it is sealed.
 
         """
-        messages.checked_id(request_id)
-        unknown = set(terms) - messages.SEALED_PARAMETERS
-        if unknown:
-            message = f"{min(unknown)} is no argument of federated_aggregation_protect"
-            raise UsageError(message)
-        body: dict[str, Any] = {name: _plain(word) for name, word in terms.items()}
-        body |= {
-            "participant_count": participant_count,
-            "reply_to": client_public_key(self._answers.secret()),
-        }
-        encoded = wire.encode(value)
-        written = None
-        if self._inputs and len(encoded) > LARGEST_BESIDE_A_PLACE:
-            written = self._written(encoded, request_id)
-            body["reference"] = written.plain
-        elif len(encoded) <= LARGEST_IN_MESSAGE:
-            body["aggregated_value"] = value
-        else:
-            message = (
-                f"an aggregate of {len(encoded)} bytes is too large for a message (at most "
-                f"{LARGEST_IN_MESSAGE}): give inputs=, the workers' federated.inputs, to the client"
-            )
-            raise UsageError(message)
-        sealed = seal(self._workers_key, wire.encode(body), about=messages.about_request(request_id))
-        try:
-            self._send(request_id, sealed)
-        except Unreachable:
-            self._forget(written)
-            raise
-        return request_id
+        self._sealer.secret()
+        return Outbox(self._post, self._sealer, table)
 
     def status(self, request_id: str) -> Status:
-        """Return how far a request has come.
+        """Return how far a request has come: as its row has it, or else as a worker told it in Redis.
 
         Raises:
-            aegis.errors.Unreachable: the control database does not answer.
+            aegis.errors.Unreachable: the control database or the broker does not answer.
 
         """
-        return self._answers.status(request_id)
+        return self._answers.status(checked_id(request_id)) or self._post.statuses([request_id])[0]
+
+    def wait(self, request_id: str, timeout: float = 30.0) -> Status:
+        """Return the status of a request as soon as it has ended, or waits for a person.
+
+        Args:
+            request_id: as it was sent.
+            timeout: seconds to wait; 0 looks once.
+
+        Raises:
+            aegis.errors.Pending: it has not ended yet; where no worker has seen it, it can be sent again.
+
+        """
+        end, pause = time.monotonic() + timeout, 0.05
+        while not (status := self.status(request_id)).ended:
+            left = end - time.monotonic()
+            if left <= 0:
+                seen = "no worker has seen it" if status.state == UNKNOWN else f"it is {status.state}"
+                message = f"request {request_id} has not ended after {timeout:g} s: {seen}"
+                raise Pending(message)
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, 1.0)
+        return status
 
     def result(self, request_id: str, timeout: float = 30.0) -> tuple[Any, Any]:
         """Return what was released, and the report of the release, as often as it is asked for.
@@ -170,40 +133,8 @@ class Client:
         """Close the connection to the control database."""
         self._answers.close()
 
-    def _send(self, request_id: str, sealed: bytes) -> None:
-        name = ROUTES[PROTECT]
-        # The queue is given whole: a service's application may not know it by its name.
-        queue: Any = Queue(name, Exchange(name), routing_key=name)
-        kwargs = {"request_id": request_id, "sealed": base64.b64encode(sealed).decode()}
-        signed = self._signer.options(self._app, PROTECT, kwargs) if self._signer else {}
-        try:
-            self._app.send_task(
-                PROTECT,
-                kwargs=kwargs,
-                queue=queue,
-                argsrepr="(not shown)",
-                kwargsrepr="(not shown)",
-                ignore_result=True,
-                retry=True,
-                retry_policy=_RETRIES,
-                **{"serializer": "json", **signed},
-            )
-        except OperationalError as error:
-            message = f"the broker does not take request {request_id} ({type(error).__name__}); send it again"
-            raise Unreachable(message) from None
-
-    def _written(self, encoded: bytes, request_id: str) -> messages.Reference:
-        sealed = seal(self._workers_key, encoded, about=messages.about_input(request_id))
-        found = messages.Reference(
-            name=places.new_name(request_id), sha256=hashlib.sha256(sealed).hexdigest(), sealed=True
-        )
-        open_store(str(self._inputs)).put("", found.name, sealed)
-        return found
-
-    def _forget(self, written: messages.Reference | None) -> None:
-        """Remove what no message names; if that fails too, it goes when it is old enough."""
-        if written is not None:
-            open_store(str(self._inputs)).remove("", written.name)
+    def _take(self, message: Message) -> None:
+        self._post.send(message)
 
 
 def _signer(producer: str | None, key_file: Path | None) -> Signer | None:
@@ -213,20 +144,3 @@ def _signer(producer: str | None, key_file: Path | None) -> Signer | None:
         message = "messages are signed with the service's own key: give key_file= with producer="
         raise UsageError(message)
     return Signer(producer, key_file)
-
-
-def _app(given: Celery | str) -> Celery:
-    if isinstance(given, Celery):
-        return given
-    app = Celery("aegis-client", broker=given, set_as_current=False)
-    app.conf.broker_transport_options = {
-        "socket_timeout": _SOCKET_SECONDS,
-        "socket_connect_timeout": _SOCKET_SECONDS,
-    }
-    return app
-
-
-def _plain(word: Any) -> Any:
-    """Return an argument as it is written: any sequence of names as a list."""
-    is_sequence = isinstance(word, Sequence | set | frozenset) and not isinstance(word, str | bytes)
-    return list(word) if is_sequence else word

@@ -31,9 +31,14 @@ class Signer:
     def options(self, app: Celery, task: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return what makes `app.send_task(task, kwargs=kwargs, **options)` a signed message."""
         number = str(uuid.uuid4())
+        headers = self.headers(app, task, kwargs, task_id=number)
+        return {"task_id": number, "serializer": "json", "headers": headers}
+
+    def headers(self, app: Celery, task: str, kwargs: Mapping[str, Any], *, task_id: str) -> dict[str, Any]:
+        """Return the headers that sign a message with this id, sent as JSON."""
         # Made as send_task makes it, so that it is the same to the byte; nothing is made for logs.
-        body = app.amqp.create_task_message(number, task, (), dict(kwargs), argsrepr="", kwargsrepr="").body
+        body = app.amqp.create_task_message(task_id, task, (), dict(kwargs), argsrepr="", kwargsrepr="").body
         _, _, text = dumps(body, serializer="json")
-        message = Message(task=task, id=number, body=text.encode() if isinstance(text, str) else text)
-        header = sign(message, client_key(self._key_file), producer=self._producer, time=int(time.time()))
-        return {"task_id": number, "serializer": "json", "headers": {HEADER: header}}
+        message = Message(task=task, id=task_id, body=text.encode() if isinstance(text, str) else text)
+        key, now = client_key(self._key_file), int(time.time())
+        return {HEADER: sign(message, key, producer=self._producer, time=now)}

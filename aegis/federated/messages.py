@@ -16,6 +16,7 @@ from aegis.errors import Tampered, UsageError
 from aegis.federated import wire
 from aegis.federated.reasons import NotAccepted, Reason
 from aegis.keys import Secret
+from aegis.operations.statuses import is_id
 
 #: What its rows are called.
 OPERATION: Final = "federated.protect"
@@ -43,7 +44,6 @@ SEALED_PARAMETERS: Final = PARAMETERS | {"participants"}
 #: Nothing that outlives the release may let its holder find these by trying.
 _COUNTS: Final = frozenset({"participant_count", "participants"})
 _VALUE: Final = "aggregated_value"
-_ID: Final = re.compile(r"[!-~]{1,64}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -94,11 +94,6 @@ def about_input(request_id: str) -> bytes:
 def about_result(request_id: str) -> bytes:
     """Return what a sealed result is about."""
     return _about("aegis.federated.protect/result", request_id)
-
-
-def is_id(request_id: object) -> bool:
-    """Say whether this can be the id of a request."""
-    return isinstance(request_id, str) and _ID.fullmatch(request_id) is not None
 
 
 def checked_id(request_id: object) -> str:

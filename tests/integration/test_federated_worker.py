@@ -162,7 +162,7 @@ def by_hand(rig: Rig, request: str) -> dict[str, Any]:
 
 def send_unfit(rig: Rig) -> None:
     """Send what is in clear, forged, without an id, refers to what is not there, or is of too few."""
-    send = rig.service._app.send_task  # noqa: SLF001 - as a service in another language would
+    send = rig.service._post._app.send_task  # noqa: SLF001 - as a service in another language would
     task, queue = "aegis.federated.protect", dict[str, Any](queue="federated")
     send(task, kwargs={"request_id": "plain", "aggregated_value": [CANARY], "participant_count": 20}, **queue)
     send(task, args=[[CANARY], 20], kwargs={"request_id": "called"}, **queue)

@@ -7,9 +7,9 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from aegis.arguments import MOST, Long, door
 from aegis.errors import UsageError
 from api import archives, audit, budgets, privacy
-from api.arguments import MOST, Long, door
 
 #: What fits an argument that is no text.
 FITTING = {dt.datetime: "2027-01-31T02:00:00Z", dt.date: "2027-01-31"}

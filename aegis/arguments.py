@@ -1,8 +1,8 @@
 """What a door takes: its arguments are looked at once, before anything is done with them.
 
-People, services and, as plain JSON, tasks call the same doors. So a text must be text, a day may be
-written as text, and one name must not be taken for a list of letters. Numbers are left to the rooms,
-which know their ranges.
+People, services and, as plain JSON, tasks call the same doors; the client for services refuses with the
+same words what a worker would. So a text must be text, a day may be written as text, and one name must not
+be taken for a list of letters. Numbers are left to the rooms, which know their ranges.
 """
 
 import datetime as dt
@@ -10,7 +10,18 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Annotated, Any, Final, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    ParamSpec,
+    TypeVar,
+    Union,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from aegis.errors import UsageError
 
@@ -38,7 +49,7 @@ def door(function: Callable[P, R]) -> Callable[P, R]:
     """
     signature = inspect.signature(function)
     hints = get_type_hints(function, include_extras=True)
-    checks = {name: check for name in signature.parameters if (check := _check_of(hints[name])) is not None}
+    checks = _checks_of({name: hints[name] for name in signature.parameters if name in hints})
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -58,7 +69,13 @@ def text(name: str, value: Any, most: int = MOST) -> str:
     raise _expected(name, f"text and not empty, of at most {most} characters")
 
 
+def _checks_of(hints: Mapping[str, Any]) -> dict[str, _Check]:
+    return {name: check for name, hint in hints.items() if (check := _check_of(hint)) is not None}
+
+
 def _check_of(hint: Any) -> _Check | None:
+    if get_origin(hint) is Unpack:
+        return functools.partial(_known_words, hints=get_type_hints(get_args(hint)[0], include_extras=True))
     if get_origin(hint) in {types.UnionType, Union}:
         options = [option for option in get_args(hint) if option is not types.NoneType]
         return _or_none(_check_of(options[0])) if len(options) == 1 else None
@@ -72,6 +89,16 @@ def _or_none(check: _Check | None) -> _Check | None:
     if check is None:
         return None
     return lambda name, value: None if value is None else check(name, value)
+
+
+def _known_words(name: str, value: Any, *, hints: Mapping[str, Any]) -> dict[str, Any]:
+    """Return further keyword arguments, each looked at as the typed dictionary of them says."""
+    del name
+    if unknown := value.keys() - hints.keys():
+        message = f"{min(unknown)} is no argument of this; known are: {', '.join(sorted(hints))}"
+        raise UsageError(message)
+    checks = _checks_of(hints)
+    return {word: checks[word](word, given) if word in checks else given for word, given in value.items()}
 
 
 def _texts(name: str, value: Any) -> tuple[str, ...]:
