@@ -68,11 +68,11 @@ def course_of(system: System, run: Mapping[str, Any]) -> Course:
     mine = AuditLog.correlation_id == run["id"]
     with reading(system.databases.control, _CONTROL) as connection:
         time = AuditLog.time
-        query = sa.select(sa.func.min(time, type_=time.type), sa.func.max(time, type_=time.type))
-        first, last = connection.execute(query.where(mine, AuditLog.action.in_(BATCHES))).one()
-        query = sa.select(AuditLog.action, AuditLog.time, AuditLog.entry)
-        query = query.where(mine, AuditLog.action.in_([*BATCHES, Action.RETENTION_RETURNED]))
-        told = connection.execute(query, execution_options={"yield_per": 500})
+        ends = sa.select(sa.func.min(time, type_=time.type), sa.func.max(time, type_=time.type))
+        first, last = connection.execute(ends.where(mine, AuditLog.action.in_(BATCHES))).one()
+        each = sa.select(AuditLog.action, AuditLog.time, AuditLog.entry)
+        each = each.where(mine, AuditLog.action.in_([*BATCHES, Action.RETENTION_RETURNED]))
+        told = connection.execute(each, execution_options={"yield_per": 500})
         summed = _Sum(first, last)
         for action, at, entry in told:
             summed.add(action, at, events.details_of(entry))

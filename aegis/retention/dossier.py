@@ -50,7 +50,8 @@ class Dossier:
         run = self.standing.run
         if run["rows"] is None:
             return None
-        return int(run["rows"]) + sum(((run["report"] or {}).get("along") or {}).values())
+        along: Mapping[str, int] = (run["report"] or {}).get("along") or {}
+        return int(run["rows"]) + sum(along.values())
 
     @property
     def balances(self) -> bool | None:
@@ -90,7 +91,7 @@ def dossier(system: System, run_id: str) -> Dossier:
         approvals=approvals.words(system, policies.subject_of(policy)),
         lifted=approvals.words(system, guards.subject_of(run, policy)),
         holds=_holds(system, run, moment),
-        archive=next((row for row in archives.listing(system) if row["run"] == run_id), None),
+        archive=next(iter(archives.listing(system, run=run_id)), None),
         purge=_purge(system, run_id),
         left={
             mark["tenant"]: mark["remaining"] or {}

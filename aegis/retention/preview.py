@@ -310,7 +310,7 @@ class _Look:
         """Group the rows that stay, in one pass over the table."""
         target, cutoffs = self._target, self._cutoffs
         months = Months(target.clock, target.clock_column, cutoffs.latest, until=cutoffs.moment)
-        stays = sa.func.coalesce(self._doomed, sa.false()).is_(sa.false())
+        stays: sa.ColumnElement[bool] = sa.func.coalesce(self._doomed, sa.false()).is_(sa.false())
         if self._tenant is not None and target.tenant_column is not None:
             stays = sa.and_(target.tenant_column == target.tenant_value(self._tenant), stays)
         return self._spread(months, stays)
