@@ -30,7 +30,8 @@ _OVER: Final = """JSON.stringify([
   document.documentElement.scrollWidth > innerWidth ? 'the page' : null,
   ...[...document.querySelectorAll('body *')].filter(e => {
     const box = e.getBoundingClientRect();
-    return box.width > 0 && box.left >= 0 && box.right > innerWidth + 1;
+    const inked = e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1;
+    return box.width > 0 && box.left >= 0 && (box.right > innerWidth + 1 || inked);
   }).map(e => `${e.tagName} ${e.getAttribute('class') || ''} ${(e.textContent || '').slice(0, 60)}`),
 ].filter(Boolean))"""
 
@@ -66,7 +67,7 @@ class Seen:
 
     #: Sight → what reaches over the right edge.
     over: dict[str, list[str]] = field(default_factory=dict)
-    #: Addresses that were asked for, the page's own left out.
+    #: Addresses that were asked for, the page's own left out, and those that its policy forbade.
     asked: list[str] = field(default_factory=list)
     #: What the browser complains of.
     complaints: list[str] = field(default_factory=list)
@@ -134,14 +135,12 @@ class Chromium:
     def look(self, page: Path, shots: Path | None = None) -> Seen:
         """Open a page, look at it in every way, and print it; `shots`: keep pictures there."""
         seen = Seen()
+        self._events.clear()
+        self.call("Page.navigate", url=page.as_uri())
+        self._await("Page.loadEventFired")
         for sight in SIGHTS:
             self._put_on(sight)
-            self._events.clear()
-            self.call("Page.navigate", url=page.as_uri())
-            self._await("Page.loadEventFired")
             seen.over[sight.name] = json.loads(self.value(_OVER))
-            seen.asked += self._asked(page)
-            seen.complaints += self._complaints()
             if shots is not None:
                 shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
                 (shots / f"{page.stem}-{sight.name}.png").write_bytes(base64.b64decode(shot["data"]))
@@ -149,6 +148,7 @@ class Chromium:
         seen.pdf = base64.b64decode(printed["data"])
         if shots is not None:
             (shots / f"{page.stem}.pdf").write_bytes(seen.pdf)
+        seen.asked, seen.complaints = self._asked(page), self._complaints()
         return seen
 
     def value(self, script: str) -> Any:
@@ -179,13 +179,20 @@ class Chromium:
             self._read()
 
     def _asked(self, page: Path) -> list[str]:
-        sent = [each["params"] for each in self._events if each["method"] == "Network.requestWillBeSent"]
+        """Return what left the page; what its own policy forbade never did."""
+        forbidden = {
+            each["requestId"]
+            for each in self._of("Network.loadingFailed")
+            if each.get("blockedReason") == "csp"
+        }
+        sent = [each for each in self._of("Network.requestWillBeSent") if each["requestId"] not in forbidden]
         return [each["request"]["url"] for each in sent if each["request"]["url"] != page.as_uri()]
 
     def _complaints(self) -> list[str]:
-        return [
-            each["params"]["entry"]["text"] for each in self._events if each["method"] == "Log.entryAdded"
-        ]
+        return [each["entry"]["text"] for each in self._of("Log.entryAdded")]
+
+    def _of(self, method: str) -> list[dict[str, Any]]:
+        return [each["params"] for each in self._events if each["method"] == method]
 
     def _read(self) -> dict[str, Any]:
         text = bytearray()
