@@ -76,9 +76,10 @@ def bar(values: Mapping[str, int], most: int) -> Element:
     """Return one bar that lies, for a cell of a table: the cell beside it has its numbers."""
     parts, left = [], 0.0
     for key, rows in values.items():
-        width = max(_LEAST if rows else 0.0, 100 * rows / max(1, most))
-        parts.append(_box(key, min(left, 100 - width), 0, width, 100))
-        left += width
+        if rows:
+            width = max(_LEAST, 100 * rows / max(1, most))
+            parts.append(_box(key, min(left, 100 - width), 0, width, 100))
+            left += width
     return tag("svg", *parts, class_="bar", width="100%", height="14", aria_hidden="true")
 
 

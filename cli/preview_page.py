@@ -78,7 +78,8 @@ def _verdict(found: Briefing) -> Element:
             "whether its guards hold could not be counted in time, and a run that cannot count either stops."
         )
         return verdict("wait", ("It is approved, but ", said))
-    return verdict("go", ("It may run: ", "it is approved, and no guard would stop it now."))
+    guarded = "no guard would stop it now" if found.guards else "it has no guard"
+    return verdict("go", ("It may run: ", f"it is approved, and {guarded}."))
 
 
 def _broken(each: Verdict) -> tuple[str, str]:
@@ -101,12 +102,9 @@ def _totals(seen: Preview) -> Element:
     counts["would stay"] = rows_tile(sum(seen.stays.values()))
     counts["under a legal hold"] = rows_tile(seen.held)
     counts["in the table"] = rows_tile(seen.total)
-    counts["of the table would be changed"] = (f"{_about(seen)}{share(seen)} %", "")
-    return tiles(counts)
-
-
-def _about(seen: Preview) -> str:
-    return "about " if seen.sample else ""
+    counts["of the table would be changed"] = (f"{share(seen)} %", "")
+    about = "≈ " if seen.sample else ""
+    return tiles({what: (about + figure, noun) for what, (figure, noun) in counts.items()})
 
 
 def _facts(found: Briefing) -> Element:
@@ -171,7 +169,7 @@ def _archive(archive: Mapping[str, Any] | None) -> str:
 
 
 def _staying(found: Briefing) -> Element:
-    seen = found.preview
+    seen, stays = found.preview, permits.stays(found.preview.stays)
     minimums = [
         tag(
             "li",
@@ -186,7 +184,7 @@ def _staying(found: Briefing) -> Element:
     return section(
         "What would stay, and why",
         "Every row of the table goes or has one of these reasons.",
-        permits.stays(seen.stays) or tag("p", "Every row would go."),
+        tag("p", "Every row would go.") if stays is None else stays,
         tag("h3", "Legal holds and stops"),
         tag("p", "What they are about and who answers for them stands in aegis hold list.")
         if held is not None
@@ -239,6 +237,8 @@ def _along(seen: Preview) -> Iterator[Element]:
         action, _, label = name.partition(":")
         cells.append([code(label), output.number(rows), words.get(action, action)])
     made = table(["Table", "Rows", "What becomes of them"], cells, right=["Rows"]) if cells else None
+    if seen.sample:
+        made = tag("p", "Not counted: a sample of some rows tells nothing of other tables.", class_="note")
     yield section("Rows of other tables", "These refer to rows that would go.", made)
     refers = [
         tag("li", code(item.label), f", ON DELETE {item.on_delete}") for item in seen.target.layout.references

@@ -14,6 +14,7 @@ from cli.preview import MOST_TENANTS
 
 _GOES: Final = "goes"
 _STAYS: Final = "stays"
+_WOULD: Final = {"delete": "deleted", "anonymize": "anonymized"}
 
 
 def _staying_spread(found: Briefing) -> Spread | None:
@@ -21,7 +22,8 @@ def _staying_spread(found: Briefing) -> Spread | None:
 
 
 def _series(found: Briefing) -> dict[str, str]:
-    action = "would be anonymized" if found.preview.policy.action == "anonymize" else "would go"
+    actions = [_WOULD.get(name, name) for name in found.preview.actions]
+    action = f"would be {' or '.join(actions)}"
     return {_GOES: action} | ({_STAYS: "would stay"} if _staying_spread(found) else {})
 
 
@@ -41,10 +43,11 @@ def months(found: Briefing) -> Iterator[Element]:
     line = plots.Line(at=shown.cutoff, name=f"cutoff {cutoff:%Y-%m-%d}")
     what = f"{_sentence(seen, shown)} The table below has the numbers."
     drawn = [plots.Column(name=period.name, values=period.rows) for period in shown.periods]
+    whose = " of the tenants that have none of their own" if seen.cutoffs.by_tenant else ""
     yield section(
         "By month",
-        "The rows by the month of their timestamp. What lies to the left of the line is past its time; "
-        "what of it would stay has one of the reasons below.",
+        f"The rows by the month of their timestamp. The line is the cutoff{whose}: what lies to its left is "
+        "past its time, and what of that would stay has one of the reasons below.",
         _uncounted(found),
         plots.columns(what, series, drawn, line),
         _numbers("Month", series, shown),
@@ -53,7 +56,8 @@ def months(found: Briefing) -> Iterator[Element]:
 
 def _sentence(seen: Preview, shown: Calendar) -> str:
     first, last = shown.periods[0].name, shown.periods[-1].name
-    return f"Rows by month from {first} to {last}: {output.number(seen.rows)} go before the cutoff."
+    changed = output.number(sum(seen.spread.months.values()))
+    return f"Rows by month from {first} to {last}: {changed} of them would be changed."
 
 
 def _numbers(heading: str, series: Mapping[str, str], shown: Calendar) -> Element:

@@ -41,6 +41,8 @@ _ORIGINS: Final[Mapping[str, str]] = {
     "cli": "a person, by a command",
 }
 _DAY: Final = 86_400
+#: Stretches that are so long can be of several days, in seconds.
+_LONG: Final = 1_800
 _MOST_TENANTS: Final = 20
 
 
@@ -75,6 +77,8 @@ def _verdict(found: Dossier) -> Element:
     if state == State.DONE and found.balances:
         said = f"what is gone is the same in the journal, the log and the report.{reason}"
         return verdict("go", ("It is done, and its account agrees: ", said))
+    if state in FINAL and found.balances:
+        return verdict("wait", (f"It is {state}: ", f"what went before that is accounted for.{reason}"))
     if state in FINAL:
         said = f"not everything that its account needs is there, see below.{reason}"
         return verdict("wait", (f"It is {state}: ", said))
@@ -155,22 +159,25 @@ def _course(found: Dossier) -> Element:
         return section("Over time", "", None)
     actions = {name: _DONE.get(name, name) for name in course.rows}
     length = _length(course.seconds)
-    pattern = "%H:%M:%S" if course.seconds < _DAY else "%Y-%m-%d"
-    pattern = "%H:%M:%S.%f" if course.seconds < 1 else pattern
-    names = [_at(stretch.start, pattern) for stretch in course.stretches]
+    names = [_at(stretch.start, course.seconds) for stretch in course.stretches]
     drawn = [
         plots.Column(name=name, values={action: stretch.rows[action] for action in actions})
         for name, stretch in zip(names, course.stretches, strict=True)
     ]
     first = course.stretches[0].start.astimezone(dt.UTC)
     what = f"Rows in each {length} from {names[0]} to {names[-1]}. The table below has the numbers."
-    headings = [word.capitalize() for word in actions.values()]
+    headings = ["Batches", *[word.capitalize() for word in actions.values()], "A second"]
     cells: list[list[Content]] = [
-        [name, output.number(stretch.batches), *[output.number(stretch.rows[action]) for action in actions]]
+        [
+            name,
+            output.number(stretch.batches),
+            *[output.number(stretch.rows[action]) for action in actions],
+            f"{stretch.rows.total() / course.seconds:,.0f}",
+        ]
         for name, stretch in zip(names, course.stretches, strict=True)
         if stretch.batches
     ]
-    made = table(["From", "Batches", *headings], cells, right=["Batches", *headings], narrow=True)
+    made = table(["From", *headings], cells, right=headings, narrow=len(actions) == 1)
     return section(
         "Over time",
         f"The rows of each {length}, by the time of their batches in the log, from {first:%Y-%m-%d} on, UTC.",
@@ -179,9 +186,14 @@ def _course(found: Dossier) -> Element:
     )
 
 
-def _at(moment: dt.datetime, pattern: str) -> str:
-    text = f"{moment.astimezone(dt.UTC):{pattern}}"
-    return text[:-5] if pattern.endswith("%f") else text
+def _at(moment: dt.datetime, seconds: float) -> str:
+    """Return when a stretch begins, no finer than it is long."""
+    at = moment.astimezone(dt.UTC)
+    if seconds >= _DAY:
+        return f"{at:%Y-%m-%d}"
+    if seconds >= _LONG:
+        return f"{at:%m-%d %H:%M}"
+    return f"{at:%H:%M:%S}" if seconds >= 1 else f"{at:%H:%M:%S.%f}"[:-5]
 
 
 def _length(seconds: float) -> str:

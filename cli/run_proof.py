@@ -3,6 +3,7 @@
 import shlex
 from xml.etree.ElementTree import Element
 
+from aegis.operations.states import FINAL
 from aegis.retention.dossier import Dossier
 from cli import output
 from cli.markup import Content, code, command, facts, section, table, tag
@@ -82,18 +83,20 @@ def _journal(returned: int) -> str:
 
 
 def _doubt(found: Dossier) -> Element | None:
-    said = {
-        True: None,
-        False: "They differ. Find out who wrote to the control database or the journal: aegis audit verify.",
-        None: "They need not be the same yet: the run has not ended.",
-    }[found.balances]
-    if found.unrelayed:
+    """Say why the figures differ, or may."""
+    if found.balances:
+        return None
+    if found.standing.run["state"] not in FINAL:
+        said = "They need not be the same yet: the run has not ended."
+    elif found.unrelayed:
         said = "Batches stand in the journal that the log gets with the next relay."
+    elif found.reported is None:
+        said = "The run could not tell at its end how many rows had gone."
     elif found.course.pruned:
-        said = (
-            "Old events of this policy were pruned from the log: it has sums of theirs for all runs together."
-        )
-    return None if said is None else tag("p", said, class_="note")
+        said = "Old events of this policy were pruned: the log has their sums, for all runs together."
+    else:
+        said = "Find out who wrote to the control database or to the journal: aegis audit verify."
+    return tag("p", said, class_="note")
 
 
 def _log(found: Dossier) -> Element:

@@ -132,8 +132,15 @@ class Chromium:
         self._out.close()
         self._in.close()
 
-    def look(self, page: Path, shots: Path | None = None) -> Seen:
-        """Open a page, look at it in every way, and print it; `shots`: keep pictures there."""
+    def look(self, page: Path, shots: Path | None = None, *, whole: bool = False) -> Seen:
+        """Open a page, look at it in every way, and print it.
+
+        Args:
+            page: its file.
+            shots: keep pictures there, of what a screen shows at first.
+            whole: of the whole page, which takes longer.
+
+        """
         seen = Seen()
         self._events.clear()
         self.call("Page.navigate", url=page.as_uri())
@@ -142,7 +149,7 @@ class Chromium:
             self._put_on(sight)
             seen.over[sight.name] = json.loads(self.value(_OVER))
             if shots is not None:
-                shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+                shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
                 (shots / f"{page.stem}-{sight.name}.png").write_bytes(base64.b64decode(shot["data"]))
         printed = self.call("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
         seen.pdf = base64.b64decode(printed["data"])

@@ -56,12 +56,13 @@ class Dossier:
     @property
     def balances(self) -> bool | None:
         """Whether journal, log and report agree; None: not yet, or not any more, to be told."""
-        if self.standing.run["state"] not in FINAL or self.unrelayed or self.course.pruned:
+        if self.standing.run["state"] not in FINAL or self.reported is None:
             return None
         figures = {self.course.gone, self.reported}
         if self.journal is not None:
             figures.add(self.journal + self.course.returned)
-        return len(figures) == 1
+        agree = len(figures) == 1
+        return None if not agree and (self.unrelayed or self.course.pruned) else agree
 
 
 def dossier(system: System, run_id: str) -> Dossier:

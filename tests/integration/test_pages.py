@@ -161,6 +161,8 @@ class TestVerdicts:
         found = privacy.brief_retention_policy("p")
         report = world.enforce()
         assert [each.expected for each in found.guards] == [9]
+        safe = "no guard would stop it now" in text_of(preview_page.page_of(found))
+        assert safe == (not found.broken)
         assert bool(found.broken) == (report["status"] == "blocked") == (most < 9)
 
     def test_each_first_sentence(self, world: World) -> None:
@@ -173,7 +175,7 @@ class TestVerdicts:
         assert "It changes nothing yet: version 1 waits for approval." in page()
         privacy.approve_retention_policy("p", ACTOR)
         text = page()
-        assert "It may run: it is approved, and no guard would stop it now." in text
+        assert "It may run: it is approved, and it has no guard." in text
         assert f"{ACTOR} " in text
         assert "claimed: no key proves it" in text
         assert "aegis retention run --policy p --execute" in text

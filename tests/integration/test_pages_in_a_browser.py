@@ -3,10 +3,13 @@
 import datetime as dt
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aegis.retention.briefing import Briefing
+from aegis.retention.preview import Spread
 from api import privacy
 from cli import erasure_page, preview_page, run_page
 from tests import chromium, worlds
@@ -50,11 +53,29 @@ def wide(world: World) -> str:
         archive={},
     )
     pages = Path(world.settings.home).parent
-    (pages / "preview.html").write_text(preview_page.page_of(privacy.brief_retention_policy(LONG)), "utf-8")
+    brief = privacy.brief_retention_policy(LONG)
+    (pages / "preview.html").write_text(preview_page.page_of(many(brief)), "utf-8")
     run = str(world.enforce(LONG)["run"])
     (pages / "run.html").write_text(run_page.page_of(privacy.run_dossier(run)), "utf-8")
     (pages / "erasure.html").write_text(erasure_page.page_of(PLAN), "utf-8")
     return run
+
+
+def many(brief: Briefing) -> Briefing:
+    """Return the same with millions of rows where there was one."""
+    seen = brief.preview
+    assert seen.beside is not None
+    assert seen.beside.staying is not None
+    beside = replace(seen.beside, staying=times(seen.beside.staying))
+    return replace(brief, preview=replace(seen, spread=times(seen.spread), beside=beside))
+
+
+def times(spread: Spread) -> Spread:
+    """Return rows by month and tenant, millions in place of one."""
+    months = {name: 12_345_678 * rows for name, rows in spread.months.items()}
+    return replace(
+        spread, months=months, tenants={name: 12_345_678 * r for name, r in spread.tenants.items()}
+    )
 
 
 @on("sqlite-one")
