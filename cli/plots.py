@@ -15,8 +15,9 @@ from cli.markup import tag
 _LEFT: Final = 11.0
 _TOP: Final = 10.0
 _BOTTOM: Final = 88.0
-#: Names under the columns, at most.
-_MOST_NAMES: Final = 4
+#: Names under the columns, at most, and how long they are where there may be one more.
+_MOST_NAMES: Final = 3
+_SHORT_NAME: Final = 7
 #: What is there is seen, however little it is, in percent of the box.
 _LEAST: Final = 0.9
 _UNITS: Final = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
@@ -119,7 +120,8 @@ def _stack(place: int, count: int, column: Column, most: int) -> Iterator[Elemen
 
 def _names(shown: Sequence[Column]) -> Iterator[Element]:
     last = len(shown) - 1
-    named = min(len(shown), _MOST_NAMES)
+    short_ones = max((len(column.name) for column in shown), default=0) <= _SHORT_NAME
+    named = min(len(shown), _MOST_NAMES + short_ones)
     places = sorted({round(number * last / max(1, named - 1)) for number in range(named)})
     for place in places:
         middle = _LEFT + (100 - _LEFT) * (place + 0.5) / len(shown)

@@ -86,9 +86,7 @@ def tenants(found: Briefing) -> Iterator[Element]:
         [name, *[output.number(values[key]) for key in series], plots.bar(values, most) if own else None]
         for name, values, own in lines
     ]
-    made = (
-        table(["Tenant", *names.values(), ""], cells, right=[*names.values()], narrow=True) if cells else None
-    )
+    made = table(["Tenant", *names.values(), ""], cells, right=[*names.values()]) if cells else None
     intro = f"As column {seen.policy.tenant_column} tells them apart, those of whom most rows go first."
     yield section(
         "By tenant", intro, _uncounted(found), plots.legend(series) if made is not None else None, made

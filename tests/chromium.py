@@ -25,14 +25,22 @@ _FLAGS: Final = (
 )
 #: Content of an A4 page between the margins of the style sheet, in CSS pixels.
 PAPER: Final = 665
-#: What reaches over the right edge: it would be cut off, or make the page scroll sideways.
+#: What reaches over an edge: it would be cut off, or make the page scroll sideways. Headings of tables
+#: that are cards on a telephone are put aside on purpose.
 _OVER: Final = """JSON.stringify([
   document.documentElement.scrollWidth > innerWidth ? 'the page' : null,
   ...[...document.querySelectorAll('body *')].filter(e => {
     const box = e.getBoundingClientRect();
-    const inked = e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1;
-    return box.width > 0 && box.left >= 0 && (box.right > innerWidth + 1 || inked);
+    const inked = e instanceof HTMLElement && e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1;
+    const beside = box.left < -1 || box.right > innerWidth + 1;
+    return box.width > 0 && !e.closest('thead')?.matches('.cards > *') && (beside || inked);
   }).map(e => `${e.tagName} ${e.getAttribute('class') || ''} ${(e.textContent || '').slice(0, 60)}`),
+  ...[...document.querySelectorAll('svg[role]')].flatMap(svg => {
+    const words = [...svg.querySelectorAll('text')].map(e => [e.textContent, e.getBoundingClientRect()]);
+    return words.flatMap(([one, a], place) => words.slice(place + 1).filter(([other, b]) =>
+      a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+    ).map(([other, b]) => `${one} lies on ${other}`));
+  }),
 ].filter(Boolean))"""
 
 
@@ -65,7 +73,7 @@ SIGHTS: Final = (PHONE, DARK_PHONE, DESKTOP, DARK_DESKTOP, PRINTED)
 class Seen:
     """A page as the browser had it."""
 
-    #: Sight → what reaches over the right edge.
+    #: Sight → what reaches over an edge.
     over: dict[str, list[str]] = field(default_factory=dict)
     #: Addresses that were asked for, the page's own left out, and those that its policy forbade.
     asked: list[str] = field(default_factory=list)

@@ -80,7 +80,7 @@ def times(spread: Spread) -> Spread:
 
 @on("sqlite-one")
 def test_pages_fit_every_screen_and_ask_for_nothing(world: World, browser: Chromium, tmp_path: Path) -> None:
-    """Nothing reaches over the right edge, nothing is asked for, nothing is complained of; each prints."""
+    """Nothing reaches over an edge, nothing is asked for, nothing is complained of; each prints."""
     wide(world)
     shots = tmp_path / "shots"
     shots.mkdir()
