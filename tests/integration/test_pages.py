@@ -14,7 +14,7 @@ from aegis.db import dialects
 from aegis.errors import UsageError
 from aegis.operations import holds
 from aegis.operations.scopes import Scope
-from aegis.retention import preview
+from aegis.retention import counting, preview
 from api import privacy
 from api.audit import prune_journals, relay_journals, seal_audit_log
 from cli import preview_page, run_page
@@ -147,6 +147,23 @@ class TestPreview:
         assert "not counted: it takes too long" in text
         assert "300 rows would be deleted" in text
         assert "It is approved, but whether its guards hold could not be counted" in text
+
+
+@on("postgresql-one")
+def test_a_sample_is_told_to_be_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its numbers are marked, with the margin; of other tables it says nothing rather than none."""
+    filled(world)
+    world.policy(tenant_column="tenant")
+    monkeypatch.setattr(counting, "SAMPLE_BLOCKS", 50)
+    found = privacy.brief_retention_policy("p", sampled=True)
+    assert found.preview.sample is not None
+    text = text_of(preview_page.page_of(found))
+    for part in (
+        "% of the table's blocks: what would go is right to ±",
+        "Not counted: a sample of some rows",
+    ):
+        assert part in text, part
+    assert text.count("≈ ") == 5
 
 
 @on("sqlite-one")
@@ -333,11 +350,14 @@ class TestRun:
 
     @on("sqlite-one")
     def test_what_has_no_report(self, world: World, tmp_path: Path) -> None:
-        """An erasure is refused with where its receipt is; the list of all runs has no page."""
+        """Nothing went: it says so. An erasure is refused with where its receipt is; a list has no page."""
         world.safety_events()
         world.policy()
         run = world.start()
         privacy.cancel_run(run, ACTOR)
+        text = text_of(run_page.page_of(privacy.run_dossier(run)))
+        assert "It is cancelled: what went before that is accounted for." in text
+        assert "Over time None." in text
         with world.control.begin() as connection:
             connection.execute(sa.text("UPDATE aegis_runs SET policy_id = NULL"))
         with pytest.raises(UsageError, match="aegis erasure receipt"):
