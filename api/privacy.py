@@ -16,7 +16,9 @@ from aegis.operations import holds, requests, reviews, rowkeys, runs, stops
 from aegis.operations.scopes import Scope
 from aegis.operations.system import current
 from aegis.retention import (
+    briefing,
     control,
+    dossier,
     enforcement,
     forecast,
     landing,
@@ -287,6 +289,23 @@ def preview_retention_policy(name: str, *, tenant_id: Any = None, sampled: bool 
 
 
 @door
+def brief_retention_policy(name: str, *, tenant_id: Any = None, sampled: bool = False) -> briefing.Briefing:
+    """Return what an approver needs to know of a policy, without changing anything.
+
+    It is the preview, and beside it the rows that stay by month and tenant, what guards, holds and minimum
+    periods say, and who approved it.
+
+    Args:
+        name: the policy.
+        tenant_id: this tenant's rows only.
+        sampled: estimate from some of the table's blocks (PostgreSQL); `sample` has the margin.
+
+    """
+    system = current()
+    return briefing.brief(system, registry.find(system, name), tenant=tenant_id, sampled=sampled)
+
+
+@door
 def what_if_retention_policy(
     name: str, *, days: int | None = None, period: str | None = None, tenant_id: Any = None
 ) -> whatif.WhatIf:
@@ -316,6 +335,17 @@ def run_standing(run_id: str) -> standing.Standing:
 
     """
     return standing.standing(current(), run_id)
+
+
+@door
+def run_dossier(run_id: str) -> dossier.Dossier:
+    """Return all that is known of a policy's run: what it did over time, its account, and who permitted it.
+
+    Raises:
+        ValueError: there is no such run, or it is an erasure.
+
+    """
+    return dossier.dossier(current(), run_id)
 
 
 def retention_purges(limit: int = 20) -> list[Mapping[str, Any]]:

@@ -1,7 +1,6 @@
 """`aegis erasure`: one person, everywhere in a data source."""
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +10,7 @@ import click
 from aegis.erasure.plan import Plan
 from aegis.erasure.steps import Step
 from api.erasure import export_person, plan_erasure
-from api.files import new_file
-from cli import bars, erasing, output, person
+from cli import bars, erasing, output, pages, person
 from cli.erasure_page import SHARED, page_of
 
 _FINDING: Final = 1
@@ -32,9 +30,7 @@ for _command in erasing.COMMANDS:
 
 @erasure.command()
 @person.of_person
-@click.option(
-    "--html", metavar="FILE", help="Also write it as a page for people; a new file that only you can read."
-)
+@pages.html_option
 @output.json_option
 def plan(
     *,
@@ -51,7 +47,7 @@ def plan(
     for each, so that it stays out of the shell's history. Nothing is changed. Exit code 1: something
     speaks against it, and is listed.
     """
-    with new_file(Path(html)) if html else nullcontext() as file:
+    with pages.opened(html) as file:
         made = plan_erasure(person.key_of(user), subject=subject, datasource=datasource, tenant=tenant)
         if file:
             file.write(page_of(made))
@@ -59,8 +55,7 @@ def plan(
         output.print_json(document(made))
     else:
         show(made)
-        if html:
-            output.say(f"The page is {html}, which only you can read.")
+        pages.say(html)
     against = [text for each in (made, *made.elsewhere) for text in each.objections]
     return _FINDING if against else 0
 

@@ -1,7 +1,7 @@
 """The plan of an erasure as one page, for somebody who is no engineer; it does not say who the person is."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -9,7 +9,7 @@ from aegis.erasure.plan import Plan
 from aegis.erasure.steps import HOOK, Step
 from aegis.masking.words import OUTCOMES, WORDS
 from cli import output
-from cli.markup import Content, code, page, table, tag
+from cli.markup import Content, code, command, facts, page, rows_tile, section, table, tag, tiles, verdict
 
 #: What is done about rows that are another person's too.
 SHARED: Final[Mapping[str, str]] = {
@@ -68,7 +68,7 @@ def _other(made: Plan) -> Iterator[Element]:
 
 
 def _facts(made: Plan) -> Element:
-    facts: dict[str, Content] = {
+    known: dict[str, Content] = {
         "Data source": made.datasource,
         "Database id": code(made.database),
         "Counted": f"{output.moment(made.read_at)}, all in one snapshot, every row exactly",
@@ -76,13 +76,8 @@ def _facts(made: Plan) -> Element:
     }
     if made.erasers:
         named = ", ".join(made.erasers)
-        facts["Outside of the database"] = f"{named}: erased by code of the application, called at the end"
-    return _pairs(facts.items())
-
-
-def _pairs(pairs: Iterable[tuple[Content, Content]]) -> Element:
-    items = [item for name, value in pairs for item in (tag("dt", name), tag("dd", value))]
-    return tag("dl", *items, class_="facts")
+        known["Outside of the database"] = f"{named}: erased by code of the application, called at the end"
+    return facts(known.items())
 
 
 def _verdict(made: Plan) -> Element:
@@ -90,10 +85,8 @@ def _verdict(made: Plan) -> Element:
     against += [f"{other.datasource}: {why}" for other in made.elsewhere for why in other.objections]
     if not against:
         said = "Nothing speaks against it; legal holds are looked at when it is carried out."
-        return tag("div", tag("p", tag("strong", "It can be carried out. "), said), class_="verdict go")
-    start = "It cannot be carried out: "
-    lines = [tag("p", tag("strong", start), f"{objection}.") for objection in against]
-    return tag("div", *lines, class_="verdict stop")
+        return verdict("go", ("It can be carried out. ", said))
+    return verdict("stop", *[("It cannot be carried out: ", f"{objection}.") for objection in against])
 
 
 def _totals(made: Plan) -> Element:
@@ -105,28 +98,24 @@ def _totals(made: Plan) -> Element:
         "would stay, with a reason": made.kept,
         "shared with other people": shared,
     }
-    tiles = [
-        tag("li", tag("b", output.number(rows)), tag("span", f"{_noun(rows)} {what}"))
-        for what, rows in counts.items()
-    ]
-    return tag("ul", *tiles, class_="totals")
+    return tiles({what: rows_tile(count) for what, count in counts.items()})
 
 
 def _sections(made: Plan) -> Iterator[Element]:
     if found := _of(made, "fail"):
-        yield _section("Must not be there", "While these rows are there, nobody is erased.", _listed(found))
+        yield section("Must not be there", "While these rows are there, nobody is erased.", _listed(found))
     found = _of(made, "delete")
-    yield _section("Would be deleted", "These rows are removed from the database.", _listed(found))
+    yield section("Would be deleted", "These rows are removed from the database.", _listed(found))
     found = _of(made, "anonymize")
     intro = "These rows stay, and what is personal in them is written over."
-    yield _section(f"Would be {_masked_word(made)}", intro, *map(_block, found))
+    yield section(f"Would be {_masked_word(made)}", intro, *map(_block, found))
     found = _of(made, *_CUT)
     intro = "These rows are not the person's, and stay. What leads from them to the person is cut."
-    yield _section("Would be unlinked", intro, *map(_block, found))
+    yield section("Would be unlinked", intro, *map(_block, found))
     found = _of(made, "retain")
     intro = "These rows are the person's and are kept: for what reason, and until when, stands beside them."
-    yield _section("Would stay", intro, _kept(found), *map(_block, (step for step in found if step.columns)))
-    yield _section("Shared with other people", "Rows that another person owns too.", _shared(made))
+    yield section("Would stay", intro, _kept(found), *map(_block, (step for step in found if step.columns)))
+    yield section("Shared with other people", "Rows that another person owns too.", _shared(made))
     yield from _database(made)
 
 
@@ -144,17 +133,12 @@ def _legend(made: Plan) -> Element:
             (_badge("unknown"), "code of your application decides, and Aegis cannot tell what is left")
         )
     pairs.append((code("orders.buyer → users.id"), "rows of orders whose buyer is one of the rows of users"))
-    return _pairs(pairs)
-
-
-def _section(title: str, intro: str, *content: Content) -> Element:
-    filled = any(item is not None for item in content)
-    return tag("section", tag("h2", title), tag("p", intro if filled else "None."), *content)
+    return facts(pairs)
 
 
 def _listed(steps: list[Step]) -> Element | None:
     rows: list[list[Content]] = [[code(step.table), output.number(step.rows), _ways(step)] for step in steps]
-    return table(["Table", "Rows", "Found by"], rows, right="Rows") if rows else None
+    return table(["Table", "Rows", "Found by"], rows, right=["Rows"]) if rows else None
 
 
 def _kept(steps: list[Step]) -> Element | None:
@@ -168,7 +152,7 @@ def _kept(steps: list[Step]) -> Element | None:
         ]
         for step in steps
     ]
-    return table(["Table", "Rows", "Why", "Until", "Found by"], rows, right="Rows") if rows else None
+    return table(["Table", "Rows", "Why", "Until", "Found by"], rows, right=["Rows"]) if rows else None
 
 
 def _block(step: Step) -> Element:
@@ -213,14 +197,14 @@ def _shared(made: Plan) -> Element | None:
     rows: list[list[Content]] = [
         [code(step.table), output.number(count), SHARED[what]] for step, what, count in found
     ]
-    return table(["Table", "Rows", "What is done about them"], rows, right="Rows") if rows else None
+    return table(["Table", "Rows", "What is done about them"], rows, right=["Rows"]) if rows else None
 
 
 def _database(made: Plan) -> Iterator[Element]:
     rules: list[list[Content]] = [
         [code(way), f"{_RULES[rule]} ({rule})"] for way, rule in made.cascades.items()
     ]
-    yield _section(
+    yield section(
         "Rules of the database",
         "When rows are deleted, the database itself would change those that refer to them. Aegis does what "
         "this plan says about those first, so that nothing is left for these rules.",
@@ -229,14 +213,14 @@ def _database(made: Plan) -> Iterator[Element]:
     triggers: list[list[Content]] = [
         [code(name), code(", ".join(names))] for name, names in made.triggers.items()
     ]
-    yield _section(
+    yield section(
         "Triggers",
         "Code in the database that runs when these rows change. What it does is not in this plan: have "
         "somebody who knows the database read it.",
         table(["Table", "Triggers"], triggers) if triggers else None,
     )
     missing = [tag("li", code(name)) for name in made.unindexed]
-    yield _section(
+    yield section(
         "Slow for want of an index",
         "Without an index the whole table is read to find the person's rows. It changes nothing of what is "
         "erased, only how long that takes.",
@@ -266,15 +250,15 @@ def _approval(made: Plan) -> Element:
                 "li",
                 "Ask for it. USER is the key of the person's row (- reads it from stdin), WHO is whoever "
                 "asks. Where no approval is required, this carries it out.",
-                tag("pre", code(run)),
+                command(run),
             ),
             tag(
                 "li",
                 "Where the settings require approval, the request waits for it. The approval is refused "
                 "if the plan has another digest by then. REQUEST is what the first command printed.",
-                tag("pre", code(approve)),
+                command(approve),
             ),
-            tag("li", "See how it went.", tag("pre", code("aegis erasure status REQUEST"))),
+            tag("li", "See how it went.", command("aegis erasure status REQUEST")),
         ),
     )
 
@@ -285,7 +269,3 @@ def _of(made: Plan, *actions: str) -> list[Step]:
 
 def _rows(steps: list[Step]) -> int:
     return sum(step.rows for step in steps)
-
-
-def _noun(rows: int) -> str:
-    return "row" if rows == 1 else "rows"

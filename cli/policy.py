@@ -14,7 +14,7 @@ from aegis.operations.system import current
 from aegis.retention import policies
 from aegis.retention.definition import ACTIONS
 from api import audit, privacy
-from cli import masks, options, outlook, output, policy_files, preview, signing
+from cli import masks, options, outlook, output, pages, policy_files, preview, preview_page, signing
 
 #: What a list says of a policy to a program; `show` says everything.
 _LISTED: Final = (
@@ -260,15 +260,26 @@ def show(*, name: str, as_json: bool) -> None:
     is_flag=True,
     help="Estimate from some of a large table's blocks, with the margin (PostgreSQL).",
 )
+@pages.html_option
 @output.json_option
-def preview_policy(*, name: str, tenant: str | None, sampled: bool, as_json: bool) -> None:
-    """Count what a policy would do now, by tenant and month; changes nothing."""
-    seen = privacy.preview_retention_policy(name, tenant_id=tenant, sampled=sampled)
+def preview_policy(*, name: str, tenant: str | None, sampled: bool, html: str | None, as_json: bool) -> None:
+    """Count what a policy would do now, by tenant and month; changes nothing.
+
+    The page has more: what stays by tenant and month, guards, holds, and who approved the policy.
+    """
+    with pages.opened(html) as file:
+        if file is None:
+            seen = privacy.preview_retention_policy(name, tenant_id=tenant, sampled=sampled)
+        else:
+            brief = privacy.brief_retention_policy(name, tenant_id=tenant, sampled=sampled)
+            file.write(preview_page.page_of(brief))
+            seen = brief.preview
     if as_json:
         output.print_json(preview.document(seen, tenant))
         return
     preview.show(seen, tenant)
     output.say("\nNothing was changed.")
+    pages.say(html)
     if seen.policy.state == PolicyState.PENDING:
         output.say(f"Next:  aegis policy approve {name} --actor YOU --digest {seen.policy.digest}")
     elif seen.policy.state == PolicyState.APPROVED:

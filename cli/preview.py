@@ -14,7 +14,7 @@ from aegis.retention.preview import Preview
 from cli import masks, output
 
 #: Tenants that are listed one by one; the rest is summed.
-_MOST_TENANTS: Final = 20
+MOST_TENANTS: Final = 20
 #: Months that are listed one by one; the rest is summed.
 _MOST_MONTHS: Final = 24
 #: A transaction that has been open for longer is named.
@@ -53,7 +53,7 @@ def document(preview: Preview, tenant: str | None) -> dict[str, Any]:
         "table": layout.label,
         "action": policy.action,
         "tenant": tenant,
-        "seen": sessions.told(policy, tenant),
+        "seen": seen_as(preview, tenant),
         "retention_days": policy.retention_days,
         "period": policy.period,
         "cutoff": preview.cutoff,
@@ -99,7 +99,7 @@ def show(preview: Preview, tenant: str | None) -> None:
         ("open snapshot", _snapshot(preview)),
         ("triggers", ", ".join(triggers(preview)) or "none"),
         ("row security", ", ".join(layout.row_security) or "none"),
-        ("next run", _schedule(preview)),
+        ("next run", schedule(preview)),
         ("digest", preview.policy.digest),
     ]
     _print(preview, [*_essentials(preview, tenant), *more])
@@ -139,11 +139,11 @@ def _essentials(preview: Preview, tenant: str | None) -> list[tuple[str, str | N
         ("action", masks.action(policy)),
         *masks.facts(preview),
         ("older than", f"{days}: before {output.moment(preview.cutoff)}"),
-        ("but of some tenants", _own(preview)),
+        ("but of some tenants", own_cutoffs(preview)),
         ("clock", preview.target.clock.meaning()),
         ("only where", policy.filter_sql),
         ("only tenant", tenant),
-        ("seen", sessions.told(policy, tenant)),
+        ("seen", seen_as(preview, tenant)),
         ("stay", _stay(preview)),
         ("purpose", policy.purpose),
         ("legal basis", policy.legal_basis),
@@ -205,12 +205,17 @@ def _own_cutoffs(preview: Preview) -> dict[str, dt.datetime]:
     return {str(tenant): cutoff for tenant, cutoff in preview.cutoffs.by_tenant.items()}
 
 
-def _own(preview: Preview) -> str | None:
+def own_cutoffs(preview: Preview) -> str | None:
     """Return the tenants that have days of their own, with the instant before which their rows go."""
     cutoffs = sorted(_own_cutoffs(preview).items())
-    shown = [f"{tenant} before {output.moment(cutoff)}" for tenant, cutoff in cutoffs[:_MOST_TENANTS]]
-    rest = [f"{len(cutoffs) - _MOST_TENANTS:,} more"] if len(cutoffs) > _MOST_TENANTS else []
+    shown = [f"{tenant} before {output.moment(cutoff)}" for tenant, cutoff in cutoffs[:MOST_TENANTS]]
+    rest = [f"{len(cutoffs) - MOST_TENANTS:,} more"] if len(cutoffs) > MOST_TENANTS else []
     return ", ".join(shown + rest) or None
+
+
+def seen_as(preview: Preview, tenant: str | None) -> str | None:
+    """Return whose view the numbers are; None: they are of every row."""
+    return sessions.told(preview.policy, tenant)
 
 
 def triggers(preview: Preview) -> list[str]:
@@ -237,7 +242,8 @@ def _rows(count: int) -> str:
     return output.counted(count, "row")
 
 
-def _schedule(preview: Preview) -> str:
+def schedule(preview: Preview) -> str:
+    """Return when the policy runs next, or why it does not."""
     policy, instant = preview.policy, next_run(preview)
     if instant is None:
         return f"never: the policy is {policy.state}"
@@ -248,8 +254,8 @@ def _schedule(preview: Preview) -> str:
 
 def _tenants(preview: Preview) -> None:
     ordered = sorted(preview.tenants.items(), key=lambda item: (-item[1], item[0]))
-    rows = [(f"  {tenant}", output.number(rows)) for tenant, rows in ordered[:_MOST_TENANTS]]
-    rest = ordered[_MOST_TENANTS:]
+    rows = [(f"  {tenant}", output.number(rows)) for tenant, rows in ordered[:MOST_TENANTS]]
+    rest = ordered[MOST_TENANTS:]
     if rest:
         rows.append((f"  {len(rest):,} more", output.number(sum(count for _, count in rest))))
     output.columns(["  tenant", "rows"], rows, right=["rows"])

@@ -9,7 +9,7 @@ from api import privacy
 from cli import output
 
 #: What a look found, as people read it.
-_HOWS = {
+HOWS = {
     "vacuumed": "the tables were vacuumed since",
     "rewritten": "the tables' files were written anew since",
     "overwritten": "overwritten when they were deleted, and the write-ahead log is empty",
@@ -82,7 +82,7 @@ def _show(item: Mapping[str, Any]) -> None:
             ("rows", output.number(report["rows"])),
             ("tables", ", ".join(report["baseline"]["parts"])),
             ("gone from the tables", output.moment(item["changed_at"])),
-            ("gone from the files", _HOWS.get(report["how"], report["how"]) if done else report.get("why")),
+            ("gone from the files", HOWS.get(report["how"], report["how"]) if done else report.get("why")),
             ("done" if done else "due", output.moment(item["done_at"] or item["due_at"])),
         ]
     )

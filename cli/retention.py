@@ -14,7 +14,7 @@ from aegis.operations.system import current
 from aegis.retention import enforcement, policies, returning
 from aegis.retention.slices import Slice
 from api import privacy
-from cli import archives, masks, output, progress, standing
+from cli import archives, masks, output, pages, progress, run_page, standing
 from cli.policy import EMPTY
 from cli.purge import purge
 from schedules import instants
@@ -105,13 +105,19 @@ for _command in (archives.list_archives, archives.restore, archives.attest_backu
 @retention.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many runs.")
+@pages.html_option
 @output.json_option
-def status(*, run_id: str | None, limit: int, as_json: bool) -> None:
-    """List the newest runs, however they were started; with RUN, tell everything of that one."""
+def status(*, run_id: str | None, limit: int, html: str | None, as_json: bool) -> None:
+    """List the newest runs, however they were started; with RUN, tell everything of that one.
+
+    The page is the report of that run: what it did over time, its account, and who permitted it.
+    """
     if run_id is not None:
-        one = privacy.run_standing(run_id)
-        output.print_json(standing.document(one)) if as_json else standing.show(one)
+        _one(run_id, html, as_json=as_json)
         return
+    if html is not None:
+        message = "--html is the report of one run: name the RUN"
+        raise UsageError(message)
     found = runs.recent(current(), limit)
     if as_json:
         output.print_json(found)
@@ -177,6 +183,21 @@ def cancel(*, run_id: str, actor: str, as_json: bool) -> None:
     """End a run for good after the batch in flight; what is gone stays gone and accounted for."""
     rows = privacy.cancel_run(run_id, actor)
     _controlled(run_id, "cancelled", as_json=as_json, rows=rows)
+
+
+def _one(run_id: str, html: str | None, *, as_json: bool) -> None:
+    with pages.opened(html) as file:
+        if file is None:
+            one = privacy.run_standing(run_id)
+        else:
+            found = privacy.run_dossier(run_id)
+            file.write(run_page.page_of(found))
+            one = found.standing
+    if as_json:
+        output.print_json(standing.document(one))
+    else:
+        standing.show(one)
+        pages.say(html)
 
 
 def _source_resumed(done: returning.Resumed, *, as_json: bool) -> None:

@@ -40,6 +40,10 @@ _CONFIRMED: Final = dict.fromkeys(
 _ITS_OWN: Final = {"aggregate": "the caller's own names of fields, and what it named as public"}
 #: Nobody is ever shown these.
 _NEVER: Final = {"row", "key", "target"}
+#: What the pages of a policy and a run show.
+PAGES: Final = dict.fromkeys(
+    ("approver", "actor", "service"), "whoever looks at a policy or a run has to know who approved it"
+)
 #: What a command shows because the person who runs it asked for exactly that.
 SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
     "hold list": _HOLDS,
@@ -52,6 +56,8 @@ RETURNED: Final[Mapping[str, Mapping[str, str]]] = {
     "list_holds": _HOLDS,
     "federated_aggregation_protect": _ITS_OWN,
     "erasure_receipt": _CONFIRMED,
+    "brief_retention_policy": PAGES,
+    "run_dossier": PAGES,
     "export_retention_policies": {"owner": "a policy file names who answers for the policy"},
     "get_audit_events": {
         role: "who may read the log sees names and details, for as long as their keys live"

@@ -16,7 +16,7 @@ from aegis.operations import system as systems
 from aegis.operations.system import System
 from aegis.settings import Settings, SourceSettings
 from api.audit import relay_journals
-from tests import account, mariadb, statements, worlds
+from tests import account, chromium, mariadb, statements, worlds
 from tests.postgres import Postgres
 from tests.repeats import examples
 from tests.worlds import Builder, World
@@ -30,13 +30,14 @@ gc.set_threshold(100_000, 20, 100)
 
 
 def pytest_report_header() -> str:
-    """Say which servers the tests run against."""
+    """Say which servers, and which browser, the tests run against."""
     maria = "MariaDB on PATH" if mariadb.found() else "no MariaDB (Debian: mariadb-server-core)"
     try:
         broker = EmbeddedRedis(Path()).server
     except NotPrepared as error:
         broker = str(error)
-    return f"servers: {broker}, PostgreSQL from its wheel, {maria}"
+    browser = "Chromium on PATH" if chromium.found() else "no Chromium (Debian: chromium)"
+    return f"servers: {broker}, PostgreSQL from its wheel, {maria}; {browser}"
 
 
 @pytest.fixture(autouse=True)

@@ -66,6 +66,21 @@ class Given:
         return self.signature is None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """An approval that was given, as people read it."""
+
+    #: None: the name was erased.
+    actor: str | None
+    at: dt.datetime
+    #: Nothing proves who it was.
+    claimed: bool
+    #: The key that it was signed with.
+    key_name: str | None
+    #: Why it does not hold; None: it does.
+    fault: str | None
+
+
 @dataclass(kw_only=True)
 class Standing:
     """The approvals of a subject as they hold now."""
@@ -172,12 +187,7 @@ def standing(system: System, connection: sa.Connection, subject: Subject) -> Sta
     """Return how the subject stands, in the caller's transaction."""
     mode, registered = system.settings.approval, approvers.ever(connection)
     found = Standing(signatures=2 if mode == TWO_PERSON else int(registered))
-    query = sa.select(table_of(Approval)).where(
-        Approval.subject_type == subject.type,
-        Approval.subject_id == subject.id,
-        Approval.revoked_at.is_(None),
-    )
-    rows = [dict(row) for row in connection.execute(query.order_by(Approval.created_at)).mappings()]
+    rows = _kept(connection, subject)
     keys = approvers.read(system, connection) if rows else []
     for row in rows:
         fault = _fault(system, row, subject, keys)
@@ -195,6 +205,33 @@ def signers(system: System, subject: Subject) -> list[Key]:
     with reading(system.databases.control, _CONTROL) as connection:
         keys = {key.raw: key for key in approvers.read(system, connection)}
         return [keys[raw] for _, raw in standing(system, connection, subject).signed]
+
+
+def words(system: System, subject: Subject) -> list[Word]:
+    """Return the approvals that were given to a subject, the oldest first, each checked again."""
+    with reading(system.databases.control, _CONTROL) as connection:
+        rows = _kept(connection, subject)
+        keys = approvers.read(system, connection) if rows else []
+    names = system.reader.actors({row["actor_ref"] for row in rows})
+    return [
+        Word(
+            actor=names.get(row["actor_ref"]),
+            at=row["created_at"],
+            claimed=row["claimed"],
+            key_name=row["key_name"],
+            fault=_fault(system, row, subject, keys),
+        )
+        for row in rows
+    ]
+
+
+def _kept(connection: sa.Connection, subject: Subject) -> list[dict[str, Any]]:
+    query = sa.select(table_of(Approval)).where(
+        Approval.subject_type == subject.type,
+        Approval.subject_id == subject.id,
+        Approval.revoked_at.is_(None),
+    )
+    return [dict(row) for row in connection.execute(query.order_by(Approval.created_at)).mappings()]
 
 
 def _fault(system: System, row: Mapping[str, Any], subject: Subject, keys: list[Key]) -> str | None:

@@ -109,11 +109,13 @@ def find(system: System, archive: str) -> dict[str, Any]:
     return row
 
 
-def listing(system: System, *, states: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return archives, the newest first."""
+def listing(system: System, *, states: Sequence[str] = (), run: str | None = None) -> list[dict[str, Any]]:
+    """Return archives, the newest first; only that of one run, where it is named."""
     query = sa.select(table_of(Archive)).order_by(Archive.created_at.desc(), Archive.id.desc())
     if states:
         query = query.where(Archive.state.in_(states))
+    if run is not None:
+        query = query.where(Archive.run == run)
     with reading(system.databases.control, _CONTROL) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 

@@ -276,6 +276,18 @@ def kept(system: System, *, everything: bool = False, kind: str | None = None) -
         return [_told(row) for row in connection.execute(query).mappings()]
 
 
+def touching(
+    system: System, *, datasource: str, policy: str, table: str, everything: bool = False
+) -> list[dict[str, Any]]:
+    """Return the holds and stops that can cover rows of a policy; what they are about is not told."""
+    found = [row for row in kept(system, everything=everything) if row["datasource"] == datasource]
+    return [
+        {name: value for name, value in row.items() if name not in {"matter", "owner_ref", "released_by"}}
+        for row in found
+        if Scope(policy=row["policy"], table=row["table_name"]).touches(policy=policy, table=table)
+    ]
+
+
 def _told(row: sa.RowMapping) -> dict[str, Any]:
     told: dict[str, Any] = {name: value for name, value in row.items() if name != "key_sealed"}
     return told | {"by_key": row["key_sealed"] is not None}

@@ -6,7 +6,7 @@ that were counted; it then counts again, at the same instant, and more rows than
 
 import hashlib
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -32,14 +32,21 @@ MOST_RUNS: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Broken:
-    """A guard that was broken."""
+class Verdict:
+    """A guard, and what it says of the rows that would go."""
 
     guard: str
-    #: As the policy writes it.
+    #: As the policy, or the settings, write it.
     limit: str
-    #: What may go at most, in rows.
-    most: int
+    #: The rows that would go; None: not known.
+    expected: int | None
+    #: What may go at most, in rows; None: not known, or no run tells yet what is usual.
+    most: int | None
+
+    @property
+    def broken(self) -> bool:
+        """Whether more would go than may."""
+        return self.expected is not None and self.most is not None and self.expected > self.most
 
 
 def spelled(guards: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -121,26 +128,40 @@ def subject_of(run: Mapping[str, Any], policy: DataRetentionPolicy) -> Subject:
     )
 
 
+def verdicts(
+    system: System,
+    policy: DataRetentionPolicy,
+    run: Mapping[str, Any],
+    *,
+    expected: int | None,
+    total: Callable[[], int | None],
+) -> Iterator[Verdict]:
+    """Yield what each guard of a policy says; `run` names the policy and the tenant, the rest as above."""
+    guards = {MAX_SHARE: _text(system.settings.retention.max_share), **(policy.guards or {})}
+    for guard in GUARDS:
+        limit = guards.get(guard)
+        if limit is not None:
+            measure = _measure(system, guard, run, total)
+            most = None if measure is None else int(Decimal(limit) * measure)
+            yield Verdict(guard=guard, limit=str(limit), expected=expected, most=most)
+
+
 def _broken(
     system: System,
     policy: DataRetentionPolicy,
     run: Mapping[str, Any],
     expected: int | None,
     total: Callable[[], int | None],
-) -> Broken | None:
-    guards = {MAX_SHARE: _text(system.settings.retention.max_share), **(policy.guards or {})}
-    for guard in GUARDS:
-        limit = guards.get(guard)
-        if limit is None or expected == 0:
+) -> Verdict | None:
+    if expected == 0:
+        return None
+    for verdict in verdicts(system, policy, run, expected=expected, total=total):
+        if verdict.guard == USUAL_TIMES and verdict.most is None:
             continue
-        measure = _measure(system, guard, run, total)
-        if guard == USUAL_TIMES and measure is None:
-            continue
-        if expected is None or measure is None:
-            raise _uncounted(system, policy, run, guard)
-        most = int(Decimal(limit) * measure)
-        if expected > most:
-            return Broken(guard=guard, limit=str(limit), most=most)
+        if expected is None or verdict.most is None:
+            raise _uncounted(system, policy, run, verdict.guard)
+        if verdict.broken:
+            return verdict
     return None
 
 

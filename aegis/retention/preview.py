@@ -2,14 +2,14 @@
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import snapshot
+from aegis.db.engines import attempt, snapshot
 from aegis.db.indexes import indexes_over
 from aegis.db.journal import Journal
 from aegis.db.load import Gauge
@@ -34,11 +34,12 @@ from aegis.retention.walkers import choose
 
 #: Tenants that are told apart; more would be a list that nobody reads.
 MOST_TENANTS: Final = 10_000
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """The rows that would go, by month of their clock and by tenant."""
+    """Rows by month of their clock and by tenant."""
 
     months: Mapping[str, int] = field(default_factory=dict)
     #: Empty without a tenant column.
@@ -47,6 +48,18 @@ class Spread:
     matrix: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     #: Rows of tenants beyond the first ones.
     other_tenants: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What an approver wants to see beside what would go; None: counting it took too long."""
+
+    #: The rows that stay, whatever the reason; of one tenant, where one was named.
+    staying: Spread | None
+    #: What a run counts before its first row, and guards measure: rows past their time, held or not.
+    expected: int | None
+    #: The rows that the policy looks at: of these guards measure the share.
+    chosen: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +93,8 @@ class Preview:
     unindexed: Sequence[str] = ()
     #: Age of the oldest open transaction that keeps dead rows; None: not told (PostgreSQL tells it).
     snapshot_seconds: float | None = None
+    #: Where somebody asked for it; None otherwise.
+    beside: "Beside | None" = None
 
     @property
     def held(self) -> int:
@@ -109,6 +124,7 @@ def look(
     tenant: Any = None,
     in_full: bool = False,
     sampled: bool = False,
+    beside: bool = False,
 ) -> Preview:
     """Count what the policy would do now, in one snapshot.
 
@@ -118,6 +134,7 @@ def look(
         tenant: this tenant's rows only.
         in_full: by month and tenant too, with an estimate of time and room.
         sampled: read some of the table's blocks only (PostgreSQL).
+        beside: with `in_full`, what stays by month and tenant too, and what guards measure.
 
     Raises:
         UsageError: a name of the policy is not in the database any more, or no sample can be taken.
@@ -125,7 +142,7 @@ def look(
         TooLong: a count took longer than the settings let it.
 
     """
-    (seen,) = looks(system, [policy], tenant=tenant, in_full=in_full, sampled=sampled)
+    (seen,) = looks(system, [policy], tenant=tenant, in_full=in_full, sampled=sampled, beside=beside)
     return seen
 
 
@@ -136,10 +153,11 @@ def looks(
     tenant: Any = None,
     in_full: bool = False,
     sampled: bool = False,
+    beside: bool = False,
 ) -> list[Preview]:
     """Count what each variant of one policy would do, all at the same instant and in one snapshot."""
     try:
-        return _looks(system, variants, tenant=tenant, in_full=in_full, sampled=sampled)
+        return _looks(system, variants, tenant=tenant, in_full=in_full, sampled=sampled, beside=beside)
     except TooLong as error:
         message = (
             f"{error}. A count of policy {variants[0].name} may take retention.count_seconds "
@@ -149,7 +167,13 @@ def looks(
 
 
 def _looks(
-    system: System, variants: list[DataRetentionPolicy], *, tenant: Any, in_full: bool, sampled: bool
+    system: System,
+    variants: list[DataRetentionPolicy],
+    *,
+    tenant: Any,
+    in_full: bool,
+    sampled: bool,
+    beside: bool,
 ) -> list[Preview]:
     source, limits = variants[0].datasource, system.settings.retention
     runs = recent_runs(system, variants[0]) if in_full else []
@@ -173,6 +197,9 @@ def _looks(
         found = [
             replace(look.preview(connection, in_full=True), **look.hanging(connection)) for look in looked
         ]
+        if beside:
+            pairs = zip(found, looked, strict=True)
+            found = [replace(seen, beside=look.beside(connection)) for seen, look in pairs]
         estimated = [_with_estimate(connection, seen, pace) for seen in found]
     # After our own snapshot has ended, so that it is not taken for the application's.
     oldest = Gauge(engine, f"data source {source}", target.layout.table, ["snapshot_seconds"]).read()
@@ -201,7 +228,8 @@ class _Look:
 
     def preview(self, connection: sa.Connection, *, in_full: bool) -> Preview:
         """Count what goes, and what stays for which reason."""
-        spread = self._spread() if in_full else Spread()
+        months = Months(self._target.clock, self._target.clock_column, self._cutoffs.latest)
+        spread = self._spread(months, self._doomed) if in_full else Spread()
         touched = sum(spread.months.values()) if in_full else self._counter.count(self._doomed)
         total, actions = self._counter.count(sa.true()), self._actions(touched)
         walker = choose(connection, self._target, cutoff=self._cutoffs.latest, expected=touched)
@@ -269,16 +297,33 @@ class _Look:
     def _narrowed(self) -> dict[str, bool]:
         return {"condition": self._target.condition is not None, "other_tenant": self._tenant is not None}
 
-    def _spread(self) -> Spread:
-        """Group the rows that would go, in one pass over them."""
+    def beside(self, connection: sa.Connection) -> Beside:
+        """Count what an approver wants to see beside what would go, as far as the time allows it."""
+        count = self._counter.count
+        return Beside(
+            staying=_in_time(connection, self._staying),
+            expected=_in_time(connection, lambda: foreseen(self._counter, self._stages, self._tenant)),
+            chosen=_in_time(connection, lambda: count(self._target.chosen(self._tenant))),
+        )
+
+    def _staying(self) -> Spread:
+        """Group the rows that stay, in one pass over the table."""
+        target, cutoffs = self._target, self._cutoffs
+        months = Months(target.clock, target.clock_column, cutoffs.latest, until=cutoffs.moment)
+        stays: sa.ColumnElement[bool] = sa.func.coalesce(self._doomed, sa.false()).is_(sa.false())
+        if self._tenant is not None and target.tenant_column is not None:
+            stays = sa.and_(target.tenant_column == target.tenant_value(self._tenant), stays)
+        return self._spread(months, stays)
+
+    def _spread(self, months: Months, which: sa.ColumnElement[bool]) -> Spread:
+        """Group some rows, in one pass over them."""
         target = self._target
-        months = Months(target.clock, target.clock_column, self._cutoffs.latest)
         by: list[sa.ColumnElement[Any]] = [months.number()]
         if target.tenant_column is not None:
             by.append(target.tenant_column)
         matrix: dict[str, Counter[int]] = defaultdict(Counter)
         every, others = Counter[int](), 0
-        for month, *tenants, rows in self._counter.groups(by, self._doomed):
+        for month, *tenants, rows in self._counter.groups(by, which):
             every[month] += rows
             if tenants and (str(tenants[0]) in matrix or len(matrix) < MOST_TENANTS):
                 matrix[str(tenants[0])][month] += rows
@@ -290,6 +335,15 @@ class _Look:
             matrix={tenant: _named(months, matrix[tenant]) for tenant in sorted(matrix)},
             other_tenants=others,
         )
+
+
+def _in_time(connection: sa.Connection, ask: Callable[[], Answer]) -> Answer | None:
+    """Return what a count found; None when it takes longer than a statement may, and the look goes on."""
+    try:
+        with attempt(connection, "data source"):
+            return ask()
+    except TooLong:
+        return None
 
 
 def count(connection: sa.Connection, target: Target, which: sa.ColumnElement[bool]) -> int:

@@ -34,7 +34,7 @@ from cli.main import main
 from tests import canary, worlds
 from tests.canary import Place
 from tests.canaryservice import asked_by_a_service
-from tests.canarysite import TABLES, P, Site, fill, running
+from tests.canarysite import PAGES, TABLES, P, Site, fill, running
 from tests.workerkit import client, wait_until
 
 DAY: Final = dt.timedelta(days=1)
@@ -112,6 +112,7 @@ def policies(site: Site) -> None:
     for name in ("visits", "members", "letters"):
         site.door(privacy.approve_retention_policy, name, ACTOR)
         site.door(privacy.preview_retention_policy, name)
+        site.door(privacy.brief_retention_policy, name)
         site.door(privacy.what_if_retention_policy, name, days=7)
     text = site.door(privacy.export_retention_policies)
     site.door(privacy.apply_retention_policies, text, check=True, actor=ACTOR)
@@ -155,7 +156,7 @@ def worked(site: Site) -> None:
     site.door(privacy.resume_run, run, ACTOR)
     site.door(privacy.carry_out_unfinished)
     await_done(site, run)
-    for look in (privacy.run_standing, privacy.purge_run):
+    for look in (privacy.run_standing, privacy.run_dossier, privacy.purge_run):
         site.door(look, run)
     site.door(privacy.purge_run, run, execute=True)
     site.door(privacy.retention_progress, "visits")
@@ -428,6 +429,7 @@ def commanded_policies(site: Site) -> None:
     site.command("policy schema")
     for name in ("show", "preview"):
         site.command(f"policy {name}", "typed", "--json")
+    paged(site, "policy preview", "typed")
     site.command("policy what-if", "typed", "--days", "30", "--json")
     site.command("policy confirm", "typed", *TYPED, code=4)
     text = site.command("policy export", "typed")
@@ -440,6 +442,14 @@ def commanded_policies(site: Site) -> None:
     site.command("retention run", "--policy", "typed", "--execute", *TYPED, code=4)
     for item in (one, hold):
         site.command("hold release", item, *TYPED)
+
+
+def paged(site: Site, command: str, about: str) -> None:
+    """Have a command write its page; keep what it says."""
+    file = site.home.parent / "page.html"
+    site.command(command, about, "--html", str(file))
+    site.keep(f"the page of aegis {command}", file.read_text(encoding="utf-8"), PAGES)
+    file.unlink()
 
 
 def commanded_runs(site: Site) -> None:
@@ -458,6 +468,7 @@ def commanded_runs(site: Site) -> None:
     site.command("retention resume", "--datasource", "app", *TYPED, code=4)
     site.command("retention status", "--json")
     site.command("retention status", run, "--json")
+    paged(site, "retention status", run)
     site.command("retention purge", "--json")
     archive = site.command("retention archives", "--json")[0]["id"]
     site.command("retention restore", archive, *TYPED, code=4)

@@ -45,3 +45,15 @@ def test_the_tree_finds_the_month_of_every_instant(moment: dt.datetime) -> None:
 def test_the_first_years_have_fewer_months(year: int) -> None:
     """A cutoff near the beginning of the calendar has no month before it that cannot be written."""
     assert len(starts(dt.datetime(year, 12, 31, tzinfo=dt.UTC), "UTC")) == year * 12
+
+
+def test_the_months_after_a_cutoff() -> None:
+    """Up to the month of `until`, which is open; no more than so many; a row without a time is told apart."""
+    until = dt.datetime(2026, 6, 2, tzinfo=dt.UTC)
+    column: sa.Column[int] = sa.Column("at", sa.BigInteger())
+    clock = clock_for(column, "sqlite", zone="UTC", unit="s")
+    months = Months(clock, column, CUTOFF, until=until)
+    found = [months.name(number) for number in (-1, 0, MOST, MOST + 3)]
+    assert found == ["none", "before 2016-04", "2026-03", "since 2026-06"]
+    assert len(starts(CUTOFF, "UTC", dt.datetime(2100, 1, 1, tzinfo=dt.UTC))) == 2 * MOST
+    assert starts(CUTOFF, "UTC", CUTOFF) == starts(CUTOFF, "UTC")
