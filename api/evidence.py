@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aegis.arguments import door
 from aegis.erasure.people import USER
 from aegis.evidence import scope
 from aegis.evidence.folder import Gathered, gather
 from aegis.operations.system import current
-
-from .arguments import door
 
 
 @door

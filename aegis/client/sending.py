@@ -40,7 +40,7 @@ class Post:
 
     """
 
-    def __init__(self, app_or_broker_url: Celery | str, signer: Signer | None) -> None:
+    def __init__(self, app_or_broker_url: Celery | str, signer: Signer | None = None) -> None:
         self._app = _app(app_or_broker_url)
         self._signer = signer
 
