@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry
 from aegis.embedded.redis import EmbeddedRedis
 from aegis.errors import SettingsError
 from tests.workerkit import WorkerProcess, client, listens, parse, program, sender, wait_until, worker
-from worker.endpoint import Endpoint, LedgerCollector, LedgerRow
+from worker.endpoint import Endpoint
+from worker.gauges.ledger import LedgerCollector, LedgerRow
 
 TASKS = 100
 DONE = "aegis_operations_total{operation=test.count,outcome=done}"
