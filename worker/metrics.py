@@ -48,6 +48,12 @@ ROWS_DELETED = Counter(
     ["policy", "table"],
     registry=None,
 )
+ROWS_HELD = Counter(
+    "aegis_rows_held_total",
+    "Rows past their time that a run left at its end, counted again by the next run.",
+    ["policy", "reason"],
+    registry=None,
+)
 ROWS_ANONYMIZED = Counter(
     "aegis_rows_anonymized_total",
     "Rows anonymized by this worker and committed.",
@@ -142,6 +148,9 @@ def count_report(report: object) -> None:
             BATCH_SECONDS.labels(operation).observe(seconds)
         if one.get("guard") and one.get("policy"):
             GUARD_STOPS.labels(one["policy"], one["guard"]["guard"]).inc()
+        if one.get("policy"):
+            for reason, rows in (one.get("held") or {}).items():
+                ROWS_HELD.labels(one["policy"], reason).inc(rows)
         _count_rows(operation, one)
 
 
