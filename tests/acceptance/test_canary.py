@@ -29,7 +29,7 @@ from aegis.audit.exports.formats.table import NAMES
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner
 from aegis.operations.table import ROUTES, TABLE
-from api import archives, audit, budgets, catalog, erasure, federated, letters, log, privacy
+from api import archives, audit, budgets, catalog, erasure, federated, letters, log, privacy, standing
 from cli.main import main
 from tests import canary, worlds
 from tests.canary import Place
@@ -157,6 +157,12 @@ def worked(site: Site) -> None:
     for door in (privacy.look_after_purges, privacy.retention_purges, privacy.retention_forecasts):
         site.door(door)
     site.door(privacy.policy_figures)
+    gauges = (standing.unfinished_runs, standing.open_requests, standing.policy_agenda)
+    for gauge in (*gauges, standing.source_standings, standing.overdue_copies, standing.overdue_purges):
+        site.door(gauge)
+    site.door(standing.ended_requests, None)
+    for process in ("worker", "beat"):
+        site.command(f"{process} health")
     guarded(site)
 
 

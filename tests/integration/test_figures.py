@@ -27,7 +27,7 @@ from worker.gauges.witnesses import WitnessCollector
 TODAY = dt.datetime.now(dt.UTC).date()
 
 
-def told(collector: Collector) -> dict[tuple[str, ...], float]:
+def series(collector: Collector) -> dict[tuple[str, ...], float]:
     """Return what a scrape says: name and labels → value."""
     return {
         (sample.name, *sample.labels.values()): sample.value
@@ -76,30 +76,30 @@ def test_unfinished_runs_by_state_and_by_what_they_wait_for(world: World) -> Non
     world.events(range(5), 60)
     world.policy()
     collector = RunCollector(standing.unfinished_runs)
-    assert {value for name, value in told(collector).items() if name[0] == "aegis_runs"} == {0}
+    assert {value for name, value in series(collector).items() if name[0] == "aegis_runs"} == {0}
     first, second = (privacy.create_retention_runs(name, policies=["p"], actor=ACTOR)[0] for name in "ab")
     privacy.pause_run(first, ACTOR)
-    seen = told(collector)
+    seen = series(collector)
     assert (seen["aegis_runs", "waiting"], seen["aegis_runs", "accepted"]) == (1, 1)
     assert seen["aegis_runs_waiting", "p", "paused"] == 1
     privacy.resume_run(first, ACTOR)
     for run in (first, second):
         while privacy.advance_run(run)["more"]:
             pass
-    assert set(told(collector).values()) == {0}
+    assert set(series(collector).values()) == {0}
 
 
 @on(*EACH_DATABASE)
 def test_open_requests_by_the_legal_clock(world: World, moment: dt.datetime) -> None:
     """How many, how old, how many are late; what a law retains for now, and what is over, does not count."""
     collector = RequestCollector(standing.open_requests)
-    assert not told(collector)
+    assert not series(collector)
     ask(world, "late", moment - 40 * DAY, moment - 10 * DAY)
     ask(world, "in-time", moment - 2 * DAY, moment + 28 * DAY, state=State.BLOCKED)
     retained = {"state": State.WAITING, "waits_for": Wait.REST}
     ask(world, "retained", moment - 400 * DAY, moment - DAY, **retained)
     ask(world, "over", moment - 90 * DAY, moment - 60 * DAY, state=State.DONE, finished_at=moment - DAY)
-    seen = told(collector)
+    seen = series(collector)
     assert seen.pop(("aegis_oldest_open_request_age_seconds", "users.anonymize")) == pytest.approx(
         40 * DAY.total_seconds(), abs=600
     )
@@ -117,7 +117,7 @@ def test_ages_of_ended_requests_are_read_once_each(world: World, moment: dt.date
     ask(world, "one", long - 3 * DAY, moment, state=State.DONE, finished_at=long)
     ask(world, "young", moment, moment, state=State.DONE, finished_at=moment)
     for _ in range(2):
-        seen = told(collector)
+        seen = series(collector)
         assert seen["aegis_request_age_seconds_count", "users.anonymize"] == 1
         assert seen["aegis_request_age_seconds_sum", "users.anonymize"] == 3 * DAY.total_seconds()
         below = {name[2]: value for name, value in seen.items() if name[0].endswith("_bucket")}
@@ -128,7 +128,7 @@ def test_ages_of_ended_requests_are_read_once_each(world: World, moment: dt.date
             sa.update(Request).where(Request.request_id == "young").values(finished_at=settled)
         )
     later = AgeCollector(standing.ended_requests)
-    assert told(later)["aegis_request_age_seconds_count", "users.anonymize"] == 2
+    assert series(later)["aegis_request_age_seconds_count", "users.anonymize"] == 2
 
 
 def test_a_request_is_asked_for_from_where_the_last_reading_ended() -> None:
@@ -141,8 +141,8 @@ def test_a_request_is_asked_for_from_where_the_last_reading_ended() -> None:
         return until, [Ended(operation="o", seconds=1.0)]
 
     collector = AgeCollector(ended)
-    told(collector)
-    assert told(collector)["aegis_request_age_seconds_count", "o"] == 2
+    series(collector)
+    assert series(collector)["aegis_request_age_seconds_count", "o"] == 2
     assert asked == [None, until]
 
 
@@ -154,7 +154,7 @@ def test_policies_by_the_clock(world: World, moment: dt.datetime) -> None:
     world.policy("daily", cron="0 2 * * *")
     world.policy("shut", cron="0 3 * * *", windows=[f"{day} 00:00-00:01"])
     collector = ScheduleCollector(standing.policy_agenda)
-    seen = told(collector)
+    seen = series(collector)
     assert seen["aegis_policy_window_open", "daily"] == 1
     assert seen["aegis_policy_window_open", "shut"] == 0
     assert seen["aegis_policy_instants_missed_total", "daily"] == 0
@@ -164,7 +164,7 @@ def test_policies_by_the_clock(world: World, moment: dt.datetime) -> None:
     instants = [moment.replace(microsecond=0) + number * DAY for number in range(3)]
     for _ in range(2):
         privacy.note_missed_runs(policy.policy_id, instants[0], instants[2], 3)
-    seen = told(collector)
+    seen = series(collector)
     assert seen["aegis_policy_instants_missed_total", "daily"] == 3
     assert seen["aegis_policy_next_instant_timestamp_seconds", "daily"] > instants[2].timestamp()
 
@@ -179,17 +179,17 @@ def test_what_holds_a_data_source(world: World) -> None:
     place(Scope(tenant="acme"), review_by=TODAY + DAY)
     place(Scope(tenant="beta"), review_by=TODAY - 2 * DAY)
     audit.relay_journals()
-    seen = told(collector)
+    seen = series(collector)
     assert seen["aegis_holds", name] == 2
     assert seen["aegis_holds_review_overdue", name] == 1
     assert seen["aegis_stop_active", name] == seen["aegis_datasource_refused", name] == 0
     world.enforce()
     audit.relay_journals()
-    assert 0 <= told(collector)["aegis_relay_lag_seconds", name] < 600
+    assert 0 <= series(collector)["aegis_relay_lag_seconds", name] < 600
     privacy.stop_operations("why", ACTOR, everywhere=True)
-    assert told(collector)["aegis_stop_active", name] == 1
+    assert series(collector)["aegis_stop_active", name] == 1
     privacy.start_operations(ACTOR, everywhere=True)
-    assert told(collector)["aegis_stop_active", name] == 0
+    assert series(collector)["aegis_stop_active", name] == 0
 
 
 @on(*EACH_DATABASE)
@@ -205,7 +205,26 @@ def test_what_is_not_gone_elsewhere(world: World, moment: dt.datetime) -> None:
         values = {"run": "r", "policy": "p", "datasource": world.datasource, "table_name": "t"}
         values |= {"state": "overdue", "changed_at": moment, "due_at": moment}
         connection.execute(sa.insert(Purge).values(**values))
-    assert told(collector) == {("aegis_erasure_copies_overdue", "lake"): 1, ("aegis_purges_overdue", "p"): 1}
+    assert series(collector) == {
+        ("aegis_erasure_copies_overdue", "lake"): 1,
+        ("aegis_purges_overdue", "p"): 1,
+    }
+
+
+@on("sqlite-one")
+def test_the_slice_that_ends_a_run_tells_what_it_leaves(world: World) -> None:
+    """Rows past their time that stay, by the reason; the slices before it tell nothing of it."""
+    world.safety_events()
+    world.events(range(3), 60)
+    world.events(range(10, 14), 60, tenant="beta")
+    world.policy(tenant_column="tenant")
+    place = partial(holds.place, world.system, datasource=world.datasource, matter="m", owner="o")
+    place(Scope(tenant="beta"), review_by=TODAY + DAY)
+    run = world.start()
+    told: list[dict[str, Any]] = []
+    while not told or told[-1]["more"]:
+        told.append(privacy.advance_run(run))
+    assert [report["held"] for report in told] == [*[{}] * (len(told) - 1), {"held": 4}]
 
 
 @on("sqlite-one")
@@ -215,7 +234,7 @@ def test_witnesses(world: World, moment: dt.datetime) -> None:
         for name, failed in (("good", None), ("away", moment)):
             values = {"name": name, "vkey": "k", "url": "https://w", "size": 7, "failed_at": failed}
             connection.execute(sa.insert(AuditWitness).values(**values))
-    assert told(WitnessCollector(log.witnesses)) == {
+    assert series(WitnessCollector(log.witnesses)) == {
         ("aegis_audit_witness_size", "good"): 7,
         ("aegis_audit_witness_size", "away"): 7,
         ("aegis_audit_witness_failing", "good"): 0,
