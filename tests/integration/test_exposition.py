@@ -21,7 +21,7 @@ from aegis.operations.table import ROUTES
 from aegis.settings import load_settings
 from api import privacy
 from cli.stack import Stack
-from tests.workerkit import ROOT, wait_until
+from tests.workerkit import ROOT, parse, wait_until
 from worker import metrics
 
 ACTOR = "legal@example.com"
@@ -125,11 +125,14 @@ def test_processes_export_what_is_documented_and_messages_make_no_series(stack: 
         send(stack, "aegis.federated.protect", "federated", **{name: name})
         send(stack, "aegis.retention.register", "retention", name="p", table=name, retention_days=1)
         send(stack, "aegis.users.anonymize", "erasure", user_id=name, datasource=name, request_id=f"u{name}")
-    refused = {"operation": "users.anonymize", "outcome": "refused"}
-    wait_until(
-        lambda: ("aegis_operations_total", refused) in scrape(stack, "worker").series, "the last is refused"
-    )
-    wait_until(lambda: ("aegis_dead_letters", {}) in scrape(stack, "beat").series, "beat tells")
+    refused = "aegis_operations_total{operation=users.anonymize,outcome=refused}"
+    aside = "aegis_messages_refused_total{reason=unknown-task}"
+
+    def looked_at() -> bool:
+        seen = parse(stack.metrics("worker"))
+        return seen.get(refused) == seen.get(aside) == 2
+
+    wait_until(looked_at, "each was looked at")
 
     beat, worker, table = scrape(stack, "beat"), scrape(stack, "worker"), documented()
     assert set(beat.names) == set(table["beat"])
