@@ -21,7 +21,7 @@ from aegis.operations import system
 from aegis.operations.table import ROUTES
 from aegis.settings import Settings, load_settings, masked
 from schedules.entries import entries
-from worker import endpoint, health, transport
+from worker import endpoint, health, traces, transport
 from worker.metrics import MAIN, slot
 from worker.redaction import REDACTED_OPTIONS
 from worker.shutdown import GRACE_SECONDS
@@ -81,6 +81,7 @@ def build_app(
         **_worker(settings),
     )
     app.steps["worker"].update({endpoint.MetricsStep, health.HealthStep})
+    traces.connect()
     return app
 
 
