@@ -30,7 +30,7 @@ def logged() -> dict[str, str]:
 
 
 @on("sqlite-one")
-def test_a_line_within_a_slice_names_run_and_policy(world: World, logged: pytest.CaptureFixture[str]) -> None:
+def test_a_line_within_a_slice_names_run_and_policy(world: World) -> None:
     """While a run is worked on each line has both, and after it none has."""
     world.safety_events()
     world.events(range(3), 60)
