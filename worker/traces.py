@@ -4,7 +4,7 @@ A span has names and ids and never an argument, an error's text or `tracestate`,
 parent comes in the message's header `traceparent`, from a service or from the task that sent it.
 """
 
-import importlib.util
+import importlib
 import logging
 import os
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from worker.logs import REPORTED, ROUTINE
 ASKED_BY: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 _HEADER: Final = "traceparent"
+_EXPORTER: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,10 @@ def connect() -> None:
     """Trace the tasks of this application's workers, if that is asked for and can be done."""
     if not wanted(os.environ):
         return
-    if importlib.util.find_spec("opentelemetry.exporter") is None:
+    try:
+        # Before the fork: the children share it.
+        importlib.import_module(_EXPORTER)
+    except ImportError:
         log.warning(
             "%s is set and OpenTelemetry is not installed: no traces. Install aegis-privacy-worker[otel]",
             " or ".join(ASKED_BY),

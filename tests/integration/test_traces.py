@@ -1,5 +1,6 @@
 """Traces, as a collector receives them from a real worker."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import signals
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -102,6 +104,18 @@ def test_spans_join_services_and_the_tasks_that_tasks_send_and_say_nothing_of_pe
     assert failed.status.code == Status.STATUS_CODE_ERROR
     assert attributes(failed)["error.type"] == "OperationFailed"
     assert not any(SECRET.encode() in body for body in collector.bodies)
+
+
+def test_a_worker_without_the_extra_says_so_and_works(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asked for, and not installed: one line says what to install, and nothing is traced."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    before = list(signals.worker_process_init.receivers or ())
+    traces.connect()
+    assert "aegis-privacy-worker[otel]" in caplog.text
+    assert list(signals.worker_process_init.receivers or ()) == before
 
 
 @pytest.mark.parametrize(
