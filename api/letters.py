@@ -2,7 +2,7 @@
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import redis
@@ -14,7 +14,7 @@ from aegis.audit.recorder import Note, store
 from aegis.errors import UnknownName, Unreachable
 from aegis.operations import requests
 from aegis.operations.brokers import client_of
-from aegis.operations.deadletters import DeadLetter, DeadLetters
+from aegis.operations.deadletters import DeadLetter, DeadLetters, Load
 from aegis.operations.system import current
 from aegis.operations.table import ROUTES
 
@@ -98,26 +98,15 @@ def tend_dead_letters() -> int:
     return int(told)
 
 
-def queue_lengths() -> Mapping[str, int]:
-    """Return how many messages wait in each queue.
+def broker_load() -> Load:
+    """Return what lies in the broker, by one connection.
 
     Raises:
         aegis.errors.Unreachable: the broker does not answer.
 
     """
     with _opened() as letters:
-        return letters.lengths(sorted(set(ROUTES.values())))
-
-
-def dead_letter_count() -> int:
-    """Return how many entries were put aside and are still there.
-
-    Raises:
-        aegis.errors.Unreachable: the broker does not answer.
-
-    """
-    with _opened() as letters:
-        return letters.count()
+        return Load(messages=letters.lengths(sorted(set(ROUTES.values()))), dead_letters=letters.count())
 
 
 def _told(letter: DeadLetter | None, action: Action, actor: str) -> DeadLetter:

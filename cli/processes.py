@@ -11,6 +11,7 @@ from aegis.errors import OperationFailed
 from aegis.operations import system
 from aegis.settings import load_settings
 from cli.deadletters import dead_letters
+from cli.health import beat_health, worker_health
 from cli.stack import Stack
 
 
@@ -41,21 +42,33 @@ def up() -> None:
 def worker(context: click.Context, options: tuple[str, ...]) -> int:
     """Run one worker, for production; OPTIONS go to `celery worker`.
 
-    `aegis worker dead-letters` shows what lay in a queue and was no message for a worker.
+    `aegis worker dead-letters` shows what lay in a queue and was no message for a worker,
+    `aegis worker health` whether the workers of this host are alive.
     """
-    if options[:1] == (dead_letters.name,):
-        with dead_letters.make_context(dead_letters.name, list(options[1:]), parent=context) as inner:
-            return int(dead_letters.invoke(inner))
+    for verb in (dead_letters, worker_health):
+        if options[:1] == (verb.name,):
+            return _verb(verb, context, options[1:])
     system.use(load_settings()).close()
     return _celery("worker", options)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def beat(options: tuple[str, ...]) -> None:
-    """Run beat, which starts what is scheduled; OPTIONS go to `celery beat`."""
+@click.pass_context
+def beat(context: click.Context, options: tuple[str, ...]) -> int:
+    """Run beat, which starts what is scheduled; OPTIONS go to `celery beat`.
+
+    `aegis beat health` shows whether it is alive on this host.
+    """
+    if options[:1] == (beat_health.name,):
+        return _verb(beat_health, context, options[1:])
     system.use(load_settings()).close()
-    _celery("beat", options)
+    return _celery("beat", options)
+
+
+def _verb(verb: click.Command, context: click.Context, options: tuple[str, ...]) -> int:
+    with verb.make_context(verb.name, list(options), parent=context) as inner:
+        return int(verb.invoke(inner))
 
 
 def _celery(what: str, options: tuple[str, ...]) -> NoReturn:

@@ -13,6 +13,7 @@ from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from kombu.exceptions import OperationalError
 
 from aegis.errors import AegisError
+from aegis.operations.heartbeats import Heartbeat
 from aegis.operations.table import ROUTES, RUN
 from schedules import instants
 from schedules.planning import Due, Missed
@@ -32,6 +33,7 @@ class PolicyScheduler(Scheduler):
         self.last_tick: float | None = None
         self._reported: set[str] = set()
         self._broker_away = False
+        self._heart = Heartbeat(kwargs["app"].settings.home, "beat")
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -41,6 +43,7 @@ class PolicyScheduler(Scheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Plan, send what is due, and return the seconds until the next look."""
         settings = self.app.settings
+        self._heart.beat()
         if time.monotonic() >= self._next_plan:
             self._next_plan = time.monotonic() + settings.worker.tick_seconds
             self.plan_policies(dt.timedelta(seconds=settings.operations.catch_up_seconds))
@@ -50,6 +53,7 @@ class PolicyScheduler(Scheduler):
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         """Send a fixed entry; a broker that is away is told once, and again when it is back."""
+        self._heart.beat()  # A broker that does not answer takes its time with each of them.
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except (SchedulingError, OperationalError) as error:
@@ -60,6 +64,10 @@ class PolicyScheduler(Scheduler):
             if self._broker_away:
                 log.info("The broker takes messages again")
             self._broker_away = False
+
+    def _ensure_connected(self) -> Any:
+        """Connect when a message is sent; Celery would wait here, for ever, until the broker is back."""
+        return self.connection
 
     def plan_policies(self, catch_up: dt.timedelta) -> None:
         """Create and send the runs of all due instants; a fault of one policy stops no other."""

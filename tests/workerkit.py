@@ -29,6 +29,7 @@ ROUTES = {
     "test.count": "retention",
     "test.fail": "erasure",
     "test.echo": "retention",
+    "test.send": "retention",
 }
 ROOT = Path(__file__).parent.parent
 #: Longer than anything here takes on a busy machine; nothing waits this long unless it is broken.

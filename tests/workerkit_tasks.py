@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from celery import shared_task
+from celery import current_app, shared_task
 
 from aegis.errors import Refused
 
@@ -59,3 +59,10 @@ def fail(how: str, secret: str) -> None:
         raise LookupError(message)
     message, cause = "the policy is not approved", LookupError(message)
     raise Refused(message) from cause
+
+
+@shared_task(name="test.send")
+def send(secret: str) -> dict[str, Any]:
+    """Send a task that fails with that text."""
+    current_app.send_task("test.fail", kwargs={"how": "plain", "secret": secret})
+    return {"operation": "test.send", "outcome": "done", "policy": "p", "run": "r-1"}

@@ -21,7 +21,7 @@ from aegis.operations import system
 from aegis.operations.table import ROUTES
 from aegis.settings import Settings, load_settings, masked
 from schedules.entries import entries
-from worker import endpoint, statuses, transport
+from worker import endpoint, health, statuses, traces, transport
 from worker.metrics import MAIN, slot
 from worker.redaction import REDACTED_OPTIONS
 from worker.shutdown import GRACE_SECONDS
@@ -83,7 +83,8 @@ def build_app(
         **_broker(app, routes or {}),
         **_worker(settings),
     )
-    app.steps["worker"].add(endpoint.MetricsStep)
+    app.steps["worker"].update({endpoint.MetricsStep, health.HealthStep})
+    traces.connect()
     return app
 
 
@@ -146,7 +147,7 @@ def _worker(settings: Settings) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_soft_shutdown_timeout": GRACE_SECONDS,
         "worker_send_task_events": True,
-        "worker_consumer": "worker.redaction:QuietConsumer",
+        "worker_consumer": "worker.health:WatchedConsumer",
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "beat_scheduler": "schedules.scheduler:PolicyScheduler",

@@ -7,6 +7,7 @@ of which type it was; the text of a foreign error stays out, for it may quote a 
 import logging
 import sys
 import traceback
+import uuid
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ from celery.app.log import Logging
 from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from aegis.operations.slices import WORKING
 from aegis.operations.table import RECONCILE, RELAY
 from worker.redaction import describe_error
 
@@ -47,6 +49,7 @@ def configure(log_format: str, level: int | str) -> None:
     """Send every log record of this process to stderr, in one form."""
     common: list[Processor] = [
         merge_contextvars,
+        _name_work,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -81,9 +84,11 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
 
 
 @signals.task_prerun.connect
-def _bind_task(sender: Any, task_id: str, **_: Any) -> None:
+def _bind_task(sender: Any, task_id: str, kwargs: Mapping[str, Any] | None = None, **_: Any) -> None:
     clear_contextvars()
     bind_contextvars(task=sender.name, task_id=task_id)
+    named = {"run": (kwargs or {}).get("run_id"), "request": (kwargs or {}).get("request_id")}
+    bind_contextvars(**{name: text for name, text in named.items() if _is_id(text)})
 
 
 @signals.task_success.connect
@@ -95,6 +100,21 @@ def _bind_report(result: object, **_: Any) -> None:
 @signals.task_postrun.connect
 def _clear_task(**_: Any) -> None:
     clear_contextvars()
+
+
+def _name_work(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add what is worked on; a request has the id that its producer gave it, which may be any text."""
+    for name, text in (WORKING.get() or {}).items():
+        if text is not None and (name != "request" or _is_id(text)):
+            event.setdefault(name, text)
+    return event
+
+
+def _is_id(text: object) -> bool:
+    try:
+        return isinstance(text, str) and bool(uuid.UUID(text))
+    except ValueError:
+        return False
 
 
 def _locate_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -15,20 +15,24 @@ a message.
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from billiard import current_process
 from celery import signals
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from aegis.errors import AegisError, Conflict, Interrupted, Refused, UsageError
 from aegis.operations.runs import ERASURE
+from aegis.operations.table import ROUTES
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _PREFIX = "aegis."
+_QUEUES = frozenset(ROUTES.values())
 
 #: The slot of the worker's main process.
 MAIN = "main"
@@ -46,6 +50,12 @@ ROWS_DELETED = Counter(
     "aegis_rows_deleted_total",
     "Rows deleted by this worker and committed.",
     ["policy", "table"],
+    registry=None,
+)
+ROWS_HELD = Counter(
+    "aegis_rows_held_total",
+    "Rows past their time that a run left at its end, counted again by the next run.",
+    ["policy", "reason"],
     registry=None,
 )
 ROWS_ANONYMIZED = Counter(
@@ -80,6 +90,12 @@ GUARD_STOPS = Counter(
     ["policy", "guard"],
     registry=None,
 )
+TASKS_BEGUN = Counter(
+    "aegis_tasks_begun_total",
+    "Tasks that a process of this worker began, by the queue that they came from.",
+    ["queue"],
+    registry=None,
+)
 REDELIVERIES = Counter(
     "aegis_redeliveries_total",
     "Messages that Redis delivered again.",
@@ -92,6 +108,21 @@ MESSAGES_REFUSED = Counter(
     ["reason"],
     registry=None,
 )
+
+
+class SlotCollector(Collector):
+    """Adds up the files of all slots."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the folder of the files."""
+        self._path = path
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the sums."""
+        # A file that a child is just making is empty: it has counted nothing, and cannot be read.
+        files = [str(file) for file in self._path.glob("*.db") if file.stat().st_size]
+        found: Iterable[Metric] = MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+        return found
 
 
 class MetricsFolder:
@@ -115,7 +146,7 @@ class MetricsFolder:
     def registry(self) -> CollectorRegistry:
         """Return a registry that adds up the files of all slots."""
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=str(self.path))  # type: ignore[no-untyped-call]
+        registry.register(SlotCollector(self.path))
         return registry
 
     def _take(self, worker: str) -> IO[str]:
@@ -142,6 +173,9 @@ def count_report(report: object) -> None:
             BATCH_SECONDS.labels(operation).observe(seconds)
         if one.get("guard") and one.get("policy"):
             GUARD_STOPS.labels(one["policy"], one["guard"]["guard"]).inc()
+        if one.get("policy"):
+            for reason, rows in (one.get("held") or {}).items():
+                ROWS_HELD.labels(one["policy"], reason).inc(rows)
         _count_rows(operation, one)
 
 
@@ -165,7 +199,10 @@ def connect() -> None:
 
 
 def _on_start(sender: Any, task: Any, **_: Any) -> None:
-    if (task.request.delivery_info or {}).get("redelivered"):
+    delivery = task.request.delivery_info or {}
+    if delivery.get("routing_key") in _QUEUES:
+        TASKS_BEGUN.labels(delivery["routing_key"]).inc()
+    if delivery.get("redelivered"):
         REDELIVERIES.labels(sender.name).inc()
 
 

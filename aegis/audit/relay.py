@@ -7,6 +7,7 @@ backup. They are compared before a source is used and before a row is moved: a r
 to a restored source would hide what it lacks.
 """
 
+import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from aegis.errors import Refused, Tampered
 PORTION: Final = 500
 #: Shards, the newest first, that an alarm looks at to name what is missing.
 MOST_NAMED: Final = 200
+#: So often a relay notes that nothing waits.
+NOTED: Final = dt.timedelta(seconds=10)
 _CONTROL: Final = "control database"
 
 
@@ -85,6 +88,8 @@ class Relay:
             self._tampered(transfer, finding)
         except _Reverted as finding:
             self._alarm(transfer, finding)
+        if transfer.note_due:
+            transfer.caught_up()
         return Relayed(datasource=name, rows=moved)
 
     def _log_is_behind(self, transfer: "_Transfer") -> bool:
@@ -159,6 +164,8 @@ class _Transfer:
     databases: Databases
     mac_key: bytes
     journal: Journal = field(init=False)
+    #: Whether it is time to note again that nothing waits.
+    note_due: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self.engine = self.databases.source(self.name)
@@ -171,6 +178,8 @@ class _Transfer:
             here = self.journal.source(connection)
         with writing(self.databases.control, _CONTROL) as connection:
             known = self._known(connection, here)
+            noted = known.caught_up_at
+            self.note_due = noted is None or dialects.now(connection) - noted >= NOTED
         if known.state != "ok":
             raise Refused(known.reason or f"{self.label} is {known.state}")
         if known.identity != here.identity:
@@ -214,6 +223,12 @@ class _Transfer:
             update = sa.update(Source).where(Source.name == self.name)
             connection.execute(update.values(relayed=counted, relayed_at=moment))
         return len(fresh)
+
+    def caught_up(self) -> None:
+        """Note that nothing more waits."""
+        with writing(self.databases.control, _CONTROL) as connection:
+            update = sa.update(Source).where(Source.name == self.name)
+            connection.execute(update.values(caught_up_at=dialects.now(connection)))
 
     def _fresh(self, connection: sa.Connection, entries: Sequence[Entry]) -> list[Entry]:
         """Return the rows past the marks; a gap, or a number with another event, is a finding."""

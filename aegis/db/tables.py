@@ -210,6 +210,8 @@ class DataRetentionPolicy(Base):
     disabled_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     #: The newest scheduled instant that was planned or reported as missed.
     planned_until: Mapped[dt.datetime | None] = mapped_column(Moment)
+    #: Instants of this version that passed without a run.
+    instants_missed: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class Approval(Base):
@@ -268,7 +270,7 @@ class Request(Base):
     sent_at: Mapped[dt.datetime | None] = mapped_column(Moment)
     result: Mapped[Any] = mapped_column(Plain, nullable=True)
     sealed_result: Mapped[bytes | None] = mapped_column(Bytes)
-    finished_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    finished_at: Mapped[dt.datetime | None] = mapped_column(Moment, index=True)
 
 
 class Run(Base):
@@ -528,6 +530,8 @@ class Source(Base):
     #: Journal rows that were relayed, ever: the high-water mark.
     relayed: Mapped[int] = mapped_column(sa.BigInteger)
     relayed_at: Mapped[dt.datetime | None] = mapped_column(Moment)
+    #: When a relay last found nothing more to move.
+    caught_up_at: Mapped[dt.datetime | None] = mapped_column(Moment)
 
 
 class CatalogReview(Base):

@@ -112,6 +112,14 @@ def overdue(system: System) -> tuple[Copy, ...]:
     return tuple(copy for copy in _read(system, ErasureCopy.confirmed_at.is_(None)) if copy.overdue)
 
 
+def counted_overdue(system: System) -> Mapping[str, int]:
+    """Return how many copies of each name nobody has confirmed in time."""
+    with reading(system.databases.control, _CONTROL) as connection:
+        late = ErasureCopy.confirmed_at.is_(None) & (ErasureCopy.due_at < dialects.now(connection))
+        query = sa.select(ErasureCopy.name, sa.func.count()).where(late).group_by(ErasureCopy.name)
+        return {row[0]: row[1] for row in connection.execute(query.order_by(ErasureCopy.name))}
+
+
 def box(system: System, request_id: str, name: str) -> Box:
     """Return what seals the keys of a copy's people."""
     about = f"{request_id}/{name}"

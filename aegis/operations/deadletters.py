@@ -11,7 +11,7 @@ import datetime as dt
 import enum
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,6 +63,16 @@ class DeadLetter:
     task: str | None
     #: The bytes as they lay in the queue; they may name people.
     entry: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What lies in a broker."""
+
+    #: Messages that no worker has taken yet, by queue.
+    messages: Mapping[str, int]
+    #: Entries that were put aside and are still there.
+    dead_letters: int
 
 
 class DeadLetters:

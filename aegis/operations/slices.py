@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from contextvars import ContextVar
+from typing import Any, Final, Protocol
 
 from aegis.errors import AegisError, Busy, Fenced, Passing
 from aegis.operations import claims, runs
 from aegis.operations.claims import Claim
 from aegis.operations.states import FINAL, STUCK, paused
 from aegis.operations.system import System
+
+#: What this context works on, for whoever writes its log: run, policy, and the request of an erasure.
+WORKING: Final[ContextVar[Mapping[str, str | None] | None]] = ContextVar("working", default=None)
 
 
 class Piece(Protocol):
@@ -28,6 +32,15 @@ def claimed(system: System, run_id: str, piece: Piece) -> Iterator[Claim | None]
     committed before it as its report.
     """
     run = runs.fetch(system, run_id)
+    token = WORKING.set({"run": run_id, "policy": str(run["policy"]), "request": run["request_id"]})
+    try:
+        yield from _claimed(system, run, piece)
+    finally:
+        WORKING.reset(token)
+
+
+def _claimed(system: System, run: Mapping[str, Any], piece: Piece) -> Iterator[Claim | None]:
+    run_id = str(run["id"])
     try:
         claim = claims.claim(system, run_id)
     except Busy as busy:

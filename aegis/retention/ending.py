@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -28,6 +28,9 @@ from aegis.retention.preview import unclocked
 from aegis.retention.slices import Slice
 from aegis.retention.stages import Stage, done, done_by
 from aegis.retention.target import Target
+
+#: Why rows past their time may stay.
+STAYING: Final = ("held", "kept", "null_clock")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +131,8 @@ def finish(
     report |= {"rows": total, "actions": actions, "along": along, "expected": piece.expected}
     report |= allowance.told(left.due) | forecast(system, policy).rates()
     report |= {"partitions": whole} if whole else {}
-    report |= {reason: left.counts.get(reason) for reason in ("held", "kept", "null_clock")}
+    report |= {reason: left.counts.get(reason) for reason in STAYING}
+    piece.held = {reason: left.counts[reason] for reason in STAYING if left.counts.get(reason)}
     if not left.counts:
         report["uncounted"] = ", ".join(filter(None, [report.get("uncounted"), "left"]))
     cutoffs = batches.cutoffs

@@ -62,6 +62,13 @@ def recent(system: System, limit: int) -> list[Mapping[str, Any]]:
         return [dict(row) for row in rows]
 
 
+def overdue(system: System) -> Mapping[str, int]:
+    """Return how many purges of each policy are overdue."""
+    query = sa.select(Purge.policy, sa.func.count()).where(Purge.state == "overdue").group_by(Purge.policy)
+    with reading(system.databases.control, _CONTROL) as connection:
+        return {row[0]: row[1] for row in connection.execute(query.order_by(Purge.policy))}
+
+
 def fetch(system: System, run: str) -> Mapping[str, Any]:
     """Return the purge of a run.
 

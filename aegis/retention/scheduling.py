@@ -90,12 +90,13 @@ def missed(system: System, policy_id: str, first: dt.datetime, last: dt.datetime
     )
     event = system.recorder.prepare(note)
     with writing(system.databases.control, _CONTROL) as connection:
-        if _planned(connection, policy_id, last):
+        if _planned(connection, policy_id, last, missed=count):
             store(connection, event)
 
 
-def _planned(connection: sa.Connection, policy_id: str, instant: dt.datetime) -> bool:
+def _planned(connection: sa.Connection, policy_id: str, instant: dt.datetime, *, missed: int = 0) -> bool:
     table = DataRetentionPolicy
     earlier = sa.or_(table.planned_until.is_(None), table.planned_until < instant)
-    update = sa.update(table).where(table.id == policy_id, earlier).values(planned_until=instant)
-    return connection.execute(update).rowcount == 1
+    values = {"planned_until": instant, "instants_missed": table.instants_missed + missed}
+    update = sa.update(table).where(table.id == policy_id, earlier)
+    return connection.execute(update.values(**values)).rowcount == 1

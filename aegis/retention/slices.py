@@ -28,6 +28,8 @@ class Slice:
     guard: dict[str, Any] | None = None
     #: Rows that are due and could not be had, when the run ends blocked for it.
     skipped: int = 0
+    #: Rows past their time that the run left at its end, by why they stay.
+    held: dict[str, int] = field(default_factory=dict)
     batch_seconds: list[float] = field(default_factory=list)
     #: The setting whose threshold holds the run back at the moment.
     throttle: str | None = None

@@ -29,7 +29,19 @@ from aegis.audit.exports.formats.table import NAMES
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner
 from aegis.operations.table import ROUTES, TABLE
-from api import archives, audit, budgets, catalog, erasure, evidence, federated, letters, log, privacy
+from api import (
+    archives,
+    audit,
+    budgets,
+    catalog,
+    erasure,
+    evidence,
+    federated,
+    letters,
+    log,
+    privacy,
+    standing,
+)
 from cli.main import main
 from tests import canary, worlds
 from tests.canary import Place
@@ -40,7 +52,19 @@ from tests.workerkit import client, wait_until
 DAY: Final = dt.timedelta(days=1)
 #: Before everything here.
 LONG_AGO: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-DOORS: Final = (privacy, audit, archives, budgets, catalog, erasure, evidence, federated, letters, log)
+DOORS: Final = (
+    privacy,
+    audit,
+    archives,
+    budgets,
+    catalog,
+    erasure,
+    evidence,
+    federated,
+    letters,
+    log,
+    standing,
+)
 ACTOR: Final = P["actor"].email
 TYPED: Final = ("--actor", P["typed"].email, "--json")
 #: The key of a witness who does not answer.
@@ -163,6 +187,12 @@ def worked(site: Site) -> None:
     for door in (privacy.look_after_purges, privacy.retention_purges, privacy.retention_forecasts):
         site.door(door)
     site.door(privacy.policy_figures)
+    gauges = (standing.unfinished_runs, standing.open_requests, standing.policy_agenda)
+    for gauge in (*gauges, standing.source_standings, standing.overdue_copies, standing.overdue_purges):
+        site.door(gauge)
+    site.door(standing.ended_requests, None)
+    for process in ("worker", "beat"):
+        site.command(f"{process} health")
     guarded(site)
 
 
@@ -386,9 +416,9 @@ def forge(site: Site, redis: Any) -> None:
     person = P["wrong"]
     redis.lpush("audit", person.email, json.dumps({"headers": {"task": person.name}, "who": person.phone}))
     wait_until(lambda: len(letters.dead_letters()) == 2, "both are put aside")
-    assert set(site.door(letters.queue_lengths)) == set(ROUTES.values())
+    load = site.door(letters.broker_load)
+    assert (set(load.messages), load.dead_letters) == (set(ROUTES.values()), 2)
     one, other = (letter.id for letter in letters.dead_letters())
-    assert site.door(letters.dead_letter_count) == 2
     site.command("worker dead-letters", "--json", code=1)
     site.command("worker dead-letters", "--requeue", one, "--actor", P["typed"].email)
     wait_until(lambda: len(letters.dead_letters()) == 2, "it is put aside again")

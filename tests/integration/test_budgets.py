@@ -18,7 +18,7 @@ from tests.mutants_ledger import FloatLedger, charge_unlocked
 from tests.repeats import LONG
 from tests.shells import Shell, empty
 from tests.worlds import ACTOR, EACH_DATABASE, World, on
-from worker.endpoint import BudgetCollector
+from worker.gauges.budgets import BudgetCollector
 
 #: Where processes race each other; SQLite has one writer at a time whatever a ledger does.
 RACED = EACH_DATABASE if LONG else EACH_DATABASE[:2]

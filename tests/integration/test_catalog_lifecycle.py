@@ -20,7 +20,7 @@ from api import audit, catalog, privacy
 from api.erasure import anonymize_user
 from tests.oneperson import expect
 from tests.worlds import ACTOR, DAY, EACH_DATABASE, World, on
-from worker.endpoint import CatalogCollector
+from worker.gauges.catalogs import CatalogCollector
 
 NAMES: Final = ("app.datamap.yaml", "app.policies.yaml")
 TODOS: Final = {"until: TODO": "until: 2040-12-31"}

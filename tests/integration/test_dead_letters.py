@@ -20,7 +20,7 @@ from api import letters
 from api.audit import get_audit_events
 from tests.starter import starter
 from tests.worlds import Builder
-from worker.endpoint import BrokerCollector
+from worker.gauges.broker import BrokerCollector
 
 PERSON = "erin@example.com"
 
@@ -188,7 +188,7 @@ def test_beat_says_what_lies_in_the_broker(
     """How long each queue is and how many were put aside; a broker that is away is a figure as well."""
     broker.lpush("erasure", "1", "2")
     put("erasure", Reason.MALFORMED, b"x")
-    collector = BrokerCollector(letters.queue_lengths, letters.dead_letter_count)
+    collector = BrokerCollector(letters.broker_load)
     samples = {
         (sample.name, *sample.labels.values()): sample.value
         for metric in collector.collect()

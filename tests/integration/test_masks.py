@@ -773,7 +773,8 @@ def _count_two_stages(home: Path) -> None:
     deleted = {"policy": "p", "table": "mask_metrics"}
     slice_ = {**labels, "policy": "p", "action": "anonymize", "rows": 9, "outcome": "more"}
     metrics.count_report({**slice_, "actions": {"anonymize": 5, "delete": 4}})
-    metrics.count_report({**slice_, "rows": 0, "actions": {}})
+    metrics.count_report({**slice_, "rows": 0, "actions": {}, "held": {"kept": 2}})
     registry = folder.registry()
     assert registry.get_sample_value("aegis_rows_anonymized_total", labels) == 5
     assert registry.get_sample_value("aegis_rows_deleted_total", deleted) == 4
+    assert registry.get_sample_value("aegis_rows_held_total", {"policy": "p", "reason": "kept"}) == 2

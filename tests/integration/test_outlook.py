@@ -16,7 +16,7 @@ from aegis.retention import forecast, tempo
 from aegis.retention.tempo import Tempo
 from api import privacy
 from tests.worlds import DAY, EACH_DATABASE, World, on
-from worker.endpoint import PolicyCollector, _figures
+from worker.gauges.policies import PolicyCollector
 
 TOMORROW = dt.date.today() + DAY  # noqa: DTZ011 - a review date, of no zone
 
@@ -228,5 +228,5 @@ def metrics() -> dict[str, dict[tuple[str, ...], float]]:
         family.name.removeprefix("aegis_policy_"): {
             tuple(sample.labels.values()): sample.value for sample in family.samples
         }
-        for family in PolicyCollector(_figures).collect()
+        for family in PolicyCollector(privacy.policy_figures).collect()
     }

@@ -15,10 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from aegis.embedded.redis import EmbeddedRedis
 from aegis.errors import SettingsError
+from tests.repeats import LONG
 from tests.workerkit import WorkerProcess, client, listens, parse, program, sender, wait_until, worker
-from worker.endpoint import Endpoint, LedgerCollector, LedgerRow
+from worker.endpoint import Endpoint
+from worker.gauges.ledger import LedgerCollector, LedgerRow
+from worker.metrics import SlotCollector
 
-TASKS = 100
+TASKS = 400 if LONG else 100
 DONE = "aegis_operations_total{operation=test.count,outcome=done}"
 SECONDS = "aegis_operation_duration_seconds_count{operation=test.count}"
 ROWS = "aegis_rows_deleted_total{policy=p,table=t}"
@@ -101,7 +104,7 @@ def send(broker: EmbeddedRedis, begin: int) -> None:
 def test_counters_are_exact_under_recycling_and_never_ahead_under_sigkill(
     broker: EmbeddedRedis, tmp_path: Path
 ) -> None:
-    """100 tasks with children recycled every 10 count 100; 3 killed children cost 3 counts at most."""
+    """All tasks count with children recycled every 10; 3 killed children cost 3 counts at most."""
     options = ("--concurrency", "2", "--max-tasks-per-child", "10")
     with worker(tmp_path / "worker", broker.url, *options) as running:
         watch = Watch(running, broker)
@@ -191,6 +194,12 @@ def test_two_workers_of_one_name_do_not_share_counters(broker: EmbeddedRedis, tm
             assert second.process.wait(30) != 0
             assert "give each one its own name" in second.log
         assert first.scrape()[DONE] == 1
+
+
+def test_a_file_that_a_child_is_just_making_fails_no_scrape(tmp_path: Path) -> None:
+    """It is empty at first, and has counted nothing."""
+    (tmp_path / "counter_0.db").touch()
+    assert not list(SlotCollector(tmp_path).collect())
 
 
 def ledger_of(rows: list[LedgerRow]) -> Iterator[Endpoint]:
