@@ -146,7 +146,7 @@ def _retention() -> list[Any]:
     return [
         policies(),
         lines(
-            "Rows past their time",
+            "Rows past their time, by policy",
             "When the newest run of each policy began, or ended. It should come back to zero with every run.",
             Query(expr=f"sum by (policy) ({OVERDUE})", legend="{{policy}}"),
         ),
