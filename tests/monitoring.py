@@ -25,7 +25,7 @@ TICK: Final = "200ms"
 #: What makes a rule wait, and what the tests make of it.
 HASTE: Final = {
     " > 900": " > 0",
-    " offset 1h": " offset 1s",
+    "_size offset 1h": "_size offset 1s",
     "[15m]": "[1s]",
     "[10m]": "[2s]",
     " > 20 * 86400": " > 0",

@@ -4,6 +4,8 @@ import contextlib
 import datetime as dt
 import json
 import math
+import os
+import signal
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -146,6 +148,39 @@ def hostile(site: Site) -> None:
         broker.lpush("maintenance", json.dumps(message))
 
 
+def cured(site: Site, running: Prometheus) -> None:
+    """The alerts of all that fire, and end when somebody does what the runbook says."""
+    told = ("--actor", ACTOR)
+    for alert in ("AegisDeadLetters", "AegisMessagesRefused", "AegisUndecidedColumns", "AegisRequestOld"):
+        running.fires(alert)
+    (letter,) = site.command("worker dead-letters", "--json", code=1)
+    site.command("worker dead-letters", "--drop", letter["id"], "--json")
+    running.ends("AegisDeadLetters")
+
+    running.fires("AegisCopyUnconfirmed")
+    for copy in ("lake", "away", "agency"):
+        site.command("erasure confirm", "person-7", copy, *told, "--json")
+    running.ends("AegisCopyUnconfirmed")
+
+    running.fires("AegisRowsInFiles")
+    for purge in site.command("retention purge", "--json"):
+        site.command("retention purge", purge["run"], "--execute", "--json")
+    running.ends("AegisRowsInFiles")
+
+    with site.control.begin() as connection:
+        connection.execute(sa.text("UPDATE aegis_requests SET due_at = '2020-01-01 00:00:00'"))
+    running.fires("AegisRequestOverdue")
+    site.command("erasure status", "person-8", "--json")
+    site.command("start", "--datasource", "app", *told, "--json")
+    running.ends("AegisRequestOverdue")
+    running.ends("AegisRequestOld")
+
+    os.kill(site.stack.pid("worker"), signal.SIGKILL)
+    running.fires("AegisWorkerSilent")
+    site.stack.start("worker")
+    running.ends("AegisWorkerSilent")
+
+
 def shown(running_: Prometheus, expr: str, begun: float) -> bool:
     """Say whether a query has had a number since then."""
     for name, value in CHOSEN.items():
@@ -155,7 +190,7 @@ def shown(running_: Prometheus, expr: str, begun: float) -> bool:
     return any(not math.isnan(float(value)) for series in found for _, value in series["values"])
 
 
-def test_every_panel_has_data(site: Site, tmp_path: Path) -> None:
+def test_every_panel_has_data(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each query of each panel has a number after runs, a mask, a stop, a request, a release and a refusal."""
     begun = time.time()
     ports = site.aegis.settings.worker
@@ -173,3 +208,5 @@ def test_every_panel_has_data(site: Site, tmp_path: Path) -> None:
         with contextlib.suppress(AssertionError):
             wait_until(lambda: not empty(), "no panel is empty", 20)
         assert not empty()
+        monkeypatch.setenv("AEGIS_BROKER_URL", site.stack.redis.url)
+        cured(site, running_)
