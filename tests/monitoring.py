@@ -1,6 +1,7 @@
 """A real Prometheus and a real Alertmanager, and the shipped rules, for the tests."""
 
 import contextlib
+import functools
 import json
 import re
 import shutil
@@ -47,6 +48,7 @@ def run(*words: str | Path) -> str:
     return done.stdout
 
 
+@functools.cache
 def rules() -> list[dict[str, Any]]:
     """Return every shipped rule, alerts and recorded figures."""
     return [

@@ -1,7 +1,7 @@
-"""The runbook's entries, tried: a real fault fires its alert at a real Prometheus, and the entry's cure ends it.
+"""The runbook's entries, tried: a real fault fires its alert, and the entry's cure ends it.
 
-Beat's figures are read from real databases, and served as beat serves them. The faults that need worker, beat and
-Redis are in `test_dashboards.py`.
+A real Prometheus asks for what beat tells of real databases. The faults that need worker, beat and Redis are
+in `test_dashboards.py`.
 """
 
 import datetime as dt
@@ -14,7 +14,6 @@ from typing import Final
 
 import pytest
 import sqlalchemy as sa
-from prometheus_client import CollectorRegistry
 
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner
@@ -24,6 +23,7 @@ from aegis.errors import Refused, Unreachable
 from aegis.settings import SourceSettings
 from api import audit, budgets, federated, log, privacy
 from tests.monitoring import Prometheus, prometheus
+from tests.repeats import LONG
 from tests.starter import starter
 from tests.unit.test_alerts import entries
 from tests.workerkit import ROOT, client
@@ -36,6 +36,7 @@ WITNESS: Final = notes.Verifier(
     public=FileSigner(name="w", seed=bytes(32)).verifier.public,
     algorithm=notes.COSIGNATURE,
 ).vkey
+pytestmark = pytest.mark.skipif(not LONG, reason="half a minute: make test-long tries every entry")
 NOWHERE: Final = "redis://127.0.0.1:1/0"
 
 
@@ -64,8 +65,7 @@ class Beat:
 
     def start(self) -> None:
         """Serve."""
-        registry: CollectorRegistry = registry_of(self)
-        self.endpoint = Endpoint("127.0.0.1", self.port, registry)
+        self.endpoint = Endpoint("127.0.0.1", self.port, registry_of(self))
         self.endpoint.start()
 
     def stop(self) -> None:
