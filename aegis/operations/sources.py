@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from aegis.db import dialects
 from aegis.db.engines import reading
 from aegis.db.tables import Hold, Source
-from aegis.operations.holds import RELEASED
+from aegis.operations.holds import IN_FORCE, RELEASED
 from aegis.operations.scopes import STOP
 from aegis.operations.system import System
 
@@ -27,6 +27,8 @@ class Standing:
     holds: int
     #: How many of them are past their review date.
     holds_unreviewed: int
+    #: Holds and stops that are not in force there yet, or whose release it has not heard of.
+    holds_pending: int
     #: Whether it was restored or tampered with, so that nothing runs on it.
     refused: bool
     #: Seconds since all of its journal was in the log; None: it was never used.
@@ -41,6 +43,7 @@ def standings(system: System) -> list[Standing]:
     with reading(system.databases.control, _CONTROL) as connection:
         now = dialects.now(connection)
         kept = _counts(connection, holds)
+        pending = _counts(connection, holds.where(Hold.state != IN_FORCE))
         late = _counts(connection, holds.where(Hold.review_by < now.date()))
         sources = {row.name: row for row in connection.execute(known)}
     return [
@@ -49,6 +52,7 @@ def standings(system: System) -> list[Standing]:
             stopped=kept[name, True] > 0,
             holds=kept[name, False],
             holds_unreviewed=late[name, False],
+            holds_pending=pending[name, True] + pending[name, False],
             refused=name in sources and sources[name].state != "ok",
             relay_lag=(
                 max(0.0, (now - sources[name].caught_up_at).total_seconds())

@@ -94,6 +94,7 @@ class Figures:
     """What beat's endpoint says of a policy, from stored numbers alone."""
 
     policy: str
+    datasource: str
     table: str
     overdue: int | None
     last_success: dt.datetime | None
@@ -117,7 +118,13 @@ def figures(system: System) -> list[Figures]:
     )
     whole = sa.and_(mark.policy == policy.name, mark.tenant == watermarks.ALL)
     query = sa.select(
-        policy.name, policy.schema_name, policy.table_name, mark.overdue, mark.remaining, done.c.at
+        policy.name,
+        policy.datasource,
+        policy.schema_name,
+        policy.table_name,
+        mark.overdue,
+        mark.remaining,
+        done.c.at,
     )
     query = query.outerjoin(mark, whole).outerjoin(done, done.c.policy == policy.name)
     query = query.where(policy.state.in_([PolicyState.APPROVED, PolicyState.PENDING]))
@@ -135,6 +142,7 @@ def figures(system: System) -> list[Figures]:
         return [
             Figures(
                 policy=row.name,
+                datasource=row.datasource,
                 table=".".join(part for part in (row.schema_name, row.table_name) if part),
                 overdue=row.overdue,
                 last_success=row.at,

@@ -17,6 +17,11 @@ class PolicyCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what is known; an error goes up, so that the scrape fails."""
+        info = GaugeMetricFamily(
+            "aegis_policy_info",
+            "1: joins a policy's figures to its data source.",
+            labels=["policy", "datasource", "table"],
+        )
         overdue = GaugeMetricFamily(
             "aegis_policy_rows_overdue",
             "Rows that were due when the policy's newest run began, or that it left at its end.",
@@ -49,6 +54,7 @@ class PolicyCollector(Collector):
         )
         for known in self.figures():
             at = None if known.last_success is None else known.last_success.timestamp()
+            info.add_metric([known.policy, known.datasource, known.table], 1)
             if known.overdue is not None:
                 overdue.add_metric([known.policy, known.table], known.overdue)
             for gauge, value in ((success, at), (arriving, known.arriving), (leaving, known.leaving)):
@@ -57,4 +63,4 @@ class PolicyCollector(Collector):
             for gauge, found in ((staying, known.staying), (stopped, known.stopped)):
                 for word, count in found.items():
                     gauge.add_metric([known.policy, word], count)
-        yield from (overdue, success, arriving, leaving, staying, stopped)
+        yield from (info, overdue, success, arriving, leaving, staying, stopped)

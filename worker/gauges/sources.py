@@ -24,6 +24,8 @@ class SourceCollector(Collector):
         holds = GaugeMetricFamily("aegis_holds", text, labels=labels)
         text = "Legal holds that are past their review date; they go on."
         unreviewed = GaugeMetricFamily("aegis_holds_review_overdue", text, labels=labels)
+        text = "Holds and stops that are not in force there yet, or whose release it has not heard of."
+        pending = GaugeMetricFamily("aegis_holds_pending", text, labels=labels)
         text = "1 while nothing runs on the data source, because it was restored or tampered with."
         refused = GaugeMetricFamily("aegis_datasource_refused", text, labels=labels)
         text = "Seconds since all of the data source's journal was in the log, to about ten."
@@ -33,7 +35,8 @@ class SourceCollector(Collector):
             stop.add_metric(where, known.stopped)
             holds.add_metric(where, known.holds)
             unreviewed.add_metric(where, known.holds_unreviewed)
+            pending.add_metric(where, known.holds_pending)
             refused.add_metric(where, known.refused)
             if known.relay_lag is not None:
                 lag.add_metric(where, known.relay_lag)
-        yield from (stop, holds, unreviewed, refused, lag)
+        yield from (stop, holds, unreviewed, pending, refused, lag)
