@@ -20,6 +20,7 @@ from aegis.envelopes import checked_workers_key, client_public_key, seal
 from aegis.errors import Unreachable, UsageError
 from aegis.federated import inputs as places
 from aegis.federated import messages, wire
+from aegis.operations.brokers import verified
 from aegis.operations.stores import open_store
 from aegis.operations.table import PROTECT, ROUTES
 from aegis.settings import SourceSettings, masked
@@ -175,6 +176,8 @@ class Client:
                 PROTECT,
                 kwargs={"request_id": request_id, "sealed": base64.b64encode(sealed).decode()},
                 queue=queue,
+                # A producer's user may write into its queues and nothing else.
+                declare=[],
                 serializer="json",
                 argsrepr="(not shown)",
                 kwargsrepr="(not shown)",
@@ -203,7 +206,7 @@ class Client:
 def _app(given: Celery | str) -> Celery:
     if isinstance(given, Celery):
         return given
-    app = Celery("aegis-client", broker=given, set_as_current=False)
+    app = Celery("aegis-client", broker=verified(given), set_as_current=False)
     app.conf.broker_transport_options = {
         "socket_timeout": _SOCKET_SECONDS,
         "socket_connect_timeout": _SOCKET_SECONDS,

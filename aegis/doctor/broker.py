@@ -1,5 +1,6 @@
 """The broker: whether it answers, and whether it keeps what it is given."""
 
+import ssl
 import time
 from typing import Any, Final
 
@@ -76,6 +77,10 @@ def _refused(shown: str, error: redis.RedisError) -> Finding:
     if isinstance(error, redis.ResponseError):
         text = f"{shown} answers, but does not tell about itself ({type(error).__name__})"
         return unknown("broker", text, "grant this user +info and +time")
+    if isinstance(error.__context__, ssl.SSLError):
+        text = f"{shown}: no connection that can be trusted ({error.__context__.reason or 'TLS'})"
+        cure = "name the file of its CA in broker_url, ssl_ca_certs=FILE, and the name that its certificate is for"
+        return fault("broker", text, cure)
     text = f"{shown} does not answer; nothing runs by itself without it"
     return fault("broker", text, "start it (aegis up brings its own), or correct AEGIS_BROKER_URL")
 

@@ -43,6 +43,26 @@ consumed() {
     done
 }
 
+# The lists of all queues, for reading (%R) or for writing (%W) only.
+counted() {
+    for queue in $QUEUES; do
+        printf '%s~%s ' "$1" "$queue"
+    done
+}
+
+# The lists of other people's queues, for writing only.
+sent_to() {
+    rest=$1
+    while [ -n "$rest" ]; do
+        queue=${rest%%,*}
+        case $queue in
+            '' | *[!A-Za-z0-9_.-]*) refuse "'$queue': a queue's name has letters, digits, . - and _ only" ;;
+        esac
+        printf '%%W~%s ' "$queue"
+        case $rest in *,*) rest=${rest#*,} ;; *) rest= ;; esac
+    done
+}
+
 is_queue() {
     case " $QUEUES " in *" $1 "*) return 0 ;; esac
     return 1
@@ -85,7 +105,7 @@ for given in "$@"; do
     case $name in
         '' | *[!a-z0-9_-]*) refuse "'$name': a service's name has lower-case letters, digits, - and _ only" ;;
     esac
-    [ -r "$secrets/redis_producer_$name" ] || refuse "cannot read $secrets/redis_producer_$name, the password of $name"
+    [ "$name" = worker ] || [ -r "$secrets/redis_producer_$name" ] || refuse "cannot read $secrets/redis_producer_$name, the password of $name"
 done
 
 new=$out.new
@@ -100,13 +120,16 @@ user() {
     echo "user $name on $words resetchannels -@all $*" >> "$new"
 }
 
-echo "user default off resetpass resetkeys resetchannels -@all" >> "$new"
+# Nobody can be `default`: it is off and has no password. Its rights are those of the server itself while it reads its
+# own file: without them, servers older than the end of 2025 leave out every MULTI of it and say nothing (redis 14541).
+echo "user default off resetpass ~* resetchannels -@all +@write +select" >> "$new"
 
 user admin redis_admin '~* &* +@all'
 
 # Takes messages, puts back what was not finished (unacked*), answers remote control (pidbox), tells events, puts aside
 # what is no message, tells services how far a request is, and searches it all for who was erased.
-user worker redis_worker "$(consumed)~unacked ~unacked_index ~unacked_mutex" \
+others=$(sent_to "$(queues_of worker "$@")")
+user worker redis_worker "$(consumed)$others~unacked ~unacked_index ~unacked_mutex" \
     '~_kombu.binding_deadlines ~_kombu.binding*.celery.pidbox ~*.celery.pidbox*' \
     '~aegis:dead-letters ~aegis:refused ~aegis:refused:taken ~aegis:status:*' \
     '&/0.celery.pidbox &/0.celeryev/*' \
@@ -117,11 +140,10 @@ user worker redis_worker "$(consumed)~unacked ~unacked_index ~unacked_mutex" \
     '+publish +psubscribe +punsubscribe +scan +type +hscan +sscan +zscan'
 
 # Sends, tells events of what it sent, and counts.
-user beat redis_beat "$(consumed)~aegis:dead-letters &/0.celeryev/*" \
-    '+ping +info +time +multi +exec +lpush +llen +sadd +publish'
+user beat redis_beat "$(counted '%W')~aegis:dead-letters &/0.celeryev/*" '+ping +lpush +llen +publish'
 
 # Looks at the server and counts; sees no message.
-user exporter redis_exporter "$(for queue in $QUEUES; do printf '%%R~%s ' "$queue"; done)%R~aegis:dead-letters" \
+user exporter redis_exporter "$(counted '%R')%R~aegis:dead-letters" \
     '+ping +info +llen +config|get +slowlog|get +slowlog|len +latency|latest'
 
 for file in "$secrets"/redis_producer_*; do

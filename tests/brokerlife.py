@@ -1,0 +1,245 @@
+"""The life of a broker under its users: everything that worker, beat, a service and an exporter do with it.
+
+It ends at the first thing that the broker refuses. With the users as they are rendered there is none; with
+one right less there must be.
+"""
+
+import base64
+import contextlib
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import redis
+from celery import Celery
+
+from aegis.doctor.broker import check_broker
+from aegis.doctor.findings import Verdict
+from aegis.doctor.patient import Patient
+from aegis.erasure.residual.finding import Sought
+from aegis.erasure.residual.stores import search_redis
+from aegis.operations import deadletters
+from aegis.operations.brokers import client_of
+from aegis.operations.deadletters import DeadLetters
+from aegis.operations.system import System
+from aegis.settings import Settings
+from tests.deployed import Deployed
+from tests.workerkit import WorkerProcess, program, wait_until
+from worker.app import QUEUES, build_app
+
+#: A task of the queue `audit` that is for services, and changes nothing where the tenants are the same.
+TASK: Final = "aegis.tenancy.check"
+TENANTS: Final[Mapping[str, str]] = {"requesting_tenant": "a", "resource_tenant": "a"}
+#: The service, and its queues.
+SHOP: Final = {"shop": "erasure,audit"}
+STATUS: Final = "aegis:status:ticket-814"
+T = TypeVar("T")
+
+
+class Denied(Exception):
+    """The broker refused something."""
+
+    def __init__(self, refusals: list[tuple[str, str, str]]) -> None:
+        """Take what was refused: user, reason, object."""
+        super().__init__(str(refusals))
+        self.users = {user for user, _, _ in refusals}
+
+
+class Life:
+    """What goes on around one broker."""
+
+    def __init__(self, broker: Deployed, folder: Path) -> None:
+        """Take the broker, and a folder with a prepared `home` in it."""
+        self.broker, self.folder = broker, folder
+
+    def settings(self, user: str) -> Settings:
+        """Return the settings of a process that is this user."""
+        return Settings(
+            home=self.folder / "home",
+            broker_url=self.broker.bare_url(user),
+            broker_password_file=self.broker.password_file(user),
+        )
+
+    def until(self, probe: Callable[[], T], what: str) -> T:
+        """Wait until the probe is true.
+
+        Raises:
+            Denied: the broker refused something before.
+
+        """
+
+        def look() -> T:
+            self.check()
+            return probe()
+
+        return wait_until(look, what)
+
+    def check(self) -> None:
+        """Raise Denied if the broker has refused something since the last look."""
+        if found := self.broker.refusals():
+            raise Denied(found)
+
+    @contextlib.contextmanager
+    def process(self, what: str) -> Iterator[WorkerProcess]:
+        """Run a worker or beat, each as the user of that name, with all that Celery does by itself."""
+        with program(
+            self.folder / f"{what}-{uuid.uuid4().hex[:6]}",
+            self.broker.bare_url(what),
+            *(what, "--loglevel", "INFO"),
+            application="worker",
+            AEGIS_HOME=str(self.folder / "home"),
+            AEGIS_BROKER_PASSWORD_FILE=str(self.broker.password_file(what)),
+            AEGIS_OPERATIONS__RESEND_SECONDS="3",
+            AEGIS_WORKER__CONCURRENCY="1",
+        ) as running:
+            ready = " ready." if what == "worker" else "beat: Starting"
+            self.until(lambda: ready in running.log or not running.alive, f"the {what} runs")
+            assert running.alive, running.log
+            yield running
+
+    def send(self) -> str:
+        """Send a task as the service does, with a Celery of its own; return the task's id."""
+        with Celery("shop", broker=self.broker.url_of("producer-shop"), set_as_current=False) as app:
+            sent = app.send_task(TASK, kwargs=TENANTS, queue="audit", declare=[], ignore_result=True)
+        return str(sent.id)
+
+    def run(self) -> None:
+        """Live it all.
+
+        Raises:
+            Denied: the broker refused something.
+
+        """
+        with self.process("worker") as worker:
+            with Events(self.broker) as events, self.process("beat"):
+                self.a_day(events)
+            worker.stop()
+        self.an_interruption()
+
+    def a_day(self, events: "Events") -> None:
+        """Do everything that is done while nothing goes wrong."""
+        sent = self.send()
+        self.until(lambda: ("task-succeeded", sent) in events.seen(), "the worker runs it and tells so")
+        self.until(lambda: "task-sent" in dict(events.seen()), "beat tells what it sends")
+        self.statuses()
+        self.remote_control()
+        self.dead_letters()
+        self.looks()
+        self.check()
+
+    def statuses(self) -> None:
+        """Tell the service how far its request is."""
+        with self.broker.client("worker") as worker, self.broker.client("producer-shop") as shop:
+            worker.set(STATUS, '{"state": "accepted"}', ex=60)
+            assert shop.get(STATUS) == '{"state": "accepted"}'
+
+    def remote_control(self) -> None:
+        """Ask a worker whether it lives."""
+        app = build_app(self.settings("worker"), imports=())
+        try:
+            assert self.until(lambda: app.control.inspect(timeout=2).ping(), "a worker answers")
+        finally:
+            app.close()
+
+    def dead_letters(self) -> None:
+        """Put aside what is no message, look at it, put it back, drop it; and count it in the log."""
+        with self.broker.client("producer-shop") as shop:
+            shop.lpush("audit", "no message")
+        with contextlib.closing(client_of(self.settings("worker"), decoded=False)) as client:
+            letters = DeadLetters(client)
+            (first,) = self.until(letters.read, "it is put aside")
+            assert letters.requeue(first.id)
+            (second,) = self.until(letters.read, "it is put aside again")
+            assert letters.drop(second.id)
+        with self.broker.client("admin") as admin:
+            counted = (deadletters.COUNTS, deadletters.TAKEN)
+            self.until(lambda: admin.exists(*counted) == 0, "the log has how many there were")
+
+    def looks(self) -> None:
+        """Look at the broker: as beat, the doctor, an erasure and an exporter do."""
+        with contextlib.closing(client_of(self.settings("beat"), decoded=False)) as beat:
+            assert set(DeadLetters(beat).lengths(QUEUES)) == set(QUEUES)
+            assert DeadLetters(beat).count() == 0
+        system = System(self.settings("worker"))
+        found = list(check_broker(Patient(system=system)))
+        system.close()
+        assert [finding.verdict for finding in found] == [Verdict.OK], found
+        with contextlib.closing(client_of(self.settings("worker"), decoded=False)) as worker:
+            assert search_redis(worker, Sought([]), str).left_out == ()
+        with self.broker.client("exporter") as exporter:
+            assert exporter.info()["aof_enabled"]
+            assert exporter.config_get("maxmemory*")["maxmemory-policy"] == "noeviction"
+            assert exporter.llen("audit") == exporter.llen(deadletters.LIST) == 0
+            assert exporter.slowlog_len() >= len(exporter.slowlog_get()) - 1
+            assert exporter.latency_latest() == []
+
+    def an_interruption(self) -> None:
+        """Finish what a worker that is gone had taken, also after the broker was away."""
+        sent = self.send()
+        with self.broker.client("admin") as admin:
+            # As kombu keeps what a worker has taken and not finished.
+            taken = admin.rpop("audit")
+            tag = json.loads(taken)["properties"]["delivery_tag"]
+            admin.hset("unacked", tag, json.dumps([json.loads(taken), "", "audit"]))
+            admin.zadd("unacked_index", {tag: 0})
+        with self.process("worker"):
+            with self.broker.client("admin") as admin:
+                self.until(lambda: admin.hlen("unacked") == 0 == admin.llen("audit"), f"{sent} is done")
+            self.check()
+            self.broker.stop()
+            self.broker.start()
+            with Events(self.broker) as events:
+                again = self.send()
+                self.until(lambda: ("task-succeeded", again) in events.seen(), "the worker is back")
+        self.check()
+
+
+class Events:
+    """What workers and beat tell about tasks."""
+
+    def __init__(self, broker: Deployed) -> None:
+        """Take the broker, as `admin`."""
+        self._client = broker.client("admin")
+        self._listener = self._client.pubsub(ignore_subscribe_messages=True)
+        self._seen: list[tuple[str, str]] = []
+
+    def __enter__(self) -> "Events":
+        """Listen from now on."""
+        self._listener.psubscribe("/0.celeryev/*")
+        self._listener.get_message(timeout=5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Listen no more."""
+        self._listener.close()
+        self._client.close()
+
+    def seen(self) -> list[tuple[str, str]]:
+        """Return the events since the beginning: kind and task's id."""
+        while message := self._listener.get_message():
+            body = json.loads(base64.b64decode(json.loads(message["data"])["body"]))
+            events: list[Any] = body if isinstance(body, list) else [body]
+            self._seen += [(event["type"], event.get("uuid", "")) for event in events]
+        return self._seen
+
+
+def rights(broker: Deployed) -> dict[str, list[str]]:
+    """Return what each user but `admin` was given, one word for each right."""
+    lines = (broker.folder / "users.acl").read_text("ascii").splitlines()
+    users = {words[1]: words[2:] for words in map(str.split, lines)}
+    return {
+        user: [word for word in words if word[0] in "~%&+"]
+        for user, words in users.items()
+        if user not in {"default", "admin"}
+    }
+
+
+def without(broker: Deployed, user: str, right: str) -> None:
+    """Take one right away from a user of a running server."""
+    with broker.client("admin") as admin:
+        left = [word for word in rights(broker)[user] if word != right]
+        admin.execute_command("ACL", "SETUSER", user, "resetkeys", "resetchannels", "-@all", *left)
+        with contextlib.suppress(redis.RedisError):
+            admin.acl_log_reset()
