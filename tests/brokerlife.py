@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import redis
 from celery import Celery
+from kombu import pools
 
 from aegis.doctor.broker import check_broker
 from aegis.doctor.findings import Verdict
@@ -24,6 +25,7 @@ from aegis.operations import deadletters
 from aegis.operations.brokers import client_of
 from aegis.operations.deadletters import DeadLetters
 from aegis.operations.system import System
+from aegis.operations.table import ROUTES, RUN
 from aegis.settings import Settings
 from tests.deployed import Deployed
 from tests.workerkit import WorkerProcess, program, wait_until
@@ -123,11 +125,20 @@ class Life:
         sent = self.send()
         self.until(lambda: ("task-succeeded", sent) in events.seen(), "the worker runs it and tells so")
         self.until(lambda: "task-sent" in dict(events.seen()), "beat tells what it sends")
+        self.due()
         self.statuses()
         self.remote_control()
         self.dead_letters()
         self.looks()
         self.check()
+
+    def due(self) -> None:
+        """Send a run as beat does when its policy is due."""
+        app = build_app(self.settings("beat"), imports=())
+        try:
+            app.send_task(RUN, kwargs={"run_id": str(uuid.uuid4())}, queue=ROUTES[RUN])
+        finally:
+            app.close()
 
     def statuses(self) -> None:
         """Tell the service how far its request is."""
@@ -135,11 +146,19 @@ class Life:
             worker.set(STATUS, '{"state": "accepted"}', ex=60)
             assert shop.get(STATUS) == '{"state": "accepted"}'
 
+    def service(self) -> None:
+        """Do all that a service does."""
+        with Celery("shop", broker=self.broker.url_of("producer-shop"), set_as_current=False) as app:
+            for queue in SHOP["shop"].split(","):
+                app.send_task(TASK, kwargs=TENANTS, queue=queue, declare=[], ignore_result=True, retry=False)
+        self.statuses()
+        self.check()
+
     def remote_control(self) -> None:
         """Ask a worker whether it lives."""
         app = build_app(self.settings("worker"), imports=())
         try:
-            assert self.until(lambda: app.control.inspect(timeout=2).ping(), "a worker answers")
+            assert self.until(lambda: app.control.inspect(timeout=5, limit=1).ping(), "a worker answers")
         finally:
             app.close()
 
@@ -168,11 +187,18 @@ class Life:
         assert [finding.verdict for finding in found] == [Verdict.OK], found
         with contextlib.closing(client_of(self.settings("worker"), decoded=False)) as worker:
             assert search_redis(worker, Sought([]), str).left_out == ()
+        self.exported()
+
+    def exported(self) -> None:
+        """Do all that an exporter does."""
         with self.broker.client("exporter") as exporter:
+            assert exporter.ping()
             assert exporter.info()["aof_enabled"]
             assert exporter.config_get("maxmemory*")["maxmemory-policy"] == "noeviction"
-            assert exporter.llen("audit") == exporter.llen(deadletters.LIST) == 0
-            assert exporter.slowlog_len() >= len(exporter.slowlog_get()) - 1
+            for queue in (*QUEUES, deadletters.LIST):
+                assert exporter.llen(queue) == 0
+            assert exporter.slowlog_len() >= 0
+            assert exporter.slowlog_get() is not None
             assert exporter.latency_latest() == []
 
     def an_interruption(self) -> None:
@@ -225,21 +251,30 @@ class Events:
         return self._seen
 
 
-def rights(broker: Deployed) -> dict[str, list[str]]:
-    """Return what each user but `admin` was given, one word for each right."""
+def rights(broker: Deployed, user: str) -> list[str]:
+    """Return what a user was given, a word for each right."""
     lines = (broker.folder / "users.acl").read_text("ascii").splitlines()
-    users = {words[1]: words[2:] for words in map(str.split, lines)}
-    return {
-        user: [word for word in words if word[0] in "~%&+"]
-        for user, words in users.items()
-        if user not in {"default", "admin"}
-    }
+    (words,) = (line.split() for line in lines if line.startswith(f"user {user} "))
+    return [word for word in words if word[0] in "~%&+"]
 
 
-def without(broker: Deployed, user: str, right: str) -> None:
-    """Take one right away from a user of a running server."""
+def weaker(right: str) -> tuple[str, ...]:
+    """Return what may stand in the place of a right and is less; the empty word is none."""
+    return ("", f"%R{right[2:]}") if right.startswith("%W") else ("",)
+
+
+@contextlib.contextmanager
+def instead(broker: Deployed, user: str, right: str, less: str) -> Iterator[None]:
+    """Let a user of a running server have less in the place of one right, while the block runs."""
+    words = [less if word == right else word for word in rights(broker, user)]
     with broker.client("admin") as admin:
-        left = [word for word in rights(broker)[user] if word != right]
-        admin.execute_command("ACL", "SETUSER", user, "resetkeys", "resetchannels", "-@all", *left)
-        with contextlib.suppress(redis.RedisError):
-            admin.acl_log_reset()
+        cleared = ("resetkeys", "resetchannels", "-@all")
+        admin.execute_command("ACL", "SETUSER", user, *cleared, *filter(None, words))
+    try:
+        yield
+    finally:
+        broker.load()
+        pools.reset()
+        broker.refusals()
+        with broker.client("admin") as admin:
+            admin.flushall()

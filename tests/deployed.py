@@ -118,6 +118,11 @@ class Deployed(EmbeddedRedis):
         command = ["sh", DEPLOY / "render.sh", self.secrets, self.folder / "users.acl", *wanted]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
+    def load(self) -> None:
+        """Have the server read the ACL file again, which closes connections."""
+        with self.client("admin") as admin:
+            admin.acl_load()
+
     def new_password(self, user: str) -> str:
         """Give a user another password, without telling the server."""
         self.secrets.mkdir(exist_ok=True)
@@ -131,7 +136,7 @@ class Deployed(EmbeddedRedis):
         Without the versions that a service's own redis-py tells a server that asks for none.
         """
         with self.client("admin") as admin:
-            found = [(one["username"], one["reason"], one["object"]) for one in admin.acl_log()]
+            found = [(one["username"], one["reason"], one["object"]) for one in admin.acl_log(128)]
             admin.acl_log_reset()
         return [one for one in found if one[2] != "client|setinfo" or not one[0].startswith("producer-")]
 

@@ -43,10 +43,12 @@ consumed() {
     done
 }
 
-# The lists of all queues, for reading (%R) or for writing (%W) only.
-counted() {
-    for queue in $QUEUES; do
-        printf '%s~%s ' "$1" "$queue"
+# The lists of queues, for reading (%R) or for writing (%W) only.
+lists() {
+    how=$1
+    shift
+    for queue in "$@"; do
+        printf '%s~%s ' "$how" "$queue"
     done
 }
 
@@ -140,10 +142,12 @@ user worker redis_worker "$(consumed)$others~unacked ~unacked_index ~unacked_mut
     '+publish +psubscribe +punsubscribe +scan +type +hscan +sscan +zscan'
 
 # Sends, tells events of what it sent, and counts.
-user beat redis_beat "$(counted '%W')~aegis:dead-letters &/0.celeryev/*" '+ping +lpush +llen +publish'
+user beat redis_beat "$(lists %W retention seal maintenance)$(lists %R erasure federated audit aegis:dead-letters)" \
+    '&/0.celeryev/* +ping +lpush +llen +publish'
 
 # Looks at the server and counts; sees no message.
-user exporter redis_exporter "$(counted '%R')%R~aegis:dead-letters" \
+# shellcheck disable=SC2086 # words, on purpose
+user exporter redis_exporter "$(lists %R $QUEUES aegis:dead-letters)" \
     '+ping +info +llen +config|get +slowlog|get +slowlog|len +latency|latest'
 
 for file in "$secrets"/redis_producer_*; do

@@ -1,13 +1,17 @@
 """The users that `deploy/redis/render.sh` makes: enough for everything that is done, and not more."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.brokerlife import SHOP, Life
+from tests.brokerlife import SHOP, Denied, Life, instead, rights, weaker
 from tests.deployed import KINDS, Deployed, Kind
+from tests.repeats import LONG
+
+#: Rights whose lack is tried always; of all the others only by `make test-long`.
+SAMPLE = {"worker": ("+brpop", "&/0.celeryev/*"), "beat": ("%W~maintenance",)}
 
 
 @pytest.fixture(params=KINDS)
@@ -28,3 +32,43 @@ def life(broker: Deployed, home_template: Path, tmp_path: Path) -> Life:
 def test_enough(life: Life) -> None:
     """Worker, beat, a service and an exporter do all their work, and the server refuses nothing."""
     life.run()
+
+
+def unneeded(broker: Deployed, user: str, tried: list[str], work: Callable[[], None]) -> list[str]:
+    """Return the rights that the user's work goes on without."""
+    found = []
+    for right in tried:
+        for less in weaker(right):
+            with instead(broker, user, right, less):
+                if not denied(broker, work):
+                    found.append(f"{right} -> {less or 'nothing'}")
+    return found
+
+
+def denied(broker: Deployed, work: Callable[[], None]) -> bool:
+    """Say whether the server refuses something of this work."""
+    try:
+        work()
+    except Denied:
+        return True
+    except Exception:
+        # Whatever else it comes to, such as a worker that ends, must come from that.
+        if not broker.refusals():
+            raise
+        return True
+    return bool(broker.refusals())
+
+
+@pytest.mark.parametrize(("user", "work"), [("producer-shop", Life.service), ("exporter", Life.exported)])
+def test_least_of_who_sends_and_who_looks(life: Life, user: str, work: Callable[[Life], None]) -> None:
+    """A service and an exporter cannot do without any right that they have."""
+    work(life)
+    assert unneeded(life.broker, user, rights(life.broker, user), lambda: work(life)) == []
+
+
+@pytest.mark.parametrize("user", ["worker", "beat"])
+def test_least_of_our_processes(life: Life, user: str) -> None:
+    """Worker and beat cannot do without any right that they have."""
+    tried = [right for right in rights(life.broker, user) if LONG or right in SAMPLE[user]]
+    assert tried
+    assert unneeded(life.broker, user, tried, life.run) == []
