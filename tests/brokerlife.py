@@ -53,9 +53,9 @@ class Denied(Exception):
 class Life:
     """What goes on around one broker."""
 
-    def __init__(self, broker: Deployed, folder: Path) -> None:
-        """Take the broker, and a folder with a prepared `home` in it."""
-        self.broker, self.folder = broker, folder
+    def __init__(self, broker: Deployed, folder: Path, **environ: str) -> None:
+        """Take the broker, a folder with a prepared `home` in it, and more environment for worker and beat."""
+        self.broker, self.folder, self.environ = broker, folder, environ
 
     def settings(self, user: str) -> Settings:
         """Return the settings of a process that is this user."""
@@ -103,6 +103,7 @@ class Life:
             AEGIS_BROKER_PASSWORD_FILE=str(self.password_file(what)),
             AEGIS_OPERATIONS__RESEND_SECONDS="3",
             AEGIS_WORKER__CONCURRENCY="1",
+            **self.environ,
         ) as running:
             ready = " ready." if what == "worker" else "beat: Starting"
             self.until(lambda: ready in running.log or not running.alive, f"the {what} runs")
