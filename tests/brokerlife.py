@@ -10,16 +10,15 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
-import redis
 from celery import Celery
 from kombu import pools
 
-from aegis.embedded.server import write_private
 from aegis.doctor.broker import check_broker
 from aegis.doctor.findings import Verdict
 from aegis.doctor.patient import Patient
+from aegis.embedded.server import write_private
 from aegis.erasure.residual.finding import Sought
 from aegis.erasure.residual.stores import search_redis
 from aegis.operations import deadletters
@@ -54,7 +53,7 @@ class Life:
     """What goes on around one broker."""
 
     def __init__(self, broker: Deployed, folder: Path, **environ: str) -> None:
-        """Take the broker, a folder with a prepared `home` in it, and more environment for worker and beat."""
+        """Take the broker, a folder with a prepared `home` in it, and more environment for processes."""
         self.broker, self.folder, self.environ = broker, folder, environ
 
     def settings(self, user: str) -> Settings:
@@ -113,7 +112,7 @@ class Life:
     def send(self) -> str:
         """Send a task as the service does, with a Celery of its own; return the task's id."""
         with Celery("shop", broker=self.broker.url_of("producer-shop"), set_as_current=False) as app:
-            sent = app.send_task(TASK, kwargs=TENANTS, queue="audit", declare=[], ignore_result=True)
+            sent = app.send_task(TASK, kwargs=dict(TENANTS), queue="audit", declare=[], ignore_result=True)
         return str(sent.id)
 
     def run(self) -> None:
@@ -159,7 +158,9 @@ class Life:
         """Do all that a service does."""
         with Celery("shop", broker=self.broker.url_of("producer-shop"), set_as_current=False) as app:
             for queue in SHOP["shop"].split(","):
-                app.send_task(TASK, kwargs=TENANTS, queue=queue, declare=[], ignore_result=True, retry=False)
+                app.send_task(
+                    TASK, kwargs=dict(TENANTS), queue=queue, declare=[], ignore_result=True, retry=False
+                )
         self.statuses()
         self.check()
 
@@ -240,7 +241,7 @@ class Events:
         self._listener = self._client.pubsub(ignore_subscribe_messages=True)
         self._seen: list[tuple[str, str]] = []
 
-    def __enter__(self) -> "Events":
+    def __enter__(self) -> Self:
         """Listen from now on."""
         self._listener.psubscribe("/0.celeryev/*")
         self._listener.get_message(timeout=5)

@@ -39,7 +39,9 @@ class Certificates:
     @property
     def query(self) -> str:
         """The options of a client's URL that trust this authority and show the client's certificate."""
-        return f"{self.trust}&ssl_certfile={self.folder / 'client.crt'}&ssl_keyfile={self.folder / 'client.key'}"
+        return (
+            f"{self.trust}&ssl_certfile={self.folder / 'client.crt'}&ssl_keyfile={self.folder / 'client.key'}"
+        )
 
     @property
     def trust(self) -> str:

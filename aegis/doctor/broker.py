@@ -79,7 +79,7 @@ def _refused(shown: str, error: redis.RedisError) -> Finding:
         return unknown("broker", text, "grant this user +info and +time")
     if isinstance(error.__context__, ssl.SSLError):
         text = f"{shown}: no connection that can be trusted ({error.__context__.reason or 'TLS'})"
-        cure = "name the file of its CA in broker_url, ssl_ca_certs=FILE, and the name that its certificate is for"
+        cure = "name in broker_url its CA, ssl_ca_certs=FILE, and the host that its certificate is for"
         return fault("broker", text, cure)
     text = f"{shown} does not answer; nothing runs by itself without it"
     return fault("broker", text, "start it (aegis up brings its own), or correct AEGIS_BROKER_URL")

@@ -1,4 +1,4 @@
-"""A connection to the broker, for who looks at it and sends nothing; and what every connection to it keeps to."""
+"""Connections to the broker: one for who looks at it and sends nothing, and what all of them keep to."""
 
 from collections.abc import Mapping
 from typing import Any, Final

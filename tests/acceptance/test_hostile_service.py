@@ -52,7 +52,9 @@ def test_a_producer_with_its_acl_user_tries_everything_else(life: Life) -> None:
         assert sum("not allowed" in text for text in said) <= len(nobodys)
         assert sum("permission" in text or "not allowed" in text for text in said) == len(said)
         assert admin.keys() == []
-    nobody = redis.Redis.from_url(life.broker.bare_url("x:y").replace("x:y@", ""), protocol=2, driver_info=None)
+    nobody = redis.Redis.from_url(
+        life.broker.bare_url("x:y").replace("x:y@", ""), protocol=2, driver_info=None
+    )
     with nobody, pytest.raises(redis.AuthenticationError):
         nobody.lpush(OWN, "x")
     life.broker.refusals()

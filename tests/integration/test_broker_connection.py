@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -87,7 +88,8 @@ def refused(settings: Settings) -> bool:
         try:
             with app.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
-                connection.default_channel.client.ping()
+                channel: Any = connection.default_channel
+                channel.client.ping()
         except (OperationalError, redis.RedisError):
             continue
         finally:
@@ -128,7 +130,7 @@ def test_a_url_keeps_what_it_says() -> None:
 
 
 def test_a_password_changes_while_a_worker_runs(home: Path, tmp_path: Path) -> None:
-    """Old and new are valid for a while; then the old one is not, and the worker is there with the new one."""
+    """Old and new are valid for a while; then only the new one, and the worker is there with it."""
     with Deployed(tmp_path / "broker", "valkey", producers=SHOP) as broker:
         life = Life(broker, home.parent)
         with life.process("worker"):

@@ -46,12 +46,14 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[s
     def command(language: str) -> list[str]:
         program = shutil.which(language)
         if program is None:
-            pytest.skip(f"no {language} on this machine (Debian: {'nodejs' if language == 'node' else 'golang-go'})")
+            pytest.skip(
+                f"no {language} on this machine (Debian: {'nodejs' if language == 'node' else 'golang-go'})"
+            )
         source = ROOT / "docs" / "examples"
         if language == "node":
             return [program, str(source / "anonymize.mjs")]
         if not built.exists():
-            subprocess.run([program, "build", "-o", built, source / "anonymize.go"], check=True)  # noqa: S603
+            subprocess.run([program, "build", "-o", built, source / "anonymize.go"], check=True)
         return [str(built)]
 
     return command
@@ -65,13 +67,15 @@ def broker(tmp_path: Path) -> Iterator[Deployed]:
 
 
 @contextlib.contextmanager
-def running(command: list[str], broker: Deployed, *words: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+def running(
+    command: list[str], broker: Deployed, *words: str, **environ: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run an example as the service, with its own key and its own Redis user."""
     key = broker.folder / "shop.key"
     key.write_text(f"aegis-client-key-1:{base64.b64encode(SECRET).decode()}\n", "ascii")
     environ = {"PATH": os.environ["PATH"], "AEGIS_BROKER_URL": broker.url_of("producer-shop"), **environ}
     full = [*command, "shop", str(key), *words]
-    with subprocess.Popen(full, env=environ, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(full, env=environ, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
@@ -94,7 +98,7 @@ def tell(broker: Deployed, request: str, **status: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_an_example_sends(commands: Callable[[str], list[str]], broker: Deployed, language: str) -> None:
-    """Workers take it, its signature is the service's over exactly these bytes, and its answer is waited for."""
+    """Workers take it, its signature is over exactly these bytes, and it waits for the answer."""
     with running(commands(language), broker, "4711", "ticket-814") as example:
         entry = lying(broker)
         admit(QUEUE, json.dumps(entry).encode(), ROUTES)
