@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
 
-from tests.brokerlife import SHOP, Denied, Life, instead, rights, weaker
+from tests.brokerlife import SHOP, TASK, TENANTS, Denied, Life, instead, rights, weaker
 from tests.deployed import KINDS, Deployed, Kind
 from tests.repeats import LONG
 
@@ -72,3 +75,31 @@ def test_least_of_our_processes(life: Life, user: str) -> None:
     tried = [right for right in rights(life.broker, user) if LONG or right in SAMPLE[user]]
     assert tried
     assert unneeded(life.broker, user, tried, life.run) == []
+
+
+def test_a_service_that_declares_is_told(broker: Deployed) -> None:
+    """Celery by itself writes into kombu's tables, which a service may not: it hears so, and sends nothing."""
+    with (
+        Celery("shop", broker=broker.url_of("producer-shop"), set_as_current=False) as app,
+        pytest.raises(OperationalError, match="no permission|No permission"),
+    ):
+        app.send_task(TASK, kwargs=dict(TENANTS), queue="audit", ignore_result=True, retry=False)
+    assert broker.refusals() != []
+
+
+def test_a_restart_keeps_what_was_taken(broker: Deployed) -> None:
+    """What a worker took and has not finished is there after a restart, and what it finished is not."""
+    with broker.client("worker") as worker:
+        for tag in ("one", "two"):
+            with worker.pipeline(transaction=True) as taken:
+                taken.zadd("unacked_index", {tag: 1}).hset("unacked", tag, "[]").execute()
+        with worker.pipeline(transaction=True) as done:
+            done.zrem("unacked_index", "one").hdel("unacked", "one").execute()
+    broker.stop()
+    broker.start()
+    with broker.client("worker") as worker:
+        assert worker.hgetall("unacked") == {"two": "[]"}
+        assert worker.zrange("unacked_index", 0, -1) == ["two"]
+    assert broker.refusals() == []
+    with redis.Redis.from_url(broker.url_of("default", "x"), protocol=2) as nobody, pytest.raises(redis.AuthenticationError):
+        nobody.ping()
