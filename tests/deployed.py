@@ -60,6 +60,7 @@ class Deployed(EmbeddedRedis):
         *,
         producers: Mapping[str, str] | None = None,
         certificates: Certificates | None = None,
+        mutual: bool = True,
     ) -> None:
         """Name its folder, its kind, and each service with its queues.
 
@@ -68,6 +69,7 @@ class Deployed(EmbeddedRedis):
             kind: Redis or Valkey; the test is skipped where there is none.
             producers: service → its queues, with commas between.
             certificates: makes it speak TLS only.
+            mutual: whether it then asks its clients for certificates.
 
         """
         super().__init__(folder)
@@ -77,6 +79,7 @@ class Deployed(EmbeddedRedis):
         self._real = real
         self._producers = producers or {}
         self._certificates = certificates
+        self._mutual = mutual
 
     @functools.cached_property
     def program(self) -> Path:
@@ -161,7 +164,8 @@ class Deployed(EmbeddedRedis):
         here = {"bind": HOST, "dir": ".", "aclfile": str(self.folder / "users.acl")}
         lines = list(_moved(DEPLOY / "redis.conf", here | {"port": str(port)}))
         if self._certificates is not None:
-            lines += _moved(DEPLOY / "tls.conf", self._certificates.served | {"tls-port": str(port)})
+            here = {"tls-port": str(port), "tls-auth-clients": "yes" if self._mutual else "no"}
+            lines += _moved(DEPLOY / "tls.conf", self._certificates.served | here)
         write_private(self.folder / "redis.conf", "\n".join(lines) + "\n")
         return [self.program, "redis.conf"]
 

@@ -69,6 +69,7 @@ def test_least_of_who_sends_and_who_looks(life: Life, user: str, work: Callable[
     assert unneeded(life.broker, user, rights(life.broker, user), lambda: work(life)) == []
 
 
+@pytest.mark.timeout(3600 if LONG else 300)
 @pytest.mark.parametrize("user", ["worker", "beat"])
 def test_least_of_our_processes(life: Life, user: str) -> None:
     """Worker and beat cannot do without any right that they have."""
@@ -78,10 +79,10 @@ def test_least_of_our_processes(life: Life, user: str) -> None:
 
 
 def test_a_service_that_declares_is_told(broker: Deployed) -> None:
-    """Celery by itself writes into kombu's tables, which a service may not: it hears so, and sends nothing."""
+    """Celery by itself declares its queue, which a service may not: it hears so, and sends nothing."""
     with (
         Celery("shop", broker=broker.url_of("producer-shop"), set_as_current=False) as app,
-        pytest.raises(OperationalError, match="no permission|No permission"),
+        pytest.raises(OperationalError, match="(?i)no permissions"),
     ):
         app.send_task(TASK, kwargs=dict(TENANTS), queue="audit", ignore_result=True, retry=False)
     assert broker.refusals() != []
@@ -101,5 +102,8 @@ def test_a_restart_keeps_what_was_taken(broker: Deployed) -> None:
         assert worker.hgetall("unacked") == {"two": "[]"}
         assert worker.zrange("unacked_index", 0, -1) == ["two"]
     assert broker.refusals() == []
-    with redis.Redis.from_url(broker.url_of("default", "x"), protocol=2) as nobody, pytest.raises(redis.AuthenticationError):
+    with (
+        redis.Redis.from_url(broker.url_of("default", "x"), protocol=2) as nobody,
+        pytest.raises(redis.AuthenticationError),
+    ):
         nobody.ping()
