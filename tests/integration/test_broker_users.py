@@ -82,7 +82,7 @@ def test_a_service_that_declares_is_told(broker: Deployed) -> None:
     """Celery by itself declares its queue, which a service may not: it hears so, and sends nothing."""
     with (
         Celery("shop", broker=broker.url_of("producer-shop"), set_as_current=False) as app,
-        pytest.raises(OperationalError, match="(?i)no permissions"),
+        pytest.raises(OperationalError, match=r"(?i)no permissions"),
     ):
         app.send_task(TASK, kwargs=dict(TENANTS), queue="audit", ignore_result=True, retry=False)
     assert broker.refusals() != []
