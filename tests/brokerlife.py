@@ -280,6 +280,8 @@ def instead(broker: Deployed, user: str, right: str, less: str) -> Iterator[None
     with broker.client("admin") as admin:
         cleared = ("resetkeys", "resetchannels", "-@all")
         admin.execute_command("ACL", "SETUSER", user, *cleared, *filter(None, words))
+        # What an earlier life has loaded would be there for this one.
+        admin.script_flush()
     try:
         yield
     finally:
