@@ -159,6 +159,14 @@ def test_a_password_changes_while_a_worker_runs(home: Path, tmp_path: Path) -> N
                 life.until(lambda: ("task-succeeded", sent) in events.seen(), "it is done")
 
 
+def test_the_doctor_as_a_user_who_may_not_ask(home: Path, tmp_path: Path) -> None:
+    """It cannot tell, and says as whom it can."""
+    with Deployed(tmp_path / "broker", "valkey") as broker:
+        (found,) = examined(Life(broker, home.parent).settings("beat"))
+        assert found.verdict is Verdict.UNKNOWN
+        assert found.cure == "ask as the user worker, or grant this one +info and +time"
+
+
 def as_worker(broker: Deployed, password: str) -> redis.Redis:
     """Return a client with some password."""
     return redis.Redis.from_url(broker.url_of("worker", password.strip()), protocol=2)
