@@ -34,10 +34,12 @@ def verified(url: str) -> str:
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
     said = sorted(name for name in options if name.startswith("ssl_"))
+    # kombu takes several URLs, each with options of its own.
+    several = ";" in url and "rediss://" in url
+    if several or (said and parts.scheme != "rediss"):
+        message = f"broker_url has {'several servers' if several else said[0]}: expected one rediss:// URL"
+        raise SettingsError(message)
     if parts.scheme != "rediss":
-        if said or "rediss://" in url:
-            message = f"broker_url has {said[0] if said else 'several servers'}: expected one rediss:// URL"
-            raise SettingsError(message)
         return url
     for name, allowed in _CHECKS.items():
         if options.get(name) not in {None, *allowed}:

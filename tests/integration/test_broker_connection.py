@@ -115,6 +115,7 @@ def refused(settings: Settings) -> bool:
         "rediss://h/0?ssl_ca_certs=/ca&ssl_check_hostname=false",
         "redis://h/0?ssl_ca_certs=/ca",
         "redis://h/0;rediss://i/0",
+        "rediss://h/0;rediss://i/0",
     ],
 )
 def test_the_check_of_a_certificate_cannot_be_turned_off(url: str) -> None:
