@@ -132,10 +132,10 @@ user admin redis_admin '~* &* +@all'
 # what is no message, tells services how far a request is, and searches it all for who was erased.
 others=$(sent_to "$(queues_of worker "$@")")
 user worker redis_worker "$(consumed)$others~unacked ~unacked_index ~unacked_mutex" \
-    '~_kombu.binding_deadlines ~_kombu.binding*.celery.pidbox ~*.celery.pidbox*' \
+    '~_kombu.binding_deadlines ~*.celery.pidbox*' \
     '~aegis:dead-letters ~aegis:refused ~aegis:refused:taken ~aegis:status:*' \
     '&/0.celery.pidbox &/0.celeryev/*' \
-    '+ping +info +time +multi +exec +watch +unwatch' \
+    '+ping +info +time +multi +exec +watch' \
     '+brpop +lpush +rpush +llen +lrange +lrem +ltrim' \
     '+hset +hget +hdel +hsetnx +hgetall +hincrby +zadd +zrem +zrange +zrangebyscore +sadd +srem +smembers' \
     '+get +set +del +exists +renamenx +evalsha +script|load +script|exists' \
