@@ -18,6 +18,7 @@ from kombu import Exchange, Queue
 from aegis.doctor.broker import refuse_wrong_login
 from aegis.errors import AegisError
 from aegis.operations import system
+from aegis.operations.brokers import verified
 from aegis.operations.table import ROUTES
 from aegis.settings import Settings, load_settings, masked
 from schedules.entries import entries
@@ -56,8 +57,16 @@ class AegisApp(Celery):
         super().__init__("aegis", **options)
 
     def send_task(self, *args: Any, **options: Any) -> Any:
-        """Send a task; its arguments are shown in no event and no log, and its limits are its worker's."""
-        ours = {"time_limit": None, "soft_time_limit": None, **REDACTED_OPTIONS}
+        """Send a task; its arguments are shown in no event and no log, and its limits are its worker's.
+
+        No queue is declared: a message goes into its list by name, and who sends need not write elsewhere.
+        """
+        ours: dict[str, Any] = {
+            "time_limit": None,
+            "soft_time_limit": None,
+            "declare": [],
+            **REDACTED_OPTIONS,
+        }
         return super().send_task(*args, **{**options, **ours})
 
 
@@ -76,7 +85,7 @@ def build_app(
     """
     transport.install()
     statuses.connect()
-    app = AegisApp(settings, broker=settings.broker_url)
+    app = AegisApp(settings, broker=verified(settings.broker_url))
     app.conf.update(
         imports=tuple(imports),
         **_messages(routes or {}),
@@ -194,9 +203,9 @@ def _check_broker(sender: Any, **_: Any) -> None:
     """Warn when Redis may throw messages away to make room."""
     try:
         with sender.connection.default_channel.conn_or_acquire() as client:
-            policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
+            policy = client.info("memory").get("maxmemory_policy")
     except redis.RedisError:
-        # Least privilege forbids CONFIG, and an outage is reported elsewhere.
+        # A user with less than ours may not ask, and an outage is reported elsewhere.
         return
     if policy not in (None, "noeviction"):
         log.warning(

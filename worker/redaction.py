@@ -133,7 +133,14 @@ class QuietRequest(request.Request):
 
 
 class QuietConsumer(consumer.Consumer):
-    """Refuses a message that is no task without printing its body."""
+    """Refuses a message that is no task without printing its body, and talks to no other worker."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Leave out that workers agree among themselves: the database says who works on what.
+
+        Gossip and mingle would have each worker read what all of them tell, and need the right to.
+        """
+        super().__init__(*arguments, **{**options, "without_gossip": True, "without_mingle": True})
 
     def on_unknown_message(self, body: object, message: Any) -> None:  # noqa: ARG002 - Celery's signature
         """Refuse a message that has another form than a task's."""

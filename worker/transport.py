@@ -28,6 +28,7 @@ import redis
 from kombu import transport
 from kombu.transport import redis as kombu_redis
 
+from aegis.operations.brokers import UNTOLD
 from aegis.operations.deadletters import DeadLetters
 from aegis.producers import HEADER, Message
 from worker import metrics
@@ -117,6 +118,7 @@ class Channel(kombu_redis.Channel):
         params: dict[str, Any] = super()._connparams(asynchronous=asynchronous)  # type: ignore[misc] # not in the stubs
         # kombu speaks the older protocol; redis-py 8 would choose the newer one.
         params["protocol"] = 2
+        params.update(UNTOLD)
         if self.password_file:
             user = params.pop("username", None)
             params.pop("password", None)

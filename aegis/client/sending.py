@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from aegis.client.signer import Signer
 from aegis.errors import Refused, Unreachable
+from aegis.operations.brokers import verified
 from aegis.operations.statuses import Status, key_of, read
 from aegis.operations.table import ROUTES
 from aegis.settings import masked
@@ -69,6 +70,8 @@ class Post:
                 task_id=message.request_id,
                 headers=headers,
                 queue=queue,
+                # A producer's user may write into its queues and nothing else.
+                declare=[],
                 serializer="json",
                 argsrepr="(not shown)",
                 kwargsrepr="(not shown)",
@@ -114,7 +117,7 @@ class Post:
 def _app(given: Celery | str) -> Celery:
     if isinstance(given, Celery):
         return given
-    app = Celery("aegis-client", broker=given, set_as_current=False)
+    app = Celery("aegis-client", broker=verified(given), set_as_current=False)
     app.conf.broker_transport_options = {
         "socket_timeout": _SOCKET_SECONDS,
         "socket_connect_timeout": _SOCKET_SECONDS,

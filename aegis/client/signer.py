@@ -32,7 +32,8 @@ class Signer:
         """Return what makes `app.send_task(task, kwargs=kwargs, **options)` a signed message."""
         number = str(uuid.uuid4())
         headers = self.headers(app, task, kwargs, task_id=number)
-        return {"task_id": number, "serializer": "json", "headers": headers}
+        # Nothing is declared: a producer's user may write into its queues and nowhere else.
+        return {"task_id": number, "serializer": "json", "headers": headers, "declare": []}
 
     def headers(self, app: Celery, task: str, kwargs: Mapping[str, Any], *, task_id: str) -> dict[str, Any]:
         """Return the headers that sign a message with this id, sent as JSON."""

@@ -1,5 +1,6 @@
 """The broker: whether it answers, and whether it keeps what it is given."""
 
+import ssl
 import time
 from typing import Any, Final
 
@@ -75,7 +76,11 @@ def _refused(shown: str, error: redis.RedisError) -> Finding:
         return fault("broker", f"{shown} refuses the login", cure)
     if isinstance(error, redis.ResponseError):
         text = f"{shown} answers, but does not tell about itself ({type(error).__name__})"
-        return unknown("broker", text, "grant this user +info and +time")
+        return unknown("broker", text, "ask as the user worker, or grant this one +info and +time")
+    if isinstance(error.__context__, ssl.SSLError):
+        text = f"{shown}: no connection that can be trusted ({error.__context__.reason or 'TLS'})"
+        cure = "name in broker_url its CA, ssl_ca_certs=FILE, and the host that its certificate is for"
+        return fault("broker", text, cure)
     text = f"{shown} does not answer; nothing runs by itself without it"
     return fault("broker", text, "start it (aegis up brings its own), or correct AEGIS_BROKER_URL")
 
