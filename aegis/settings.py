@@ -16,7 +16,7 @@ import typing
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from aegis.errors import SettingsError, UnknownName
@@ -539,7 +539,16 @@ def _texts(value: Any, where: str) -> tuple[str, ...]:
     raise SettingsError(message)
 
 
+#: What must be above 0: a zero would repeat something without a pause, or give up at once.
+_POSITIVE: Final = {
+    "operations": ("lease_seconds", "max_attempts", "resend_seconds"),
+    "worker": ("concurrency", "hard_time_limit_seconds", "max_tasks_per_child", "tick_seconds"),
+    "federated": ("keep_hours", "max_bytes", "minimum_participants"),
+}
+
+
 def _check(settings: Settings) -> None:
+    _check_positive(settings)
     worker = settings.worker
     if worker.hard_time_limit_seconds >= worker.visibility_timeout_seconds:
         message = (
@@ -584,15 +593,16 @@ def _check(settings: Settings) -> None:
             "a run that rests keeps its lease"
         )
         raise SettingsError(message)
-    _check_federated(settings.federated)
     _check_named(settings)
 
 
-def _check_federated(federated: FederatedSettings) -> None:
-    for name in ("keep_hours", "max_bytes", "minimum_participants"):
-        if getattr(federated, name) <= 0:
-            message = f"federated.{name} ({getattr(federated, name):g}) must be above 0"
-            raise SettingsError(message)
+def _check_positive(settings: Settings) -> None:
+    for section, names in _POSITIVE.items():
+        for name in names:
+            value = getattr(getattr(settings, section), name)
+            if value <= 0:
+                message = f"{section}.{name} ({value:g}) must be above 0"
+                raise SettingsError(message)
 
 
 def _check_named(settings: Settings) -> None:

@@ -7,21 +7,17 @@ to run twice. The settings below follow from that; those that look unusual say w
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import redis
 from celery import Celery, signals
 from kombu import Exchange, Queue
 
-from aegis.doctor.broker import refuse_wrong_login
-from aegis.errors import SettingsError
 from aegis.operations import system
 from aegis.operations.table import ROUTES
-from aegis.settings import Settings, load_settings, masked
+from aegis.settings import Settings, load_settings
 from schedules.entries import entries
-from worker import endpoint, transport
+from worker import endpoint, start, transport
 from worker.metrics import MAIN, slot
 from worker.redaction import REDACTED_OPTIONS
 from worker.shutdown import GRACE_SECONDS
@@ -45,7 +41,7 @@ log = logging.getLogger(__name__)
 class AegisApp(Celery):
     """A Celery application that shows no task arguments and knows its settings."""
 
-    task_cls = "worker.redaction:QuietTask"
+    task_cls = "worker.patience:PatientTask"
     log_cls = "worker.logs:AegisLogging"
 
     def __init__(self, settings: Settings, **options: Any) -> None:
@@ -81,6 +77,7 @@ def build_app(
         **_worker(settings),
     )
     app.steps["worker"].add(endpoint.MetricsStep)
+    start.connect()
     return app
 
 
@@ -150,25 +147,6 @@ def _worker(settings: Settings) -> dict[str, Any]:
     }
 
 
-@signals.celeryd_init.connect
-def _worker_login(instance: Any, **_: Any) -> None:
-    _refuse_wrong_login(instance.app.settings)
-
-
-@signals.beat_init.connect
-def _beat_login(sender: Any, **_: Any) -> None:
-    _refuse_wrong_login(sender.app.settings)
-
-
-def _refuse_wrong_login(settings: Settings) -> None:
-    """End at once where Celery would try a wrong password for ever."""
-    try:
-        refuse_wrong_login(settings)
-    except SettingsError as error:
-        print(f"aegis: {error}", file=sys.stderr)  # noqa: T201 - a worker has no log yet
-        raise SystemExit(error.exit_code) from None
-
-
 @signals.worker_process_init.connect
 def _run_after_fork(**_: Any) -> None:
     try:
@@ -181,24 +159,6 @@ def _run_after_fork(**_: Any) -> None:
         if slot() != MAIN:
             os.kill(os.getppid(), signal.SIGTERM)
         raise SystemExit(1) from error
-
-
-@signals.worker_ready.connect
-def _check_broker(sender: Any, **_: Any) -> None:
-    """Warn when Redis may throw messages away to make room."""
-    try:
-        with sender.connection.default_channel.conn_or_acquire() as client:
-            policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
-    except redis.RedisError:
-        # Least privilege forbids CONFIG, and an outage is reported elsewhere.
-        return
-    if policy not in (None, "noeviction"):
-        log.warning(
-            "Redis at %s has maxmemory-policy %s: under memory pressure it drops messages unseen. "
-            "Set it to noeviction",
-            masked(sender.app.settings.broker_url),
-            policy,
-        )
 
 
 app = build_app(load_settings(), routes=ROUTES)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from billiard import current_process
-from celery import signals
+from celery import signals, states
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -162,6 +162,7 @@ def connect() -> None:
     signals.task_prerun.connect(_on_start)
     signals.task_success.connect(_on_success)
     signals.task_failure.connect(_on_failure)
+    signals.task_postrun.connect(_on_end)
 
 
 def _on_start(sender: Any, task: Any, **_: Any) -> None:
@@ -178,6 +179,11 @@ def _on_success(sender: Any, result: object, runtime: float | None = None, **_: 
 def _on_failure(sender: Any, exception: BaseException, **_: Any) -> None:
     operation, outcome = operation_of(sender.name), outcome_of(exception)
     count_report({"operation": operation, **(_done_before(exception) or {}), "outcome": outcome})
+
+
+def _on_end(sender: Any, state: str | None = None, **_: Any) -> None:
+    if state == states.REJECTED:
+        count_report({"operation": operation_of(sender.name), "outcome": "retry"})
 
 
 def _done_before(error: BaseException) -> Mapping[str, Any] | None:

@@ -92,7 +92,6 @@ class QuietTask(Task[Any, Any]):
     abstract = True
     #: A log line shows the beginning of a report.
     resultrepr_maxsize = 200
-    Request = "worker.redaction:QuietRequest"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task; errors of Aegis pass, others become OperationFailed.

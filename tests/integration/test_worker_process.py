@@ -73,15 +73,6 @@ def test_a_password_file_is_read_and_shown_nowhere(broker: EmbeddedRedis, tmp_pa
         assert broker.password not in running.log
 
 
-def test_a_redis_that_drops_messages_is_named_at_start(broker: EmbeddedRedis, tmp_path: Path) -> None:
-    """With maxmemory-policy other than noeviction the worker warns, and works."""
-    with client(broker.url) as redis:
-        redis.config_set("maxmemory-policy", "allkeys-lru")
-    with worker(tmp_path / "worker", broker.url, "--concurrency", "1") as running:
-        running.wait_for("maxmemory-policy allkeys-lru")
-        assert broker.password not in running.log
-
-
 def test_json_logs_carry_the_task_and_nothing_of_it_afterwards(broker: EmbeddedRedis, tmp_path: Path) -> None:
     """Each line of the log is one JSON object; the lines of a task carry its name and id."""
     gate = tmp_path / "gate"
