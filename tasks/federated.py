@@ -10,7 +10,7 @@ from api import federated
 
 @shared_task(name=PROTECT, bind=True)
 def protect(
-    self: Task[Any, Any], /, *aggregate: Any, request_id: str | None = None, **message: Any
+    self: "Task[Any, Any]", /, *aggregate: Any, request_id: str | None = None, **message: Any
 ) -> dict[str, Any]:
     """Protect an aggregate and keep the sealed answer; what is refused is an outcome."""
     if aggregate:

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery, signals
 from kombu import Exchange, Queue
+from kombu.utils.objects import cached_property
 
 from aegis.operations import system
 from aegis.operations.table import ROUTES
@@ -48,6 +49,12 @@ class AegisApp(Celery):
         """Take Aegis's settings, and Celery's own keyword arguments."""
         self.settings = settings
         super().__init__("aegis", **options)
+
+    @cached_property
+    def Worker(self) -> type[Any]:  # noqa: N802 - Celery's name
+        """Return the worker's class, which may be imported only once SIGTERM is remapped."""
+        made: type[Any] = self.subclass_with_self("worker.leaving:LeavingWorker")
+        return made
 
     def send_task(self, *args: Any, **options: Any) -> Any:
         """Send a task; its arguments are shown in no event and no log, and its limits are its worker's."""

@@ -1,6 +1,7 @@
 """One slice of work on a run: claimed first, and what becomes of the claim is said in the slice."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -9,6 +10,14 @@ from aegis.operations import claims, runs
 from aegis.operations.claims import Claim
 from aegis.operations.states import FINAL, STUCK, paused
 from aegis.operations.system import System
+
+#: Asked between two batches: whether this process was told to end, so that a slice ends too.
+LEAVING: list[Callable[[], bool]] = []
+
+
+def is_over(deadline: float) -> bool:
+    """Whether a slice ends at its next batch: its time is up, or its process was told to end."""
+    return time.monotonic() >= deadline or any(told() for told in LEAVING)
 
 
 class Piece(Protocol):
