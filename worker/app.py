@@ -53,7 +53,7 @@ class AegisApp(Celery):
     @cached_property
     def Worker(self) -> type[Any]:  # noqa: N802 - Celery's name
         """Return the worker's class, which may be imported only once SIGTERM is remapped."""
-        made: type[Any] = self.subclass_with_self("worker.leaving:LeavingWorker")
+        made: type[Any] = self.subclass_with_self("worker.leaving:LeavingWorker")  # type: ignore[arg-type]
         return made
 
     def send_task(self, *args: Any, **options: Any) -> Any:

@@ -26,10 +26,10 @@ class LeavingWorker(Worker):
         signals.worker_shutting_down.connect(_tell)
         super().__init__(*args, **options)
 
-    def wait_for_soft_shutdown(self) -> None:
+    def wait_for_soft_shutdown(self) -> Any:
         """Tell the children, and let them finish; Celery's own signal comes only after that."""
         _tell()
-        super().wait_for_soft_shutdown()
+        return super().wait_for_soft_shutdown()
 
 
 def _tell(**_: Any) -> None:

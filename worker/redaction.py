@@ -33,7 +33,10 @@ _LETTER = re.compile(r"\w")
 _WORD = re.compile(r"[\s'\"`(),;:=<>\[\]{}]+")
 
 # Celery 5.6 has no types in brackets.
-_Task = Task[Any, Any] if TYPE_CHECKING else Task
+if TYPE_CHECKING:
+    _Task = Task[Any, Any]
+else:
+    _Task = Task
 
 log = get_logger(__name__)
 
