@@ -3,10 +3,10 @@
 The gate: what comes from a queue and is no message for this worker (`worker/intake.py`) is put aside, and
 kombu hears that nothing came.
 
-Two faults of both kombu 5.6 and 5.7 around a full Redis (`noeviction`, no memory left). It answers writes, and
-transactions, with an error that Celery takes for a bug: the worker exits, and the message that it had just
-taken out of the queue is lost. Here it is an outage like others: the worker waits with that message until there
-is memory, and whoever sends hears that the broker is away. Needless as soon as
+Two faults of both kombu 5.6 and 5.7 around a full Redis (`noeviction`, no memory left). It answers writes,
+and transactions, with an error that Celery takes for a bug: the worker exits, and the message that it had
+just taken out of the queue is lost. Here it is an outage like others: the worker waits with that message
+until there is memory, and whoever sends hears that the broker is away. Needless as soon as
 `tests/faults/test_full_broker.py` passes without `QoS` and `connection_errors`.
 
 The third: when the connection to Redis breaks, Celery drops the old kombu connection but still holds its
