@@ -73,7 +73,8 @@ class QoS(kombu_redis.QoS):
 
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge a message without a transaction, which a full Redis would refuse."""
-        with self.channel.conn_or_acquire() as client:
+        channel: Any = self.channel
+        with channel.conn_or_acquire() as client:
             work = client.pipeline(transaction=False)
             work.zrem(self.unacked_index_key, delivery_tag).hdel(self.unacked_key, delivery_tag).execute()
         virtual.QoS.ack(self, delivery_tag)
