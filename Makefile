@@ -27,7 +27,7 @@ PYTEST := $(MEMORY:%=TMPDIR=%) $(BIN)/python -m pytest --basetemp=$(PLACE) -n 3 
 OLDEST := .celery-5.6
 OLDEST_PACKAGES := celery==5.6.3 kombu==5.6.2 redis==6.4.0
 MATRIX := $(addprefix tests/faults/test_,beats.py broker_death.py database_away.py deadly_messages.py \
-	federated_kills.py forked_connections.py hostile_entries.py kills.py redaction.py sigterm.py) \
+	federated_kills.py forked_connections.py full_broker.py hostile_entries.py kills.py redaction.py sigterm.py) \
 	$(addprefix tests/integration/test_,dead_letters.py federated_worker.py start_checks.py tasks.py \
 	worker_metrics.py worker_process.py)
 
