@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-long lint bench clean
+.PHONY: help venv demo test test-long test-matrix lint bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,9 +23,17 @@ MEMORY := $(shell df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$
 PLACE := $(or $(MEMORY:%=%/aegis-tests-$(shell pwd | cksum | cut -d' ' -f1)),.pytest_tmp)
 PYTEST := $(MEMORY:%=TMPDIR=%) $(BIN)/python -m pytest --basetemp=$(PLACE) -n 3 --dist worksteal
 
+# The oldest Celery that is promised, with the kombu and redis-py of its day; over .venv by PYTHONPATH.
+OLDEST := .celery-5.6
+OLDEST_PACKAGES := celery==5.6.3 kombu==5.6.2 redis==6.4.0
+MATRIX := $(addprefix tests/faults/test_,beats.py broker_death.py database_away.py deadly_messages.py \
+	federated_kills.py forked_connections.py full_broker.py hostile_entries.py kills.py redaction.py sigterm.py) \
+	$(addprefix tests/integration/test_,dead_letters.py federated_worker.py start_checks.py tasks.py \
+	worker_metrics.py worker_process.py)
+
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 venv: $(STAMP) ## Build .venv: every dependency by hash, two embedded servers, this checkout
 
@@ -37,6 +45,16 @@ test: $(STAMP) ## Run every test, the long ones with few repeats
 
 test-long: $(STAMP) ## Run every test with the full numbers
 	@trap 'rm -rf $(PLACE)' EXIT; LONG_TESTS=1 $(PYTEST)
+
+test-matrix: $(STAMP) ## Run the tests of the processes on each Celery and each broker that is promised
+	@trap 'rm -rf $(PLACE)' EXIT; \
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(OLDEST) $(OLDEST_PACKAGES); \
+	for packages in '' '$(OLDEST)'; do for broker in redis valkey; do \
+		export TEST_BROKER=$$broker PYTHONPATH=$$packages; \
+		$(BIN)/python -c 'import celery, kombu, redis; print(*("%s %s" % (m.__name__, m.__version__) \
+			for m in (celery, kombu, redis)), "on", end=" ")'; echo $$broker; \
+		$(PYTEST) $(MATRIX); \
+	done; done
 
 lint: $(STAMP) ## Check style, format, types and the floors
 	@$(BIN)/ruff check .
@@ -53,7 +71,7 @@ bench: $(STAMP) ## Measure retention, the audit log, erasure and noise beside th
 	@$(BIN)/python -m benchmarks.cataloguing
 
 clean: ## Remove .venv, real applications, the caches and what was run here
-	@rm -rf $(VENV) .schemas $(CACHES) $(PLACE) .aegis .aegis-demo
+	@rm -rf $(VENV) $(OLDEST) .schemas $(CACHES) $(PLACE) .aegis .aegis-demo
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements/dev.txt pyproject.toml

@@ -4,12 +4,14 @@ Services that installed the wheel import the same functions from `aegis.privacy`
 """
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from aegis.arguments import Long, Parsed, RequestId, door
+from aegis.db.engines import reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import UsageError
 from aegis.operations import holds, requests, reviews, rowkeys, runs, stops
@@ -161,6 +163,37 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
         review_by=review_by,
     )
     return registry.register(system, definition, actor=actor, owner=owner)
+
+
+@door
+def register_policy_once(request_id: RequestId, definition: Mapping[str, Any]) -> dict[str, str]:
+    """Register a policy for a request; return its name and state then, also when it comes again.
+
+    A message that comes again late must not bring back a definition that another one has replaced.
+
+    Args:
+        request_id: the producer's id for this request.
+        definition: the arguments of `register_retention_policy`.
+
+    Raises:
+        ValueError: as `register_retention_policy`.
+        aegis.errors.Conflict: the id was used for something else.
+
+    """
+    system = current()
+    asked: dict[str, Any] = {
+        "request_id": request_id,
+        "operation": "retention.register",
+        # A share is a number with a fraction, which a digest's plain data may not have.
+        "arguments": {"definition": json.dumps(definition, sort_keys=True)},
+    }
+    with reading(system.databases.control, "control database") as connection:
+        known = requests.earlier(system, connection, **asked)
+    if known is not None:
+        return dict(known)
+    policy = register_retention_policy(**definition)
+    kept = {"policy": policy.name, "state": str(policy.state)}
+    return dict(requests.once(system, work=lambda _: kept, **asked))
 
 
 @door

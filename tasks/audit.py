@@ -11,7 +11,7 @@ from api import audit
 
 @shared_task(name=RECORD, bind=True)
 def record(
-    self: Task[Any, Any],
+    self: "Task[Any, Any]",
     *,
     action: str,
     actor: str,

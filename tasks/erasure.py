@@ -18,7 +18,7 @@ UserId = str | int | list[str | int]
 
 @shared_task(name=ANONYMIZE, bind=True)
 def anonymize(
-    self: Task[Any, Any],
+    self: "Task[Any, Any]",
     *,
     user_id: UserId,
     tenant_id: str | int | None = None,
@@ -35,7 +35,7 @@ def anonymize(
 
 @shared_task(name=ANONYMIZE_MANY, bind=True)
 def anonymize_many(
-    self: Task[Any, Any],
+    self: "Task[Any, Any]",
     *,
     user_ids: list[UserId] | None = None,
     group: str | None = None,

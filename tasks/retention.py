@@ -9,16 +9,18 @@ from api import privacy
 from tasks.waking import wake
 
 
-@shared_task(name=REGISTER)
-def register(**definition: Any) -> dict[str, Any]:
-    """Register a policy; takes the arguments of `register_retention_policy`."""
-    policy = privacy.register_retention_policy(**definition)
-    return {"operation": "retention.register", "outcome": policy.state, "policy": policy.name}
+@shared_task(name=REGISTER, bind=True)
+def register(
+    self: "Task[Any, Any]", /, *, request_id: str | None = None, **definition: Any
+) -> dict[str, Any]:
+    """Register a policy, once per request; takes the arguments of `register_retention_policy`."""
+    done = privacy.register_policy_once(request_id or str(self.request.id), definition)
+    return {"operation": "retention.register", "outcome": done["state"], "policy": done["policy"]}
 
 
 @shared_task(name=ENFORCE, bind=True)
 def enforce(
-    self: Task[Any, Any],
+    self: "Task[Any, Any]",
     *,
     dry_run: bool = True,
     tenant_id: str | int | None = None,

@@ -25,6 +25,9 @@ from tests.worlds import Builder, World
 hypothesis.settings.register_profile("aegis", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("aegis")
 sa.create_engine = statements.sharing(sa.create_engine)
+if "TEST_BROKER" in os.environ:
+    # `make test-matrix` names the server, redis or valkey, for all tests that leave it open.
+    (EmbeddedRedis.__init__.__kwdefaults__ or {})["kind"] = os.environ["TEST_BROKER"]
 # Thousands of reflected tables and statements live long; looking through them again and again costs much.
 gc.set_threshold(100_000, 20, 100)
 

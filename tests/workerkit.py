@@ -30,6 +30,7 @@ ROUTES = {
     "test.fail": "erasure",
     "test.echo": "retention",
     "test.send": "retention",
+    "test.die": "retention",
 }
 ROOT = Path(__file__).parent.parent
 #: Longer than anything here takes on a busy machine; nothing waits this long unless it is broken.
@@ -189,3 +190,8 @@ def sender(broker: str) -> Iterator[AegisApp]:
 def client(url: str) -> redis.Redis:
     """Return a client for looking into the broker from a test."""
     return redis.Redis.from_url(url, protocol=2, decode_responses=True)
+
+
+def raw_client(url: str) -> redis.Redis:
+    """Return a client whose answers are bytes."""
+    return redis.Redis.from_url(url, protocol=2)

@@ -1,6 +1,7 @@
 """Tasks that the tests of the process run. They tell Redis and the disk, not the log, what they did."""
 
 import os
+import signal
 import sqlite3
 import time
 from pathlib import Path
@@ -47,6 +48,17 @@ def count(number: int) -> dict[str, Any]:
         "rows": 3,
         "batch_seconds": [0.01, 0.02],
     }
+
+
+@shared_task(name="test.die")
+def die(name: str, times: int | None = None) -> None:
+    """Kill the process that carries it out: always, or so many times."""
+    redis = told()
+    if times is not None and redis.llen(f"died {name}") >= times:
+        redis.rpush("survived", name)
+        return
+    redis.rpush(f"died {name}", os.getpid())
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @shared_task(name="test.fail")

@@ -7,22 +7,19 @@ to run twice. The settings below follow from that; those that look unusual say w
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import redis
 from celery import Celery, signals
 from kombu import Exchange, Queue
+from kombu.utils.objects import cached_property
 
-from aegis.doctor.broker import refuse_wrong_login
-from aegis.errors import AegisError
 from aegis.operations import system
 from aegis.operations.brokers import verified
 from aegis.operations.table import ROUTES
-from aegis.settings import Settings, load_settings, masked
+from aegis.settings import Settings, load_settings
 from schedules.entries import entries
-from worker import endpoint, health, statuses, traces, transport
+from worker import endpoint, health, start, statuses, traces, transport
 from worker.metrics import MAIN, slot
 from worker.redaction import REDACTED_OPTIONS
 from worker.shutdown import GRACE_SECONDS
@@ -47,7 +44,7 @@ log = logging.getLogger(__name__)
 class AegisApp(Celery):
     """A Celery application that shows no task arguments and knows its settings."""
 
-    task_cls = "worker.redaction:QuietTask"
+    task_cls = "worker.patience:PatientTask"
     log_cls = "worker.logs:AegisLogging"
 
     def __init__(self, settings: Settings, **options: Any) -> None:
@@ -55,6 +52,12 @@ class AegisApp(Celery):
         self.settings = settings
         self.signing = Signing(settings)
         super().__init__("aegis", **options)
+
+    @cached_property
+    def Worker(self) -> type[Any]:  # noqa: N802 - Celery's name
+        """Return the worker's class, which may be imported only once SIGTERM is remapped."""
+        made: type[Any] = self.subclass_with_self("worker.leaving:LeavingWorker")  # type: ignore[arg-type]
+        return made
 
     def send_task(self, *args: Any, **options: Any) -> Any:
         """Send a task; its arguments are shown in no event and no log, and its limits are its worker's.
@@ -94,6 +97,7 @@ def build_app(
     )
     app.steps["worker"].update({endpoint.MetricsStep, health.HealthStep})
     traces.connect()
+    start.connect()
     return app
 
 
@@ -164,26 +168,6 @@ def _worker(settings: Settings) -> dict[str, Any]:
     }
 
 
-@signals.celeryd_init.connect
-def _check_worker(instance: Any, **_: Any) -> None:
-    _refuse_to_start(instance.app)
-
-
-@signals.beat_init.connect
-def _check_beat(sender: Any, **_: Any) -> None:
-    _refuse_to_start(sender.app)
-
-
-def _refuse_to_start(app: AegisApp) -> None:
-    """End at once where Celery would try a wrong password for ever, or every message would be refused."""
-    try:
-        refuse_wrong_login(app.settings)
-        app.signing.senders  # noqa: B018 - what is wrong with a producer is told now
-    except AegisError as error:
-        print(f"aegis: {error}", file=sys.stderr)  # noqa: T201 - a worker has no log yet
-        raise SystemExit(error.exit_code) from None
-
-
 @signals.worker_process_init.connect
 def _run_after_fork(**_: Any) -> None:
     try:
@@ -196,24 +180,6 @@ def _run_after_fork(**_: Any) -> None:
         if slot() != MAIN:
             os.kill(os.getppid(), signal.SIGTERM)
         raise SystemExit(1) from error
-
-
-@signals.worker_ready.connect
-def _check_broker(sender: Any, **_: Any) -> None:
-    """Warn when Redis may throw messages away to make room."""
-    try:
-        with sender.connection.default_channel.conn_or_acquire() as client:
-            policy = client.info("memory").get("maxmemory_policy")
-    except redis.RedisError:
-        # A user with less than ours may not ask, and an outage is reported elsewhere.
-        return
-    if policy not in (None, "noeviction"):
-        log.warning(
-            "Redis at %s has maxmemory-policy %s: under memory pressure it drops messages unseen. "
-            "Set it to noeviction",
-            masked(sender.app.settings.broker_url),
-            policy,
-        )
 
 
 app = build_app(load_settings(), routes=ROUTES)

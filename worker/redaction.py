@@ -11,7 +11,7 @@ a thing is taken out of it.
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
@@ -31,6 +31,12 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][\w.]{0,99}")
 _LETTER = re.compile(r"\w")
 #: What stands between the words of a condition or a file.
 _WORD = re.compile(r"[\s'\"`(),;:=<>\[\]{}]+")
+
+# Celery 5.6 has no types in brackets.
+if TYPE_CHECKING:
+    _Task = Task[Any, Any]
+else:
+    _Task = Task
 
 log = get_logger(__name__)
 
@@ -86,13 +92,12 @@ def _names_a_thing(word: str) -> bool:
     return True
 
 
-class QuietTask(Task[Any, Any]):
+class QuietTask(_Task):
     """The base of every task: a foreign error leaves it without its text."""
 
     abstract = True
     #: A log line shows the beginning of a report.
     resultrepr_maxsize = 200
-    Request = "worker.redaction:QuietRequest"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the task; errors of Aegis pass, others become OperationFailed.

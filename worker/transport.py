@@ -1,4 +1,4 @@
-"""The Redis transport, with one fault of kombu cured, a gate before Celery, and a signature on what leaves.
+"""The Redis transport: three faults of kombu cured, a gate before Celery, a signature on what leaves.
 
 The gate: what comes from a queue and is no message for this worker (`worker/intake.py`) is put aside, and
 kombu hears that nothing came.
@@ -6,11 +6,17 @@ kombu hears that nothing came.
 The signature: tasks of ours are signed here, where their bytes are final, whatever sent them. A message that
 goes back into its queue is not sent again and keeps the signature that it came with.
 
-The fault: when the connection to Redis breaks, Celery drops the old kombu connection but still holds its
+Two faults of both kombu 5.6 and 5.7 around a full Redis (`noeviction`, no memory left). It answers writes,
+and transactions, with an error that Celery takes for a bug: the worker exits, and the message that it had
+just taken out of the queue is lost. Here it is an outage like others: the worker waits with that message
+until there is memory, and whoever sends hears that the broker is away. Needless as soon as
+`tests/faults/test_full_broker.py` passes without `QoS` and `connection_errors`.
+
+The third: when the connection to Redis breaks, Celery drops the old kombu connection but still holds its
 channels: a late-acknowledged task that ends afterwards asks its old channel for a Redis client.
 kombu 5.7.0 then reads the host and port from the connection that is gone and raises
 AttributeError ('NoneType' object has no attribute 'hostname'). Celery takes that for a bug and
-the whole worker exits. With Celery 5.6.3 and the kombu of its day the worker survives.
+the whole worker exits. With Celery 5.6.3 and kombu 5.6.2 the worker survives without this cure.
 
 Cure: the channel says what is true, "connection lost", with the error class that Celery already
 handles, so that the worker reconnects. The cure is needless as soon as
@@ -20,13 +26,15 @@ take `install()` out of `worker/app.py` and run `tests/faults/test_broker_death.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import redis
 from kombu import transport
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+from redis.exceptions import OutOfMemoryError
 
 from aegis.operations.brokers import UNTOLD
 from aegis.operations.deadletters import DeadLetters
@@ -34,6 +42,9 @@ from aegis.producers import HEADER, Message
 from worker import metrics
 from worker.intake import Unfit, admit
 from worker.signing import Signing
+
+#: How often a full Redis is asked again.
+FULL_SECONDS: Final = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +66,40 @@ class PasswordFile(redis.CredentialProvider):
         return (self.username, password) if self.username else (password,)
 
 
+class QoS(kombu_redis.QoS):
+    """What was taken out of queues and is not acknowledged; a full Redis cannot note everything of it."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Note a message; wait until there is memory for that, because nobody else has it any more."""
+        _when_there_is_memory(lambda: super(QoS, self).append(message, delivery_tag))
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
+        """Send a message back, as soon as there is memory for that."""
+        _when_there_is_memory(lambda: super(QoS, self).reject(delivery_tag, requeue=requeue))
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message without a transaction, which a full Redis would refuse."""
+        channel: Any = self.channel
+        with channel.conn_or_acquire() as client:
+            work = client.pipeline(transaction=False)
+            work.zrem(self.unacked_index_key, delivery_tag).hdel(self.unacked_key, delivery_tag).execute()
+        virtual.QoS.ack(self, delivery_tag)
+
+
+def _when_there_is_memory(call: Callable[[], object]) -> None:
+    told = False
+    while True:
+        try:
+            call()
+        except OutOfMemoryError:
+            if not told:
+                log.error("Redis has no memory left: what was taken from a queue waits in this worker")  # noqa: TRY400
+            told = True
+            time.sleep(FULL_SECONDS)
+        else:
+            return
+
+
 class Channel(kombu_redis.Channel):
     """A Redis channel that reports a lost connection as one, and lets only our messages in."""
 
@@ -66,6 +111,8 @@ class Channel(kombu_redis.Channel):
     signing: Signing | None = None
     #: Where the password is read from; none: it stands in the URL.
     password_file: str | None = None
+
+    QoS = QoS
 
     from_transport_options = (
         *kombu_redis.Channel.from_transport_options,
@@ -130,6 +177,9 @@ class Transport(kombu_redis.Transport):
     """The Redis transport whose channels report a lost connection as one."""
 
     Channel = Channel
+
+    #: What means that the broker is away.
+    connection_errors = (*kombu_redis.Transport.connection_errors, OutOfMemoryError)
 
 
 def install() -> None:

@@ -49,6 +49,7 @@ class Fault(enum.Enum):
     HIDDEN = "row-level security would hide rows"
     RIGHTS = "a right is missing"
     LOGIN = "the login was refused"
+    FULL = "the server has no disk, memory or connection left"
     REFERENCED = "rows of another table still refer to these"
     CONSTRAINT = "a constraint of the table objects"
     MISSING = "a table or column does not exist"
@@ -57,7 +58,7 @@ class Fault(enum.Enum):
     @property
     def passes(self) -> bool:
         """Whether trying again later, or with fewer rows, can help."""
-        return self in {Fault.LOCKED, Fault.DEADLOCK, Fault.TOO_LONG, Fault.GONE}
+        return self in {Fault.LOCKED, Fault.DEADLOCK, Fault.TOO_LONG, Fault.GONE, Fault.FULL}
 
 
 _CODES: Final[Mapping[str, Fault]] = {
@@ -70,6 +71,11 @@ _CODES: Final[Mapping[str, Fault]] = {
     "57P02": Fault.GONE,
     "57P03": Fault.GONE,
     "25006": Fault.GONE,
+    "53100": Fault.FULL,
+    "53200": Fault.FULL,
+    "53300": Fault.FULL,
+    "53400": Fault.FULL,
+    "58030": Fault.FULL,
     "28P01": Fault.LOGIN,
     "28000": Fault.LOGIN,
     "42501": Fault.RIGHTS,
@@ -94,6 +100,13 @@ _CODES: Final[Mapping[str, Fault]] = {
     "2003": Fault.GONE,
     "1927": Fault.GONE,
     "1290": Fault.GONE,
+    "1021": Fault.FULL,
+    "1026": Fault.FULL,
+    "1037": Fault.FULL,
+    "1040": Fault.FULL,
+    "1041": Fault.FULL,
+    "1114": Fault.FULL,
+    "1203": Fault.FULL,
     "1045": Fault.LOGIN,
     "1044": Fault.RIGHTS,
     "1142": Fault.RIGHTS,
@@ -457,6 +470,12 @@ def as_value(connection: sa.Connection, text: Any, kind: sa.types.TypeEngine[Any
     return sa.literal(text)
 
 
+#: SQLite names an error by a word, with others behind it.
+_SQLITE: Final[Mapping[str, Fault]] = {
+    "SQLITE_BUSY": Fault.LOCKED,
+    "SQLITE_FULL": Fault.FULL,
+    "SQLITE_IOERR": Fault.FULL,
+}
 #: What PostgreSQL says to a role that may not connect, in whichever language: the privilege keeps its name.
 _NO_CONNECT: Final = re.compile(r"FATAL:[^\n]*\n\s*\w+:[^\n]*\bCONNECT\b")
 
@@ -470,8 +489,9 @@ def fault_of(error: sa.exc.DBAPIError) -> Fault:
         return Fault.HIDDEN
     if code in _CODES:
         return _CODES[code]
-    if code.startswith("SQLITE_BUSY"):
-        return Fault.LOCKED
+    for family, fault in _SQLITE.items():
+        if code.startswith(family):
+            return fault
     if code.startswith("08") or (not code and isinstance(error, sa.exc.OperationalError)):
         return Fault.LOGIN if "password" in str(error.orig) else Fault.GONE
     return Fault.MISSING if "no such table" in str(error.orig) else Fault.OTHER

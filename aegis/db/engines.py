@@ -310,6 +310,7 @@ _CURES: Final[Mapping[Fault, tuple[type[AegisError], str]]] = {
     ),
     Fault.GONE: (Unreachable, "check that it runs and is reachable"),
     Fault.LOGIN: (Unreachable, "check its user and password"),
+    Fault.FULL: (Unreachable, "make room there, it goes on by itself"),
     Fault.HIDDEN: (UnsafeTable, "use a role that sees every row (the owner, or one with BYPASSRLS)"),
     Fault.CONSTRAINT: (Refused, "change the policy, or the constraint or trigger of the table"),
     Fault.REFERENCED: (UnsafeTable, "a policy for the referring table must run first"),

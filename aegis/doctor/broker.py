@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import redis
 
-from aegis.doctor.findings import Finding, Found, fault, note, ok, unknown
+from aegis.doctor.findings import Finding, Found, Verdict, fault, note, ok, unknown
 from aegis.doctor.patient import Patient
 from aegis.errors import SettingsError
 from aegis.operations.brokers import client_of
 from aegis.settings import Settings, masked
 
-#: How long the broker may take to answer.
-BROKER_SECONDS: Final = 5.0
+#: Holds the id of the worker key of whom the broker serves.
+INSTALLATION: Final = "aegis:installation"
 
 
 def check_broker(patient: Patient) -> Found:
@@ -28,38 +28,74 @@ def check_broker(patient: Patient) -> Found:
     try:
         info: dict[str, Any] = client.info()
         patient.offsets["the broker"] = _offset(client)
+        others = [] if patient.fresh else list(_check_installation(client, _key_of(patient)))
     except (redis.ResponseError, redis.ConnectionError, redis.TimeoutError) as error:
         yield _refused(shown, error)
         return
     finally:
         client.close()
     yield from _check_info(shown, info)
+    yield from others
 
 
-def refuse_wrong_login(settings: Settings) -> None:
-    """Refuse to go on with a broker that answers and does not let us in; one that is away is waited for.
+def _key_of(patient: Patient) -> str:
+    return patient.system.key_files.worker().key_id
+
+
+def refuse_unfit_broker(settings: Settings, installation: str | None = None) -> list[Finding]:
+    """Refuse a broker that does not let us in, may drop messages or is another installation's.
+
+    One that is away is waited for.
+
+    Args:
+        settings: where it is.
+        installation: the id of the worker key; the broker belongs to whoever starts on it first.
+
+    Returns:
+        What is no reason to refuse it, and still to be told.
 
     Raises:
         SettingsError: says what the doctor says of it.
 
     """
     shown = masked(settings.broker_url)
+    found: list[Finding] = []
     try:
         client = client_of(settings, decoded=True)
     except (ValueError, OSError) as error:
         message = f"broker {shown}: {error}; correct broker_url or broker_password_file"
         raise SettingsError(message) from None
     try:
-        client.ping()
-    except redis.AuthenticationError as error:
-        found = _refused(shown, error)
-        message = f"broker {found.text}; {found.cure}"
-        raise SettingsError(message) from None
+        info: dict[str, Any] = client.info()
+        found += _check_info(shown, info)
+        if installation is not None:
+            client.set(INSTALLATION, installation, nx=True)
+            found += _check_installation(client, installation)
+    except (redis.AuthenticationError, redis.ResponseError) as error:
+        found.append(_refused(shown, error))
     except redis.RedisError:
-        # It is away, or least privilege forbids PING: the transport goes on trying.
-        return
+        return []
     finally:
         client.close()
+    for finding in found:
+        if finding.verdict is Verdict.FAULT:
+            message = f"broker {finding.text}; {finding.cure}"
+            raise SettingsError(message)
+    return [finding for finding in found if finding.verdict is not Verdict.OK]
+
+
+def _check_installation(client: redis.Redis, installation: str) -> Found:
+    other: Any = client.get(INSTALLATION)
+    if other not in (None, installation):
+        text = (
+            f"it serves the installation with worker key {other}, and this one has {installation}: "
+            "each would take the other's messages"
+        )
+        cure = (
+            "give every worker and beat the same worker.key and control database, and every installation a "
+            f"broker or a database number of its own; if the key was replaced: redis-cli DEL {INSTALLATION}"
+        )
+        yield fault("broker", text, cure)
 
 
 def _offset(client: redis.Redis) -> float:
@@ -90,9 +126,10 @@ def _check_info(shown: str, info: dict[str, Any]) -> Found:
     version = info.get("valkey_version") or info.get("redis_version")
     yield ok("broker", f"{shown}: {name} {version}")
     policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        text = f"maxmemory-policy is {policy}: when memory is short it drops messages unseen"
+    # The others drop only what has a time to live, and no queue has one.
+    if policy.startswith("allkeys-"):
+        text = f"{shown}: maxmemory-policy is {policy}: when memory is short it drops messages unseen"
         yield fault("broker", text, "redis-cli CONFIG SET maxmemory-policy noeviction, and in redis.conf")
     if not info.get("aof_enabled"):
-        text = "it keeps no append-only file: messages are lost when it restarts (runs are sent again)"
+        text = f"{shown}: it keeps no append-only file: a restart loses messages (runs are sent again)"
         yield note("broker", text, "redis-cli CONFIG SET appendonly yes, and in redis.conf")

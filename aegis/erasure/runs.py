@@ -240,7 +240,7 @@ class _Work:
             execution.worked(time.monotonic() - began)
             self._worked(change, began)
             began = time.monotonic()
-            return began < deadline
+            return not slices.is_over(deadline)
 
         return execution.batches(tell)
 

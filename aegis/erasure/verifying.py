@@ -6,7 +6,6 @@ everywhere, as texts: nothing is verified while one of them stands where it shou
 
 import hashlib
 import hmac
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from aegis.erasure.residual.stores import own_scans, search_redis
 from aegis.erasure.tracing import Trace
 from aegis.errors import AegisError, Refused
 from aegis.operations.brokers import client_of
+from aegis.operations.slices import is_over
 from aegis.operations.system import System
 
 #: What no scan sees, in words; more is found in each database.
@@ -201,7 +201,7 @@ def search(
         so_far.hits.add(part.hits)
         so_far.mark = part.mark
         on_stretch()
-        if time.monotonic() >= deadline:
+        if is_over(deadline):
             return so_far
     so_far.hits.add(_own(system, datasource, sought, on_stretch))
     found, unread = _in_redis(system, sought, on_stretch)

@@ -23,6 +23,9 @@ LIST: Final = "aegis:dead-letters"
 COUNTS: Final = "aegis:refused"
 #: Counts that were taken, until they are told; `id` is that of the taking.
 TAKEN: Final = "aegis:refused:taken"
+#: How often the process that carried a message out has died, by the message's id; kept for a day.
+DEATHS: Final = "aegis:deaths:"
+_DAY: Final = dt.timedelta(days=1)
 #: How many are kept.
 KEPT: Final = 1_000
 #: How long each is kept.
@@ -49,6 +52,10 @@ class Reason(enum.StrEnum):
     STALE = "stale"
     #: Its producer may not send this task.
     NOT_ALLOWED = "not-allowed"
+    #: Its task ended the process that carried it out, time after time.
+    DEADLY = "deadly"
+    #: Its task took longer than a task may.
+    TOO_LONG = "too-long"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +109,13 @@ class DeadLetters:
             work.ltrim(LIST, -KEPT, -1)
             work.hincrby(COUNTS, f"{queue} {reason.value}", 1)
             work.execute()
+
+    def died(self, message: str) -> int:
+        """Count a death of a process that carried a message out; return how many there were."""
+        with self._client.pipeline(transaction=True) as work:
+            work.incr(DEATHS + message)
+            work.expire(DEATHS + message, _DAY)
+            return int(work.execute()[0])
 
     def count(self) -> int:
         """Return how many there are."""

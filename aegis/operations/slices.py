@@ -1,6 +1,7 @@
 """One slice of work on a run: claimed first, and what becomes of the claim is said in the slice."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Protocol
@@ -13,6 +14,13 @@ from aegis.operations.system import System
 
 #: What this context works on, for whoever writes its log: run, policy, and the request of an erasure.
 WORKING: Final[ContextVar[Mapping[str, str | None] | None]] = ContextVar("working", default=None)
+#: Asked between two batches: whether this process was told to end, so that a slice ends too.
+LEAVING: list[Callable[[], bool]] = []
+
+
+def is_over(deadline: float) -> bool:
+    """Whether a slice ends at its next batch: its time is up, or its process was told to end."""
+    return time.monotonic() >= deadline or any(told() for told in LEAVING)
 
 
 class Piece(Protocol):

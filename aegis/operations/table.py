@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from aegis.errors import Interrupted, InvalidDataMap, InvalidFile, NotPrepared, SettingsError
+
+#: What is wrong with this installation for now, and not with what was asked for.
+UNREADY: Final = (Interrupted, NotPrepared, SettingsError, InvalidDataMap, InvalidFile)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -23,6 +28,9 @@ class Entry:
     claims: bool
     #: Why a second delivery does no harm.
     repeats: str
+    #: After which errors its message goes back to its queue, because nobody else asks for the same again.
+    #: None: beat or the reconciler sends it again.
+    back: tuple[type[Exception], ...] = ()
 
 
 REGISTER: Final = "aegis.retention.register"
@@ -47,9 +55,10 @@ TABLE: Final[tuple[Entry, ...]] = (
         name=REGISTER,
         queue="retention",
         for_services=True,
-        door="api.privacy.register_retention_policy",
+        door="api.privacy.register_policy_once",
         claims=False,
-        repeats="the same definition is the same policy",
+        repeats="one registration per request id",
+        back=UNREADY,
     ),
     Entry(
         name=ENFORCE,
@@ -58,6 +67,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.privacy.create_retention_runs",
         claims=False,
         repeats="one set of runs per request id",
+        back=UNREADY,
     ),
     Entry(
         name=RUN,
@@ -74,6 +84,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.request_erasure",
         claims=False,
         repeats="one erasure per request id",
+        back=UNREADY,
     ),
     Entry(
         name=ANONYMIZE_MANY,
@@ -82,6 +93,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.request_erasure",
         claims=False,
         repeats="one erasure per request id",
+        back=UNREADY,
     ),
     Entry(
         name=ERASE,
@@ -98,6 +110,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.replay_erasures",
         claims=False,
         repeats="whoever is erased already is not found again",
+        back=UNREADY,
     ),
     Entry(
         name=CONFIRM,
@@ -106,6 +119,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.erasure.confirm_copy",
         claims=False,
         repeats="a copy is confirmed once",
+        back=UNREADY,
     ),
     Entry(
         name=PROTECT,
@@ -114,6 +128,8 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.federated.protect_request",
         claims=False,
         repeats="one release per request id, charged and noised once",
+        # The message alone has the aggregate, and the row counts attempts.
+        back=(Exception,),
     ),
     Entry(
         name=TENANCY_CHECK,
@@ -122,6 +138,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.privacy.tenant_isolation_check",
         claims=False,
         repeats="it changes nothing but records each denial",
+        back=UNREADY,
     ),
     Entry(
         name=RECORD,
@@ -130,6 +147,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.audit.record_audit_once",
         claims=False,
         repeats="one event per request id",
+        back=UNREADY,
     ),
     Entry(
         name=RELAY,
@@ -154,6 +172,7 @@ TABLE: Final[tuple[Entry, ...]] = (
         door="api.audit.export_as_configured",
         claims=False,
         repeats="the cursor is locked, and moves only forward",
+        back=UNREADY,
     ),
     Entry(
         name=RECONCILE,
@@ -176,3 +195,5 @@ TABLE: Final[tuple[Entry, ...]] = (
 ROUTES: Final[Mapping[str, str]] = {entry.name: entry.queue for entry in TABLE}
 #: Those that a service may send.
 FOR_SERVICES: Final = frozenset(entry.name for entry in TABLE if entry.for_services)
+#: After which errors the message of a task goes back to its queue.
+BACK: Final[Mapping[str, tuple[type[Exception], ...]]] = {entry.name: entry.back for entry in TABLE}

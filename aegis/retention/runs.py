@@ -217,7 +217,7 @@ class _Work:
             if self._policy_changed():
                 # The next slice finds out what became of it.
                 break
-            last = time.monotonic() >= deadline or not self._allowance.fits(self._batch_seconds)
+            last = slices.is_over(deadline) or not self._allowance.fits(self._batch_seconds)
             if not self._one(shard, batches, last=last):
                 return self._through(shard, batches)
         claims.settle(self._system, self._claim, State.RUNNING)
@@ -239,7 +239,11 @@ class _Work:
         )
         for leaf in whole.due():
             began = time.monotonic()
-            if began >= until or self._allowance.spent or not self._allowance.fits(self._batch_seconds):
+            if (
+                slices.is_over(until)
+                or self._allowance.spent
+                or not self._allowance.fits(self._batch_seconds)
+            ):
                 break
             keep_for_counting(self._system, self._claim)
             change = whole.drop(leaf, self._allowance.rows)

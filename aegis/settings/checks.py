@@ -2,13 +2,20 @@
 
 import ipaddress
 import re
+from typing import Final
 from urllib.parse import urlsplit
 
 from aegis.errors import SettingsError
-from aegis.settings.model import CopySettings, FederatedSettings, Settings
+from aegis.settings.model import CopySettings, Settings
 from aegis.settings.showing import masked
 
 _COPY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+#: What must be above 0: a zero would repeat something without a pause, or give up at once.
+_POSITIVE: Final = {
+    "operations": ("lease_seconds", "max_attempts", "resend_seconds"),
+    "worker": ("concurrency", "hard_time_limit_seconds", "max_tasks_per_child", "tick_seconds"),
+    "federated": ("keep_hours", "max_bytes", "minimum_participants"),
+}
 
 
 def check(settings: Settings) -> None:
@@ -18,6 +25,7 @@ def check(settings: Settings) -> None:
         SettingsError: they contradict each other, or a value is not among those that make sense.
 
     """
+    _check_positive(settings)
     worker = settings.worker
     if worker.hard_time_limit_seconds >= worker.visibility_timeout_seconds:
         message = (
@@ -62,15 +70,16 @@ def check(settings: Settings) -> None:
             "a run that rests keeps its lease"
         )
         raise SettingsError(message)
-    _check_federated(settings.federated)
     _check_named(settings)
 
 
-def _check_federated(federated: FederatedSettings) -> None:
-    for name in ("keep_hours", "max_bytes", "minimum_participants"):
-        if getattr(federated, name) <= 0:
-            message = f"federated.{name} ({getattr(federated, name):g}) must be above 0"
-            raise SettingsError(message)
+def _check_positive(settings: Settings) -> None:
+    for section, names in _POSITIVE.items():
+        for name in names:
+            value = getattr(getattr(settings, section), name)
+            if value <= 0:
+                message = f"{section}.{name} ({value:g}) must be above 0"
+                raise SettingsError(message)
 
 
 def _check_named(settings: Settings) -> None:

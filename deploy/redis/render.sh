@@ -133,17 +133,18 @@ user admin redis_admin '~* &* +@all'
 others=$(sent_to "$(queues_of worker "$@")")
 user worker redis_worker "$(consumed)$others~unacked ~unacked_index ~unacked_mutex" \
     '~_kombu.binding_deadlines ~*.celery.pidbox*' \
-    '~aegis:dead-letters ~aegis:refused ~aegis:refused:taken ~aegis:status:*' \
+    '~aegis:dead-letters ~aegis:refused ~aegis:refused:taken ~aegis:status:* ~aegis:deaths:*' \
+    '~aegis:installation' \
     '&/0.celery.pidbox &/0.celeryev/*' \
     '+ping +info +time +multi +exec +watch' \
     '+brpop +lpush +rpush +llen +lrange +lrem +ltrim' \
     '+hset +hget +hdel +hsetnx +hgetall +hincrby +zadd +zrem +zrange +zrangebyscore +sadd +srem +smembers' \
-    '+get +set +del +exists +renamenx +evalsha +script|load +script|exists' \
+    '+get +set +del +exists +incr +expire +renamenx +evalsha +script|load +script|exists' \
     '+publish +psubscribe +punsubscribe +scan +type +hscan +sscan +zscan'
 
-# Sends, tells events of what it sent, and counts.
+# Sends, tells events of what it sent, counts, and looks at the server before it starts.
 user beat redis_beat "$(lists %W retention seal maintenance)$(lists %R erasure federated audit aegis:dead-letters)" \
-    '&/0.celeryev/* +ping +lpush +llen +publish'
+    '~aegis:installation &/0.celeryev/* +ping +info +lpush +llen +get +set +publish'
 
 # Looks at the server and counts; sees no message.
 # shellcheck disable=SC2086 # words, on purpose

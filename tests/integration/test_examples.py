@@ -101,7 +101,7 @@ def test_what_an_example_sends(commands: Callable[[str], list[str]], broker: Dep
     """Workers take it, its signature is over exactly these bytes, and it waits for the answer."""
     with running(commands(language), broker, "4711", "ticket-814") as example:
         entry = lying(broker)
-        admit(QUEUE, json.dumps(entry).encode(), ROUTES)
+        admit(QUEUE, json.dumps(entry).encode(), ROUTES, None, time.time())
         body, headers = base64.b64decode(entry["body"]), entry["headers"]
         arguments = {"user_id": "4711", "request_id": "ticket-814", "actor": "shop"}
         assert json.loads(body) == [[], arguments, {}]

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import time
 from pathlib import Path
 
 from aegis.operations.table import CATALOG_SCAN, ERASE, RECONCILE, RELAY, ROUTES, RUN, SEAL
@@ -22,6 +23,6 @@ def test_every_task_for_services_is_there_with_its_queue() -> None:
 def test_the_message_that_it_shows_is_taken() -> None:
     """As it stands there, and its body is the arguments of the example."""
     (text,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    admit("erasure", text.encode(), ROUTES)
+    admit("erasure", text.encode(), ROUTES, None, time.time())
     arguments = {"user_id": "4711", "request_id": "ticket-814", "actor": "shop"}
     assert json.loads(base64.b64decode(json.loads(text)["body"])) == [[], arguments, {}]
