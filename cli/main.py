@@ -117,7 +117,7 @@ class Overview(click.Group):
 
 EPILOG: Final = """
 As in: aegis policy add events_90 --table events --days 90 --action delete
-  aegis policy preview events_90, approve it (--actor you@example.com), aegis retention run --execute
+  aegis policy preview events_90, approve it --actor you@example.com, aegis retention run --execute
 Exit codes: 0 done, 1 a finding, 2 wrong use, 3 will resume, 4 refused or needs you, 5 cannot tell.
 """
 

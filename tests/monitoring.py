@@ -135,7 +135,9 @@ def prometheus(folder: Path, targets: Mapping[str, str], managers: str | None = 
         config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [managers]
     for job in config["scrape_configs"]:
         job["scrape_timeout"] = job["scrape_interval"] = TICK
-        job["static_configs"][0]["targets"] = [targets[job["job_name"]]] if job["job_name"] in targets else []
+        # The names are of containers, which are not here.
+        del job["dns_sd_configs"]
+        job["static_configs"] = [{"targets": [targets[name]] if (name := job["job_name"]) in targets else []}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
     address = f"127.0.0.1:{free_port()}"
     command = (

@@ -113,7 +113,9 @@ class Requests(abc.ABC):
         self, *, name: str, table: str, request_id: str | None = None, **terms: Unpack[PolicyTerms]
     ) -> str:
         """Register a retention policy, as `api.privacy.register_retention_policy`; a person approves it."""
-        return self._ask(REGISTER, new_id(request_id), {"name": name, "table": table, **terms})
+        request_id = new_id(request_id)
+        words = {"name": name, "table": table, "request_id": request_id}
+        return self._ask(REGISTER, request_id, {**terms, **words})
 
     @door
     def enforce_retention(

@@ -84,6 +84,7 @@ OTHERWISE: Final = {
     "recover_log": "asked for by its command; it refuses, for the log is not behind",
     "resume_source": "asked for by its command; it refuses, for the source is in order",
     "record_audit_once": "the door of aegis.audit.record, which is sent to the worker",
+    "register_policy_once": "the door of aegis.retention.register, which is sent to the worker",
     "prepare_epoch": "makes a key file; nobody is named",
 }
 #: Commands that are no operation of an installation in use.
