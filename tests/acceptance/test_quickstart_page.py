@@ -88,7 +88,7 @@ def test_the_page_runs(postgres_server: Postgres, tmp_path: Path) -> None:
 
 
 def until_it_is_up(shell: Shell) -> str:
-    """Start everything, and end it as Ctrl-C does when it says that it is up."""
+    """Start everything, and end it as a service manager does when it says that it is up."""
     names = ("AEGIS_WORKER__METRICS_PORT", "AEGIS_WORKER__BEAT_METRICS_PORT")
     ports = {name: str(free_port()) for name in names}
     with subprocess.Popen(
@@ -103,6 +103,6 @@ def until_it_is_up(shell: Shell) -> str:
         for line in process.stderr:
             seen.append(line)
             if line.startswith("aegis is up"):
-                process.send_signal(signal.SIGINT)
+                process.send_signal(signal.SIGTERM)
         assert process.wait() == 0, "".join(seen)
     return "".join(seen)
