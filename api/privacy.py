@@ -27,6 +27,7 @@ from aegis.retention import (
     plans,
     preview,
     purges,
+    queries,
     returning,
     scheduling,
     standing,
@@ -319,6 +320,19 @@ def preview_retention_policy(name: str, *, tenant_id: Any = None, sampled: bool 
     system = current()
     policy = registry.find(system, name)
     return preview.look(system, policy, tenant=tenant_id, in_full=True, sampled=sampled)
+
+
+@door
+def show_retention_queries(name: str, *, tenant_id: Any = None) -> queries.Queries:
+    """Write out the plain queries that show the rows that a policy would take now; none of them is run.
+
+    Args:
+        name: the policy.
+        tenant_id: this tenant's rows only.
+
+    """
+    system = current()
+    return queries.write(system, registry.find(system, name), tenant=tenant_id)
 
 
 @door

@@ -14,7 +14,18 @@ from aegis.operations.system import current
 from aegis.retention import policies
 from aegis.retention.definition import ACTIONS
 from api import audit, privacy
-from cli import masks, options, outlook, output, pages, policy_files, preview, preview_page, signing
+from cli import (
+    masks,
+    options,
+    outlook,
+    output,
+    pages,
+    policy_files,
+    policy_queries,
+    preview,
+    preview_page,
+    signing,
+)
 
 #: What a list says of a policy to a program; `show` says everything.
 _LISTED: Final = (
@@ -228,12 +239,21 @@ def list_policies(*, as_json: bool) -> None:
 
 @policy.command()
 @click.argument("name")
+@click.option("--sql", is_flag=True, help="The read-only query that shows the rows it would take now.")
+@click.option("--tenant", metavar="T", help="With --sql: this tenant's rows only.")
 @output.json_option
-def show(*, name: str, as_json: bool) -> None:
+def show(*, name: str, sql: bool, tenant: str | None, as_json: bool) -> None:
     """Show every field and the approval.
 
-    The document that it prints is what an approval binds to: its SHA-256 is the policy's digest.
+    The document that it prints is what an approval binds to: its SHA-256 is the policy's digest. With --sql
+    it prints plain queries in its place, which an auditor runs himself to see the rows that would go.
     """
+    if sql:
+        policy_queries.show(privacy.show_retention_queries(name, tenant_id=tenant), as_json=as_json)
+        return
+    if tenant is not None:
+        message = "--tenant goes with --sql"
+        raise click.UsageError(message)
     (found,) = privacy.list_retention_policies([name])
     approval = _approval(found)
     fields = {column.name: getattr(found, column.name) for column in found.__table__.columns}

@@ -2,8 +2,9 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -13,6 +14,12 @@ from aegis.settings import load_settings
 from cli.deadletters import dead_letters
 from cli.health import beat_health, worker_health
 from cli.stack import Stack
+
+#: Verbs of `worker` and `beat`, whose other words are Celery's.
+VERBS: Final[Mapping[str, tuple[click.Command, ...]]] = {
+    "worker": (dead_letters, worker_health),
+    "beat": (beat_health,),
+}
 
 
 @click.command()
@@ -45,7 +52,7 @@ def worker(context: click.Context, options: tuple[str, ...]) -> int:
     `aegis worker dead-letters` shows what lay in a queue and was no message for a worker,
     `aegis worker health` whether the workers of this host are alive.
     """
-    for verb in (dead_letters, worker_health):
+    for verb in VERBS["worker"]:
         if options[:1] == (verb.name,):
             return _verb(verb, context, options[1:])
     system.use(load_settings()).close()
@@ -60,8 +67,9 @@ def beat(context: click.Context, options: tuple[str, ...]) -> int:
 
     `aegis beat health` shows whether it is alive on this host.
     """
-    if options[:1] == (beat_health.name,):
-        return _verb(beat_health, context, options[1:])
+    for verb in VERBS["beat"]:
+        if options[:1] == (verb.name,):
+            return _verb(verb, context, options[1:])
     system.use(load_settings()).close()
     return _celery("beat", options)
 

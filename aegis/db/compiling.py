@@ -22,3 +22,15 @@ def driver_errors(connection: sa.Connection, text: str) -> Iterator[None]:
         yield
     except base as error:
         raise sa.exc.DBAPIError.instance(text, None, error, base, hide_parameters=True) from error
+
+
+def spelled(connection: sa.Connection, query: sa.Select[Any]) -> str:
+    """Return a query as a person would type it, its values written out; it is shown and never executed.
+
+    Raises:
+        sqlalchemy.exc.CompileError: a value has no literal form.
+
+    """
+    text = str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
+    # For a driver that formats, each per cent sign was doubled.
+    return text.replace("%%", "%") if connection.dialect.paramstyle in {"format", "pyformat"} else text

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 
+from aegis.db.compiling import spelled
 from aegis.errors import SettingsError
 
 POSTGRESQL: Final = "postgresql"
@@ -208,6 +209,20 @@ def session_statements(name: str, *, own: bool) -> list[str]:
     if own:
         pragmas += ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"]
     return pragmas
+
+
+def session_of_others(connection: sa.Connection, seen_by: "SeenBy | None") -> list[str]:
+    """Return the statements that let a session of somebody else read values and rows as ours does."""
+    name = connection.dialect.name
+    if name == POSTGRESQL:
+        if seen_by is None:
+            return ["SET row_security = off", "SET TimeZone = 'UTC'"]
+        tenant = sa.select(sa.func.set_config(seen_by.setting, seen_by.tenant, sa.false()))
+        return ["SET row_security = on", "SET TimeZone = 'UTC'", spelled(connection, tenant)]
+    if name in MARIADB:
+        mode = connection.scalar(sa.text("SELECT @@SESSION.sql_mode"))
+        return ["SET NAMES utf8mb4", "SET time_zone = '+00:00'", f"SET sql_mode = '{mode}'"]
+    return []
 
 
 #: How long a transaction may stand still at least, before PostgreSQL ends its session.

@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -60,6 +61,18 @@ class Beside:
     expected: int | None
     #: The rows that the policy looks at: of these guards measure the share.
     chosen: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glance:
+    """A policy's table in one snapshot."""
+
+    connection: sa.Connection
+    target: Target
+    #: The legal holds in force.
+    scopes: Sequence[Scope]
+    #: The database's clock.
+    moment: dt.datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,22 +188,13 @@ def _looks(
     sampled: bool,
     beside: bool,
 ) -> list[Preview]:
-    source, limits = variants[0].datasource, system.settings.retention
-    runs = recent_runs(system, variants[0]) if in_full else []
-    engine = system.databases.source(source)
-    with snapshot(engine, f"data source {source}") as connection:
-        dialects.begin_work(
-            connection,
-            lock_ms=limits.lock_timeout_milliseconds,
-            statement_ms=limits.statement_timeout_milliseconds,
-            seen_by=seen_by(variants[0], tenant),
-        )
-        target = read_policy_target(connection, variants[0], system)
+    policy = variants[0]
+    runs = recent_runs(system, policy) if in_full else []
+    with glance(system, policy, tenant) as seen:
+        connection, target, scopes = seen.connection, seen.target, seen.scopes
         counter = counting.counter(connection, target, sampled=sampled)
-        scopes = holds.read(connection, Journal(engine.dialect.name), system.worker_key)
-        now = dialects.now(connection)
-        dialects.limit_statements(connection, round(1000 * limits.count_seconds))
-        looked = [_Look(policy, target, counter, scopes, now=now, tenant=tenant) for policy in variants]
+        dialects.limit_statements(connection, round(1000 * system.settings.retention.count_seconds))
+        looked = [_Look(one, target, counter, scopes, now=seen.moment, tenant=tenant) for one in variants]
         if not in_full:
             return [look.preview(connection, in_full=False) for look in looked]
         pace = tempo(connection, runs)
@@ -202,8 +206,29 @@ def _looks(
             found = [replace(seen, beside=look.beside(connection)) for seen, look in pairs]
         estimated = [_with_estimate(connection, seen, pace) for seen in found]
     # After our own snapshot has ended, so that it is not taken for the application's.
-    oldest = Gauge(engine, f"data source {source}", target.layout.table, ["snapshot_seconds"]).read()
+    engine, where = system.databases.source(policy.datasource), f"data source {policy.datasource}"
+    oldest = Gauge(engine, where, target.layout.table, ["snapshot_seconds"]).read()
     return [replace(seen, snapshot_seconds=oldest.get("snapshot_seconds")) for seen in estimated]
+
+
+@contextmanager
+def glance(system: System, policy: DataRetentionPolicy, tenant: Any) -> Iterator[Glance]:
+    """Open one snapshot of the policy's table, with its holds and the clock as they are in it."""
+    source, limits = policy.datasource, system.settings.retention
+    engine = system.databases.source(source)
+    with snapshot(engine, f"data source {source}") as connection:
+        dialects.begin_work(
+            connection,
+            lock_ms=limits.lock_timeout_milliseconds,
+            statement_ms=limits.statement_timeout_milliseconds,
+            seen_by=seen_by(policy, tenant),
+        )
+        yield Glance(
+            connection=connection,
+            target=read_policy_target(connection, policy, system),
+            scopes=holds.read(connection, Journal(engine.dialect.name), system.worker_key),
+            moment=dialects.now(connection),
+        )
 
 
 class _Look:

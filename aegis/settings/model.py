@@ -20,6 +20,7 @@ class CopySettings:
     due_days: int = 30
     #: A Celery task of its owner's, which is sent to `queue`.
     task: str | None = None
+    #: The queue that the task's own workers listen to; goes with `task`.
     queue: str | None = None
     #: https, to be posted to; a loopback host may be http. Neither task nor url: a person sees to it.
     url: str | None = None
@@ -40,7 +41,9 @@ class VerifySettings:
 
     #: The same database, as a role that need not change anything.
     url: str
+    #: A file that holds its password; read again on every connect.
     password_file: Path | None = None
+    #: A command that prints its password; run again on every connect.
     password_command: str | None = None
 
 
@@ -168,6 +171,7 @@ class ArchiveSettings:
 class ExportSettings:
     """Where the audit log is exported to, for `aegis audit export NAME` and the task."""
 
+    #: How events are written: docs/audit.md tells them apart.
     format: Literal["jsonl", "ocsf", "ecs", "cef", "rfc5424", "tiles"]
     #: A file, a folder for tiles, `syslog://host:port`, `syslog+tls://host:port` or a URL of HTTP.
     to: str
@@ -198,19 +202,23 @@ class AuditSettings:
 class WorkerSettings:
     """The worker process and beat."""
 
+    #: The address that the metrics of both are served on.
     metrics_host: str = "127.0.0.1"
     #: The worker's own counters.
     metrics_port: int = 9464
     #: Beat's endpoint, with the exact ledger.
     beat_metrics_port: int = 9465
+    #: Child processes, which is how many tasks are at work at once.
     concurrency: int = 2
     #: Redis delivers a message again when a worker has not settled it after this time.
     visibility_timeout_seconds: int = 3_600
     #: A task is killed after this time; must be below the visibility timeout.
     hard_time_limit_seconds: int = 600
+    #: A child process is replaced after so many tasks.
     max_tasks_per_child: int = 200
     #: How often beat looks for due instants.
     tick_seconds: float = 1.0
+    #: How lines of the log are written; `json` for collectors.
     log_format: Literal["text", "json"] = "text"
 
 
@@ -251,13 +259,19 @@ class Settings:
     home: Path = Path(".aegis")
     #: The control database; none: an SQLite file under `home`, made on first use.
     database_url: str | None = None
+    #: A file that holds its password; read again on every connect.
     database_password_file: Path | None = None
+    #: A command that prints its password; run again on every connect.
     database_password_command: str | None = None
     #: The key store, kept apart from the log; none: an SQLite file under `home`.
     keys_url: str | None = None
+    #: A file that holds its password; read again on every connect.
     keys_password_file: Path | None = None
+    #: A command that prints its password; run again on every connect.
     keys_password_command: str | None = None
+    #: Redis, where messages wait; `rediss://` with TLS.
     broker_url: str = "redis://127.0.0.1:6379/0"
+    #: A file that holds its password.
     broker_password_file: Path | None = None
     #: `required`: a policy runs only when approved. `two-person`: when two people have signed it.
     #: `off`: it runs when registered.

@@ -139,6 +139,7 @@ def policies(site: Site) -> None:
         site.door(privacy.preview_retention_policy, name)
         site.door(privacy.brief_retention_policy, name)
         site.door(privacy.what_if_retention_policy, name, days=7)
+        site.door(privacy.show_retention_queries, name)
     text = site.door(privacy.export_retention_policies)
     site.door(privacy.apply_retention_policies, text, check=True, actor=ACTOR)
     site.door(privacy.apply_retention_policies, text, actor=ACTOR)
@@ -155,6 +156,7 @@ def held(site: Site) -> None:
     site.door(privacy.place_hold, matter=P["matter"].email, table="members", key=one, **words)
     site.door(privacy.enforce_retention_policies, dry_run=True)
     site.door(privacy.preview_retention_policy, "members")
+    assert site.door(privacy.show_retention_queries, "members").row_holds == 1
     site.door(privacy.enforce_retention_policies, dry_run=False, policies=["members"], actor=ACTOR)
     site.door(privacy.due_runs)
     found = site.door(privacy.list_holds)
@@ -470,6 +472,7 @@ def commanded_policies(site: Site) -> None:
     one = site.command("hold add", *words, *key, stdin=f"2000.{P['key'].email}\n")["id"]
     hold = site.command("hold add", *words, "--table", "letters", "--json")["id"]
     site.command("hold list", "--json")
+    site.command("policy show", "typed", "--sql")
     site.command("retention run", "--policy", "typed", "--execute", *TYPED, code=4)
     for item in (one, hold):
         site.command("hold release", item, *TYPED)
