@@ -238,10 +238,10 @@ def _fault(system: System, row: Mapping[str, Any], subject: Subject, keys: list[
     """Return why a stored approval does not count; none when it does."""
     if row["digest"] != subject.digest:
         return "it was given to something else than what stands there now"
-    if row["claimed"]:
-        return None
     if not hmac.compare_digest(row["mac"] or b"", _mac(system, row)):
         return "it was not written by Aegis, or changed since"
+    if row["claimed"]:
+        return None
     if not _verifying(row, subject, keys):
         return f"its signature is not one of the key {row['key_name']} over this digest"
     if not any(key.valid_at(row["created_at"]) for key in _verifying(row, subject, keys)):

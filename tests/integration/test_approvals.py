@@ -338,6 +338,26 @@ class TestEdited:
         assert nothing_went(world)
 
     @on("sqlite-one")
+    def test_without_keys_a_claim_by_sql_runs_nothing(self, world: World) -> None:
+        """A claim is nobody's word for sure, but Aegis wrote it down: a row by SQL counts for nothing."""
+        pending(world)
+        policy = policies.find(world.system, "p")
+        with world.control.begin() as connection:
+            connection.execute(
+                sa.text(
+                    "INSERT INTO aegis_approvals (id, subject_type, subject_id, digest, digest_version,"
+                    " actor_ref, claimed, created_at) SELECT 'x', 'policy', id, digest, digest_version,"
+                    " created_by, :yes, created_at FROM data_retention_policies"
+                ),
+                {"yes": True},
+            )
+        write(world, "UPDATE data_retention_policies SET state = 'approved'")
+        assert not approvals.stands(world.system, policies.subject_of(policy)).enough
+        report = world.enforce()
+        assert (report["status"], report["applied"]) == ("unapproved", False)
+        assert nothing_went(world)
+
+    @on("sqlite-one")
     def test_an_approval_that_was_revoked_does_not_count(self, world: World) -> None:
         """A row with a time of revocation is left aside."""
         anna = person(world, "anna")
