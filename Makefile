@@ -27,9 +27,10 @@ PYTEST := $(MEMORY:%=TMPDIR=%) $(BIN)/python -m pytest --basetemp=$(PLACE) -n 3 
 OLDEST := .celery-5.6
 OLDEST_PACKAGES := celery==5.6.3 kombu==5.6.2 redis==6.4.0
 MATRIX := $(addprefix tests/faults/test_,beats.py broker_death.py database_away.py deadly_messages.py \
-	federated_kills.py forked_connections.py full_broker.py hostile_entries.py kills.py redaction.py sigterm.py) \
-	$(addprefix tests/integration/test_,dead_letters.py federated_worker.py start_checks.py tasks.py \
-	worker_metrics.py worker_process.py)
+	federated_kills.py forged_messages.py forked_connections.py full_broker.py hostile_entries.py kills.py \
+	outbox_kills.py redaction.py sigterm.py) \
+	$(addprefix tests/integration/test_,client_worker.py dead_letters.py federated_worker.py health.py logs.py \
+	start_checks.py tasks.py traces.py worker_metrics.py worker_process.py)
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -62,13 +63,14 @@ lint: $(STAMP) ## Check style, format, types and the floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure retention, the audit log, erasure and noise beside their alternatives, and large updates
+bench: $(STAMP) ## Measure retention, the audit log, erasure and noise beside their alternatives, large updates and several workers
 	@$(BIN)/python -m benchmarks.retention
 	@$(BIN)/python -m benchmarks.audit
 	@$(BIN)/python -m benchmarks.erasure
 	@$(BIN)/python -m benchmarks.noise
 	@$(BIN)/python -m benchmarks.updates
 	@$(BIN)/python -m benchmarks.cataloguing
+	@$(BIN)/python -m benchmarks.workers
 
 clean: ## Remove .venv, real applications, the caches and what was run here
 	@rm -rf $(VENV) $(OLDEST) .schemas $(CACHES) $(PLACE) .aegis .aegis-demo

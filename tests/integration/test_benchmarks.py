@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aegis.operations import system
-from benchmarks import audit, erasure, noise, retention, updates
+from benchmarks import audit, erasure, noise, retention, updates, workers
 from benchmarks.measuring import Figure
 from benchmarks.noisemakers import MAKERS
 from benchmarks.recording import WAYS
@@ -116,6 +116,17 @@ if LONG:  # it starts servers and four workers
         assert len(lines) == 12
         assert all(0 < float(word) < 60 for line in lines[1:8] for word in line[1:])
         assert all(1000 < int(word) < 4096 for word in lines[8][1:])
+
+
+if LONG:  # it starts servers and three workers
+
+    @pytest.mark.timeout(600)
+    def test_several_workers_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+        """One worker and two do the same rows, each run's account is checked, and each has a line."""
+        monkeypatch.setattr(system, "_CURRENT", [])
+        lines = workers.main(["--rows", "20000", "--workers", "1", "2", "--repeats", "1"])
+        assert [line[0] for line in lines] == ["workers", "1", "2"]
+        assert all(float(word) > 0 for line in lines[1:] for word in (line[2], *line[4:]))
 
 
 if LONG:  # it starts eight processes for each way
