@@ -88,13 +88,10 @@ CREATE INDEX ON probes (created_at)
 _AGE: Final = "now() - (CASE WHEN i % 2 = 0 THEN 90 ELSE 1 END) * interval '1 day' + i * interval '1 second'"
 FILL: Final = (
     ("members", "SELECT i, 't' || i % 3, i || '.' || :email, :name FROM generate_series({n}, {n}) i"),
-    ("visits", f"SELECT {{n}} * 1000 + i, {{n}}, {_AGE} FROM generate_series(1, {{rows}}) i"),
-    ("letters", f"SELECT {{n}} * 1000 + i, {{n}}, {_AGE} FROM generate_series(1, {{rows}} / 4) i"),
-    (
-        "notes",
-        "SELECT {n} * 1000 + i, {n} * 1000 + 1 + i % ({rows} / 4), :name FROM generate_series(1, {rows} / 2) i",
-    ),
-    ("probes", f"SELECT {{n}} * 1000 + i, 'raw ' || i, {_AGE} FROM generate_series(1, {{rows}} / 2) i"),
+    ("visits", "SELECT {n}000 + i, {n}, {age} FROM generate_series(1, {rows}) i"),
+    ("letters", "SELECT {n}000 + i, {n}, {age} FROM generate_series(1, {rows} / 4) i"),
+    ("notes", "SELECT {n}000 + i, {n}001 + i % ({rows} / 4), :name FROM generate_series(1, {rows} / 2) i"),
+    ("probes", "SELECT {n}000 + i, 'raw ' || i, {age} FROM generate_series(1, {rows} / 2) i"),
 )
 POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "visits_30": ("visits", {"parallel": 3}),
@@ -143,7 +140,7 @@ class Site:
     # -- processes -----------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start every process that does not run; note those that ended by themselves after they were ready."""
+        """Start every process that does not run; one that had been ready and ended by itself is a finding."""
         for name in (*WORKERS, *BEATS):
             earlier = self.processes.get(name)
             if earlier is not None and earlier.alive:
@@ -173,6 +170,11 @@ class Site:
             for process in everybody:
                 process.kill()
         gone.stop()
+
+    def kill_all(self) -> None:
+        """Kill every process."""
+        for name in [*self.processes]:
+            self.kill(name)
 
     def children(self, name: str) -> list[psutil.Process]:
         """Return a worker's pool."""
@@ -219,7 +221,7 @@ class Site:
         with self.app.begin() as connection:
             words = {"email": PERSON.email, "name": PERSON.name}
             for table, query in FILL:
-                insert = sa.text(f"INSERT INTO {table} {query.format(n=number, rows=rows)}")  # noqa: S608
+                insert = sa.text(f"INSERT INTO {table} {query.format(n=number, rows=rows, age=_AGE)}")
                 _noted(connection, table, connection.execute(insert, words).rowcount)
         self.members.append(number)
         self.counts["rows born"] += int(rows * 2.25) + 1
@@ -250,7 +252,8 @@ class Site:
         kind = chance.choices(("enforce", "erase", "note", "protect"), (4, 3, 3, 2))[0]
         name = f"{kind}-{number}"
         words: dict[str, Any] = {"request_id": name, "actor": actor}
-        member, send = None, self.client.enforce_retention
+        member: int | None = None
+        send: Callable[..., str] = self.client.enforce_retention
         if kind == "erase" and self.members:
             member = self.members.pop(chance.randrange(len(self.members)))
             words |= {"user_id": member}
@@ -314,7 +317,7 @@ def running(folder: Path) -> Iterator[Site]:
         app, control = worlds.engine(direct["app"]), worlds.engine(direct["control"])
         with app.begin() as connection:
             connection.exec_driver_sql(TABLES)
-        aegis = _prepared(folder, app)
+        aegis = _prepared(folder)
         undo.callback(aegis.close)
         new_client_key(folder / "service.key")
         client = Client(
@@ -333,11 +336,11 @@ def running(folder: Path) -> Iterator[Site]:
             app=app,
             control=control,
         )
-        undo.callback(lambda: [site.kill(name) for name in [*site.processes]])
+        undo.callback(site.kill_all)
         yield site
 
 
-def _prepared(folder: Path, app: sa.Engine) -> System:
+def _prepared(folder: Path) -> System:
     os.environ["AEGIS_CONFIG"] = str(folder / "aegis.toml")
     with contextlib.closing(System(load_settings())) as fresh:
         fresh.init_keys()

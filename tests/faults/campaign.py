@@ -1,4 +1,4 @@
-"""The fault campaign: a whole system under a random workload and random faults, and the account after each round.
+"""The fault campaign: a whole system under a random load and random faults, its account after each round.
 
     make campaign SECONDS=600 SEED=1
 
