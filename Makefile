@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-long test-matrix lint bench clean
+.PHONY: help venv demo test test-long test-matrix campaign lint bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -56,6 +56,12 @@ test-matrix: $(STAMP) ## Run the tests of the processes on each Celery and each 
 			for m in (celery, kombu, redis)), "on", end=" ")'; echo $$broker; \
 		$(PYTEST) $(MATRIX); \
 	done; done
+
+SECONDS := 600
+SEED ?=
+
+campaign: $(STAMP) ## Break everything at random beside a load for SECONDS=, with the seed SEED=
+	@$(MEMORY:%=TMPDIR=%) nice $(BIN)/python -m tests.faults.campaign --seconds $(SECONDS) $(SEED:%=--seed %)
 
 lint: $(STAMP) ## Check style, format, types and the floors
 	@$(BIN)/ruff check .

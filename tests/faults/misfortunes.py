@@ -1,0 +1,211 @@
+"""What happens to the system of the campaign: each misfortune a function of the site and of chance."""
+
+import contextlib
+import json
+import random
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import psutil
+import redis
+import sqlalchemy as sa
+
+from tests.campaignsite import BEATS, SEALER, WORKERS, Site
+from tests.workerkit import raw_client
+
+#: What the application's own session is not called.
+_CUT: Final = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND (:share > random())
+"""
+
+
+def kill_child(site: Site, chance: random.Random) -> None:
+    """Kill one process of a pool; the worker replaces it."""
+    if children := site.children(chance.choice(sorted(WORKERS))):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            chance.choice(children).kill()
+
+
+def kill_sealing_child(site: Site, _: random.Random) -> None:
+    """Kill the whole pool of the worker that seals."""
+    for child in site.children(SEALER):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def kill_worker(site: Site, chance: random.Random) -> None:
+    """Kill a worker with its pool."""
+    site.kill(chance.choice(sorted(WORKERS)))
+
+
+def kill_sealer(site: Site, _: random.Random) -> None:
+    """Kill the worker that seals, with its pool."""
+    site.kill(SEALER)
+
+
+def end_worker(site: Site, chance: random.Random) -> None:
+    """Tell a worker to end, in the middle of everything."""
+    name = chance.choice(sorted(WORKERS))
+    process = site.processes.pop(name, None)
+    if process is None:
+        return
+    if code := process.stop(signal.SIGTERM):
+        site.findings.append(f"{name} ended with {code} on SIGTERM, see {process.log_path}")
+
+
+def kill_beat(site: Site, chance: random.Random) -> None:
+    """Kill one beat or both."""
+    for name in chance.sample(BEATS, chance.choice((1, 1, 2))):
+        site.kill(name)
+
+
+def kill_redis(site: Site, chance: random.Random) -> None:
+    """Kill Redis; it comes back with its data after a moment."""
+    site.redis.kill()
+    time.sleep(chance.uniform(0, 2))
+    site.redis.start()
+
+
+def restart_redis(site: Site, chance: random.Random) -> None:
+    """Stop Redis cleanly and start it again."""
+    site.redis.stop()
+    time.sleep(chance.uniform(0, 2))
+    site.redis.start()
+
+
+def cut_redis(site: Site, _: random.Random) -> None:
+    """Cut every connection to Redis, those that listen for messages too."""
+    with raw_client(site.redis.url) as client:
+        for kind in ("normal", "pubsub"):
+            client.client_kill_filter(_type=kind, skipme=True)
+
+
+def empty_redis(site: Site, _: random.Random) -> None:
+    """Let Redis lose everything that it has."""
+    with raw_client(site.redis.url) as client:
+        client.flushall()
+
+
+def lose_some_keys(site: Site, chance: random.Random) -> None:
+    """Let Redis lose half of its keys."""
+    with raw_client(site.redis.url) as client:
+        for key in sorted(client.keys("*")):
+            if chance.random() < 0.5:
+                client.delete(key)
+
+
+def restart_postgres(site: Site, chance: random.Random) -> None:
+    """Stop PostgreSQL fast, which sends everybody away, and start it again."""
+    site.postgres.stop()
+    time.sleep(chance.uniform(0, 1))
+    site.postgres.start()
+
+
+def kill_postgres(site: Site, _: random.Random) -> None:
+    """Kill PostgreSQL; it recovers."""
+    site.postgres.kill()
+    site.postgres.start()
+
+
+def stop_postgres_immediately(site: Site, _: random.Random) -> None:
+    """Stop PostgreSQL without a checkpoint (immediate); it recovers."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(site.postgres.pid).send_signal(signal.SIGQUIT)
+        psutil.Process(site.postgres.pid).wait(30)
+    site.postgres.stop()
+    site.postgres.start()
+
+
+def cut_backends(site: Site, chance: random.Random) -> None:
+    """Terminate some backends of the server, or all, those of the application too."""
+    with site.control.connect() as connection:
+        connection.execute(sa.text(_CUT), {"share": chance.choice((0.3, 1.0))})
+
+
+def cut_connections(site: Site, _: random.Random) -> None:
+    """Cut every connection to PostgreSQL on its way."""
+    site.meddler.cut()
+
+
+def cut_before_a_commit(site: Site, _: random.Random) -> None:
+    """Cut a connection when it sends COMMIT: the server never hears of it."""
+    site.meddler.arm("before")
+
+
+def cut_behind_a_commit(site: Site, _: random.Random) -> None:
+    """Cut a connection when the server has committed: nobody hears of it."""
+    site.meddler.arm("after")
+
+
+def slow_down(site: Site, chance: random.Random) -> None:
+    """Delay everything on its way to PostgreSQL and back for a moment."""
+    site.meddler.delay = chance.uniform(0.005, 0.05)
+    time.sleep(chance.uniform(0.5, 2))
+    site.meddler.delay = 0.0
+
+
+def repeat_messages(site: Site, chance: random.Random) -> None:
+    """Put messages that are waiting, or are at work, into their queues once more, up to four times."""
+    with raw_client(site.redis.url) as client:
+        found = [(queue.encode(), entry) for queue in _queues() for entry in client.lrange(queue, 0, -1)]
+        for kept in client.hvals("unacked"):
+            message, _, queue = json.loads(kept)
+            found.append((queue.encode(), json.dumps(message).encode()))
+        for queue, entry in chance.sample(found, min(5, len(found))):
+            for _ in range(chance.randint(1, 4)):
+                client.lpush(queue, entry)
+            site.counts["messages repeated"] += 1
+
+
+def delay_messages(site: Site, chance: random.Random) -> None:
+    """Take every waiting message away, and bring all back later in another order."""
+    with raw_client(site.redis.url) as client:
+        taken: list[tuple[str, Any]] = []
+        for queue in _queues():
+            while entry := client.rpop(queue):
+                taken.append((queue, entry))
+        time.sleep(chance.uniform(0.5, 3))
+        chance.shuffle(taken)
+        for queue, entry in taken:
+            client.lpush(queue, entry)
+        site.counts["messages delayed"] += len(taken)
+
+
+def _queues() -> list[str]:
+    return sorted(WORKERS[SEALER])
+
+
+Misfortune = Callable[[Site, random.Random], None]
+#: Each with how often it comes, beside the others; what takes everything away comes seldom.
+MISFORTUNES: Final[Mapping[Misfortune, int]] = {
+    kill_child: 6,
+    kill_sealing_child: 3,
+    kill_worker: 2,
+    kill_sealer: 1,
+    end_worker: 1,
+    kill_beat: 2,
+    kill_redis: 2,
+    restart_redis: 1,
+    cut_redis: 4,
+    empty_redis: 2,
+    lose_some_keys: 2,
+    restart_postgres: 2,
+    kill_postgres: 2,
+    stop_postgres_immediately: 2,
+    cut_backends: 5,
+    cut_connections: 5,
+    cut_before_a_commit: 8,
+    cut_behind_a_commit: 8,
+    slow_down: 2,
+    repeat_messages: 5,
+    delay_messages: 3,
+}
+
+
+def suffer(site: Site, misfortune: Misfortune, chance: random.Random) -> None:
+    """Let one thing happen, also while another one has not passed yet."""
+    with contextlib.suppress(redis.RedisError, sa.exc.DBAPIError):
+        misfortune(site, chance)
