@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from aegis.db.columns import table_of
 from aegis.db.engines import reading
-from aegis.db.tables import Approval, DataRetentionPolicy, Run
+from aegis.db.tables import DataRetentionPolicy, Run
 from aegis.evidence.scope import Scope
 from aegis.operations import approvals, approvers, holds
 from aegis.operations.system import System
@@ -38,13 +38,12 @@ def policy_versions(system: System, scope: Scope) -> list[dict[str, Any]]:
         query = query.where(table.c.name == scope.policy)
     with reading(system.databases.control, _CONTROL) as connection:
         found = [dict(row) for row in connection.execute(query).mappings()]
-        given = _approvals(connection, "policy", [row["id"] for row in found])
-    names = _names(system, [*_refs(found), *(one["actor_ref"] for many in given.values() for one in many)])
+    names = _names(system, _refs(found))
     return [
         _named({k: v for k, v in row.items() if k not in _INNER}, names)
         | {
-            "signed": _subject("policy", row).message.decode(),
-            "approvals": [_approval(one, names) for one in given.get(row["id"], [])],
+            "signed": _subject(row).message.decode(),
+            "approvals": [_approval(word) for word in approvals.words(system, _subject(row))],
         }
         for row in found
     ]
@@ -72,49 +71,35 @@ def approver_keys(system: System) -> list[dict[str, Any]]:
 
 
 def legal_holds(system: System, scope: Scope) -> list[dict[str, Any]]:
-    """Return the holds and stops that were in force at any time of a scope; never which row one is about."""
-    found = holds.listed(system, everything=True)
-    if not scope.requests:
-        found = [
-            hold
-            for hold in found
-            if hold["placed_at"] < scope.end
-            and (hold["released_at"] is None or hold["released_at"] >= scope.start)
-            and (scope.policy is None or hold["policy"] in {None, scope.policy})
-        ]
+    """Return the holds and stops that were in force at any time of a span; never which row one is about."""
+    found = [
+        hold
+        for hold in holds.listed(system, everything=True)
+        if hold["placed_at"] < scope.end
+        and (hold["released_at"] is None or hold["released_at"] >= scope.start)
+        and (scope.policy is None or hold["policy"] in {None, scope.policy})
+    ]
     names = _names(system, _refs(found))
     return [_named(hold, names) for hold in found]
 
 
-def _subject(kind: str, row: Mapping[str, Any]) -> approvals.Subject:
+def _subject(row: Mapping[str, Any]) -> approvals.Subject:
     return approvals.Subject(
-        type=kind, id=row["id"], digest=row["digest"], digest_version=row["digest_version"], command=""
+        type="policy", id=row["id"], digest=row["digest"], digest_version=row["digest_version"], command=""
     )
 
 
-def _approvals(
-    connection: sa.Connection, kind: str, subjects: list[str]
-) -> dict[str, list[Mapping[str, Any]]]:
-    table = table_of(Approval)
-    mine = sa.and_(table.c.subject_type == kind, table.c.subject_id.in_(subjects))
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in connection.execute(sa.select(table).where(mine).order_by(table.c.created_at)).mappings():
-        found.setdefault(row["subject_id"], []).append(dict(row))
-    return found
-
-
-def _approval(row: Mapping[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+def _approval(word: approvals.Word) -> dict[str, Any]:
     return {
-        "by": names.get(row["actor_ref"]),
-        "by_ref": row["actor_ref"],
-        "at": row["created_at"],
-        "revoked_at": row["revoked_at"],
-        "digest": row["digest"],
+        "by": word.actor,
+        "at": word.at,
         # Without a signature nothing proves who it was.
-        "claimed": row["claimed"],
-        "key": row["key_name"],
-        "scheme": row["signature_scheme"],
-        "signature": row["signature"] and base64.b64encode(row["signature"]).decode(),
+        "claimed": word.claimed,
+        "key": word.key_name,
+        "scheme": word.scheme,
+        "signature": word.signature and base64.b64encode(word.signature).decode(),
+        # Why it does not count; null: it does.
+        "fault": word.fault,
     }
 
 

@@ -77,6 +77,9 @@ class Word:
     claimed: bool
     #: The key that it was signed with.
     key_name: str | None
+    #: Of the signature, if there is one, and its bytes: see `signatures.Signature`.
+    scheme: str | None
+    signature: bytes | None = field(repr=False)
     #: Why it does not hold; None: it does.
     fault: str | None
 
@@ -219,6 +222,8 @@ def words(system: System, subject: Subject) -> list[Word]:
             at=row["created_at"],
             claimed=row["claimed"],
             key_name=row["key_name"],
+            scheme=row["signature_scheme"],
+            signature=row["signature"],
             fault=_fault(system, row, subject, keys),
         )
         for row in rows

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import sqlalchemy as sa
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -100,7 +101,7 @@ def test_a_span_is_complete_and_names_nobody(tmp_path: Path) -> None:
     assert (policy["name"], policy["state"], policy["purpose"]) == (
         "safety_30", "approved", "safety of riders",
     )  # fmt: skip
-    assert (approval["by"], approval["claimed"], approval["digest"]) == (ACTOR, True, policy["digest"])
+    assert (approval["by"], approval["claimed"], approval["fault"]) == (ACTOR, True, None)
     (run,) = read(folder, "runs.json")
     assert (run["rows"], run["actions"], run["digest"]) == (20, {"delete": 20}, policy["digest"])
     events = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
@@ -173,7 +174,7 @@ TAMPERED: Final[dict[str, tuple[Callable[[Path], None], str]]] = {
 @on("sqlite+sqlite")
 @pytest.mark.usefixtures("busy")
 def test_what_was_changed_is_found(tmp_path: Path) -> None:
-    """Each part of the check finds what is its own, also when the sums were computed anew."""
+    """Each part of the check finds what is its own, and says so beside what the others find."""
     folder = tmp_path / "evidence"
     gathered(folder)
     for number, (what, (change, part)) in enumerate(TAMPERED.items()):
@@ -266,6 +267,21 @@ def test_a_signature_of_openssh_is_checked() -> None:
     check.check_approval(approval, public, known["message"])
     with pytest.raises(InvalidSignature):
         check.check_approval(approval, public, known["message"] + b"1")
+
+
+@on("sqlite-one")
+def test_an_approval_that_somebody_changed_is_shown_as_one_that_does_not_count(
+    world: World, tmp_path: Path
+) -> None:
+    """A folder for a regulator says why, and not only who."""
+    world.safety_events()
+    world.policy("p")
+    with world.control.begin() as connection:
+        connection.execute(sa.text("UPDATE aegis_approvals SET digest_version = 1"))
+    seal_audit_log()
+    gathered(tmp_path / "evidence")
+    (policy,) = read(tmp_path / "evidence", "policies.json")
+    assert "not written by Aegis, or changed since" in policy["approvals"][0]["fault"]
 
 
 @on("sqlite+sqlite")
