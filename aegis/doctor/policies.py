@@ -5,7 +5,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from aegis.db import dialects, facts
+from aegis.db import dialects, facts, transactions
 from aegis.db.engines import reading
 from aegis.db.journal import Journal
 from aegis.db.tables import DataRetentionPolicy
@@ -84,7 +84,7 @@ def _read_today(
     journal = Journal(engine.dialect.name)
     limits = system.settings.retention
     with reading(engine, f"policy {policy.name}: data source {policy.datasource}") as connection:
-        dialects.begin_work(
+        transactions.begin_work(
             connection,
             lock_ms=limits.lock_timeout_milliseconds,
             statement_ms=limits.statement_timeout_milliseconds,

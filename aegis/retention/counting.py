@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.sql.util import ClauseAdapter
 
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.engines import attempt
 from aegis.db.sizes import size_of
 from aegis.errors import TooLong, UsageError
@@ -108,12 +108,12 @@ class Patient(Exact):
         except TooLong:
             return None
         finally:
-            dialects.limit_statements(self._connection, self._usual_ms)
+            transactions.limit_statements(self._connection, self._usual_ms)
 
     def _hurry(self) -> None:
         """Limit the next statement to the time that is left."""
         left = max(0.0, self._until - time.monotonic())
-        dialects.limit_statements(self._connection, max(1, round(1000 * left)))
+        transactions.limit_statements(self._connection, max(1, round(1000 * left)))
 
 
 class Sampled:

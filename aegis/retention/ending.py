@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import transactions
 from aegis.db.engines import reading
 from aegis.db.journal import Journal
 from aegis.db.reflection import leads_an_index
@@ -68,7 +68,7 @@ def _look(
         if not _spares(target, scopes, tenant):
             # What lies past the cutoff now is dead but for what came late.
             indexed = leads_an_index(connection, target.layout, target.clock_column)
-            dialects.count_among_the_dead(connection, indexed=indexed)
+            transactions.count_among_the_dead(connection, indexed=indexed)
         counter = patient(system, connection, target)
         counts = {"due": 0, "held": 0, "kept": 0, "null_clock": unclocked(counter, target, tenant)}
         for stage in batches.stages:

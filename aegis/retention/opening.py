@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.engines import reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.operations import claims
@@ -74,7 +74,7 @@ def count_patiently(
 ) -> None:
     """Prepare a reading transaction for counts, which may take long and wait for no lock."""
     limits = system.settings.retention
-    dialects.begin_work(
+    transactions.begin_work(
         connection,
         lock_ms=limits.lock_timeout_milliseconds,
         statement_ms=_longest_ms(limits),

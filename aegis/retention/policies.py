@@ -16,7 +16,7 @@ from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
 from aegis.datamap.keeping import keeping as keeping_in_map
 from aegis.datamap.model import Keeping, Minimum
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.engines import reading, writing
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import InvalidPolicy, Refused, UnknownName
@@ -115,7 +115,7 @@ def inspect(
     with reading(engine, f"data source {definition.datasource}") as connection:
         refuse_without_sessions(connection, definition)
         # A clock that is text is read: rows that nobody sees would have any form.
-        dialects.see_every_row(connection)
+        transactions.see_every_row(connection)
         keeping = keeping_of(system, definition)
         target = read_target(
             connection, definition.table, definition, keeping=keeping, forms=None if census else {}

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.engines import attempt, snapshot
 from aegis.db.indexes import indexes_over
 from aegis.db.journal import Journal
@@ -193,7 +193,7 @@ def _looks(
     with glance(system, policy, tenant) as seen:
         connection, target, scopes = seen.connection, seen.target, seen.scopes
         counter = counting.counter(connection, target, sampled=sampled)
-        dialects.limit_statements(connection, round(1000 * system.settings.retention.count_seconds))
+        transactions.limit_statements(connection, round(1000 * system.settings.retention.count_seconds))
         looked = [_Look(one, target, counter, scopes, now=seen.moment, tenant=tenant) for one in variants]
         if not in_full:
             return [look.preview(connection, in_full=False) for look in looked]
@@ -217,7 +217,7 @@ def glance(system: System, policy: DataRetentionPolicy, tenant: Any) -> Iterator
     source, limits = policy.datasource, system.settings.retention
     engine = system.databases.source(source)
     with snapshot(engine, f"data source {source}") as connection:
-        dialects.begin_work(
+        transactions.begin_work(
             connection,
             lock_ms=limits.lock_timeout_milliseconds,
             statement_ms=limits.statement_timeout_milliseconds,

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from aegis.db import dialects
+from aegis.db import transactions
 from aegis.errors import UsageError
 from aegis.operations import holds
 from aegis.operations.scopes import Scope
@@ -132,9 +132,9 @@ class TestPreview:
         plain = preview._Look.beside  # noqa: SLF001 - between the counts before it and those after
 
         def hurried(self: Any, connection: sa.Connection) -> preview.Beside:
-            dialects.limit_statements(connection, 1)
+            transactions.limit_statements(connection, 1)
             found = plain(self, connection)
-            dialects.limit_statements(connection, 60_000)
+            transactions.limit_statements(connection, 60_000)
             return found
 
         monkeypatch.setattr(preview._Look, "beside", hurried)  # noqa: SLF001
