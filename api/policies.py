@@ -10,7 +10,7 @@ from aegis.db.engines import reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.operations import requests
 from aegis.operations.system import current
-from aegis.retention import landing, plans, stopped, words
+from aegis.retention import landing, plans, registering, stopped, words
 from aegis.retention import policies as registry
 from aegis.retention.definition import Definition
 
@@ -127,7 +127,7 @@ def register_retention_policy(  # noqa: PLR0917 - the signature that services al
         categories=tuple(categories),
         review_by=review_by,
     )
-    return registry.register(system, definition, actor=actor, owner=owner)
+    return registering.register(system, definition, actor=actor, owner=owner)
 
 
 @door
@@ -183,7 +183,7 @@ def approve_retention_policy(
             missing or wrong.
 
     """
-    return registry.approve(current(), name, actor=actor, digest=digest, signature=signature)
+    return registering.approve(current(), name, actor=actor, digest=digest, signature=signature)
 
 
 @door
@@ -224,7 +224,7 @@ def confirm_retention_policy(name: str, actor: str) -> DataRetentionPolicy:
 @door
 def disable_retention_policy(name: str, actor: str) -> DataRetentionPolicy:
     """Stop a policy for good; registering it again makes a new version."""
-    return registry.disable(current(), name, actor=actor)
+    return registering.disable(current(), name, actor=actor)
 
 
 @door

@@ -12,7 +12,7 @@ from aegis.db.tables import DataRetentionPolicy
 from aegis.operations import claims
 from aegis.operations.claims import Claim
 from aegis.operations.system import System
-from aegis.retention import policies, watermarks
+from aegis.retention import inspecting, watermarks
 from aegis.retention.children import without_index
 from aegis.retention.counting import Patient, sampler
 from aegis.retention.cutoffs import Cutoffs, began_at, cutoffs_for
@@ -59,7 +59,7 @@ def open_run(
         count_patiently(system, connection, policy, run["tenant"])
         # What the first look found holds for the whole run: a row that strays in later stays.
         forms = None if run["cutoff"] is None else (run["report"] or {}).get("forms")
-        target = policies.read_policy_target(connection, policy, system, forms, known)
+        target = inspecting.read_policy_target(connection, policy, system, forms, known)
         if run["cutoff"] is None:
             cutoffs, expected = _first_look(system, claimed, policy, connection, target)
         else:

@@ -25,8 +25,8 @@ from aegis.retention.children import count_children, without_index
 from aegis.retention.counting import Exact, Sample
 from aegis.retention.cutoffs import Cutoffs, cutoffs_for
 from aegis.retention.estimates import Estimate, estimate
+from aegis.retention.inspecting import read_policy_target
 from aegis.retention.months import Months
-from aegis.retention.policies import read_policy_target
 from aegis.retention.sessions import seen_by
 from aegis.retention.stages import Stage, stages_of
 from aegis.retention.target import Target

@@ -15,7 +15,7 @@ from aegis.errors import Fenced, Refused, UnsafeTable
 from aegis.operations import claims
 from aegis.operations.batches import Shard
 from aegis.operations.states import State
-from aegis.retention import policies, target
+from aegis.retention import inspecting, target
 from aegis.retention import runs as retention_runs
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.portions import Portions
@@ -838,7 +838,7 @@ class TestResuming:
         shard.take_over()
         shard.mark = {}
         with world.app.connect() as connection:
-            target = policies.read_policy_target(connection, policy)
+            target = inspecting.read_policy_target(connection, policy)
             walker = choose(connection, target)
         cutoffs = Cutoffs(moment=world.cutoff(run), base=world.cutoff(run))
         portions = Portions(policy, zombie, target, walker, cutoffs)
