@@ -32,8 +32,7 @@ from aegis.operations import archives, claims, holds, manifests, parts, runs, st
 from aegis.operations.batches import Change, Shard
 from aegis.operations.scopes import Scope
 from aegis.operations.stores import FolderStore, open_store
-from aegis.retention import archiving, inspecting, policies
-from aegis.retention import runs as retention_runs
+from aegis.retention import archiving, inspecting, policies, work
 from aegis.retention.archiving import Archived
 from aegis.retention.changes import Changed, Delete
 from aegis.retention.definition import Definition
@@ -325,7 +324,7 @@ class TestRanges:
     @on(*EACH_DATABASE)
     def test_every_range_has_its_parts(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """Four workers, one manifest: every row is in it once, and comes back."""
-        monkeypatch.setattr(retention_runs, "LEAST_ROWS", 20)
+        monkeypatch.setattr(work, "LEAST_ROWS", 20)
         filled(world)
         before = world.content("safety_events")
         world.policy(parallel=4, archive={"keep_days": 14})
