@@ -6,12 +6,14 @@ from typing import Any
 from aegis.arguments import door
 from aegis.operations import runs
 from aegis.operations.system import current
-from aegis.retention import briefing, dossier, forecast, preview, queries, standing, whatif
+from aegis.retention import briefing, dossier, forecast, queries, standing, whatif
 from aegis.retention import policies as registry
+from aegis.retention.looking import look
+from aegis.retention.preview import Preview
 
 
 @door
-def preview_retention_policy(name: str, *, tenant_id: Any = None, sampled: bool = False) -> preview.Preview:
+def preview_retention_policy(name: str, *, tenant_id: Any = None, sampled: bool = False) -> Preview:
     """Count what a policy would do now, by tenant and month, without changing anything.
 
     Args:
@@ -22,7 +24,7 @@ def preview_retention_policy(name: str, *, tenant_id: Any = None, sampled: bool 
     """
     system = current()
     policy = registry.find(system, name)
-    return preview.look(system, policy, tenant=tenant_id, in_full=True, sampled=sampled)
+    return look(system, policy, tenant=tenant_id, in_full=True, sampled=sampled)
 
 
 @door

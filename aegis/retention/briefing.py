@@ -11,7 +11,8 @@ from aegis.operations.approvals import Word
 from aegis.operations.system import System
 from aegis.retention import guards, inspecting, policies
 from aegis.retention.guards import Verdict
-from aegis.retention.preview import Beside, Preview, look
+from aegis.retention.looking import look
+from aegis.retention.preview import Beside, Preview
 
 
 @dataclass(frozen=True, kw_only=True)

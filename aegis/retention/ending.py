@@ -19,12 +19,11 @@ from aegis.operations.states import State, Wait
 from aegis.operations.system import System
 from aegis.retention import archiving, outcomes, policies, purges, watermarks
 from aegis.retention.allowance import Allowance
-from aegis.retention.counting import Counter
+from aegis.retention.counting import Counter, unclocked
 from aegis.retention.forecast import forecast
 from aegis.retention.opening import count_patiently, patient
 from aegis.retention.partitions import dropped
 from aegis.retention.portions import Portions
-from aegis.retention.preview import unclocked
 from aegis.retention.slices import Slice
 from aegis.retention.stages import Stage, done, done_by
 from aegis.retention.target import Target

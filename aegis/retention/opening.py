@@ -14,10 +14,9 @@ from aegis.operations.claims import Claim
 from aegis.operations.system import System
 from aegis.retention import inspecting, watermarks
 from aegis.retention.children import without_index
-from aegis.retention.counting import Patient, sampler
+from aegis.retention.counting import Patient, foreseen, sampler
 from aegis.retention.cutoffs import Cutoffs, began_at, cutoffs_for
 from aegis.retention.gates import Outlook, before_first
-from aegis.retention.preview import foreseen
 from aegis.retention.sessions import seen_by
 from aegis.retention.stages import Stage, deleted, stages_of
 from aegis.retention.target import Target

@@ -17,7 +17,7 @@ from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import UsageError
 from aegis.operations.system import System
 from aegis.retention.cutoffs import cutoffs_for
-from aegis.retention.preview import glance
+from aegis.retention.looking import glance
 from aegis.retention.sessions import seen_by
 from aegis.retention.stages import stages_of
 
