@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from aegis.audit.actions import Action
 from aegis.audit.events import Event
 from aegis.audit.recorder import Note, store
-from aegis.audit.relay import count_up
+from aegis.audit.transfer import count_up
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing

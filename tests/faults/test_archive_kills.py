@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 import sqlalchemy as sa
 
-from aegis.audit.relay import _Transfer
+from aegis.audit.transfer import Transfer
 from aegis.db.journal import Journal
 from aegis.operations import archives, claims, manifests
 from aegis.operations.stores import FolderStore
@@ -55,7 +55,7 @@ RUN: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
 }
 RESTORE: Final[Mapping[str, tuple[Any, str, Callable[..., Any]]]] = {
     "the rows are there, and not committed": (Restore, "record", die),
-    "the rows are back, and the log does not know": (_Transfer, "to_log", die),
+    "the rows are back, and the log does not know": (Transfer, "to_log", die),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit.relay import _Transfer
+from aegis.audit.transfer import Transfer
 from aegis.errors import Refused, Tampered
 from aegis.operations import identity
 from aegis.operations.system import use
@@ -54,11 +54,11 @@ def state_of(world: World) -> str:
         return str(connection.scalar(sa.text("SELECT state FROM aegis_sources")))
 
 
-def transfer_of(world: World) -> _Transfer:
+def transfer_of(world: World) -> Transfer:
     """Return the relay's own parts, to stop it between them."""
     system = world.another()
     key = system.worker_key.subkey("journal-mac")
-    return _Transfer(name=world.datasource, databases=system.databases, mac_key=key)
+    return Transfer(name=world.datasource, databases=system.databases, mac_key=key)
 
 
 def test_a_second_relay_finds_nothing(world: World) -> None:
