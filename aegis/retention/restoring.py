@@ -14,20 +14,19 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.audit.actions import Action, Outcome
 from aegis.audit.events import Event
-from aegis.db import dialects, transactions
-from aegis.db.engines import reading, writing
+from aegis.db import transactions
+from aegis.db.engines import writing
 from aegis.db.journal import Entry, Journal
 from aegis.db.reflection import read_layout
 from aegis.db.rowlines import Shape, shape_of
 from aegis.db.staging import Stage, staged
-from aegis.db.tables import AuditLog, DataRetentionPolicy, Run
-from aegis.errors import Busy, Refused, Tampered, UnsafeTable
-from aegis.operations import archives, holds, ranges, runs, stops
+from aegis.db.tables import DataRetentionPolicy
+from aegis.errors import Refused, Tampered, UnsafeTable
+from aegis.operations import archives, holds, runs, stops
 from aegis.operations.absent import Absent
 from aegis.operations.parts import Parts
-from aegis.operations.scopes import Scope
 from aegis.operations.system import System
-from aegis.retention import policies
+from aegis.retention import policies, restorable
 
 #: What the ledger calls rows that came back.
 RESTORE: Final = "restore"
@@ -80,15 +79,15 @@ def restore(
 
     """
     row = archives.find(system, archive)
-    _refuse_expired(system, row)
+    restorable.refuse_expired(system, row)
     manifest, parts = archives.opened(system, row)
     system.relay.relay(row["datasource"])
-    _refuse_unlogged(system, manifest)
-    takers = _takers(system, row)
+    restorable.refuse_unlogged(system, manifest)
+    takers = restorable.takers(system, row)
     if execute:
         stops.refuse_if_stopped(system, row["datasource"])
-        _refuse_taken_again(row, takers)
-        _refuse_busy(system, row)
+        restorable.refuse_taken_again(row, takers)
+        restorable.refuse_busy(system, row)
     actor_ref = system.recorder.actor_ref(actor) if execute else ""
     work = Restore(system, row, manifest, parts, actor_ref=actor_ref)
     try:
@@ -200,7 +199,7 @@ class Restore:
     ) -> None:
         head, lines = self._parts.read(part["digest"])
         archived = Shape.read(head["shape"])
-        _refuse_other_shape(self._archive, archived, shape)
+        restorable.refuse_other_shape(self._archive, archived, shape)
         loaded = stage.load(lines, archived.encoding)
         if loaded != part["rows"]:
             message = f"archive {self._archive['id']}: a part holds {loaded} rows, expected {part['rows']}"
@@ -281,83 +280,3 @@ def _undo_unless(execute: bool) -> None:  # noqa: FBT001 - the one thing that it
 
 def _policy_of(system: System, row: Mapping[str, Any]) -> DataRetentionPolicy:
     return policies.by_id(system, runs.fetch(system, row["run"])["policy_id"])
-
-
-def _refuse_expired(system: System, row: Mapping[str, Any]) -> None:
-    with reading(system.databases.control, _CONTROL) as connection:
-        expired = row["expires_at"] <= dialects.now(connection)
-    if expired:
-        message = f"archive {row['id']} expired at {row['expires_at']:%Y-%m-%d %H:%M} UTC; it is not read"
-        raise Refused(message)
-
-
-def _refuse_unlogged(system: System, manifest: Mapping[str, Any]) -> None:
-    """Refuse a manifest that names other parts than the audit log has of that run."""
-    query = sa.select(AuditLog.entry).where(
-        AuditLog.action == Action.RETENTION_BATCH, AuditLog.correlation_id == manifest["run"]
-    )
-    with reading(system.databases.control, _CONTROL) as connection:
-        told = [events.details_of(entry) for entry in connection.scalars(query)]
-    logged = {(details["part"], details["part_rows"]) for details in told if "part" in details}
-    if logged != {(part["digest"], part["rows"]) for part in manifest["parts"]}:
-        message = (
-            f"the manifest of archive {manifest['archive']} names other parts than the audit log; "
-            "nothing was changed"
-        )
-        raise Tampered(message)
-
-
-def _refuse_other_shape(row: Mapping[str, Any], archived: Shape, live: Shape) -> None:
-    if not archived.fits(live):
-        differing = sorted({name for name, _ in set(archived.columns) ^ set(live.columns)})
-        message = (
-            f"archive {row['id']}: table {row['table_name']} changed since it was archived "
-            f"({', '.join(differing) or 'its key or its columns in another order'}). Restore into a table of "
-            "the old shape. Nothing was changed"
-        )
-        raise Refused(message)
-
-
-def _takers(system: System, row: Mapping[str, Any]) -> list[str]:
-    """Return the policies that would take the rows again; none while a hold covers the whole table."""
-    engine = system.databases.source(row["datasource"])
-    with reading(engine, f"data source {row['datasource']}") as connection:
-        scopes = holds.read(connection, Journal(engine.dialect.name), system.worker_key)
-
-    def held(policy: str) -> bool:
-        touching = [scope for scope in scopes if scope.touches(policy=policy, table=row["table_name"])]
-        return any(scope.whole_table for scope in touching)
-
-    # However the schema is written.
-    table = Scope(table=row["table_name"])
-    return [
-        policy.name
-        for policy in policies.newest(system)
-        if policy.datasource == row["datasource"]
-        and table.touches(policy=policy.name, table=policies.definition_of(policy).table)
-        and policies.permitted(system, policy)
-        and not held(policy.name)
-    ]
-
-
-def _refuse_taken_again(row: Mapping[str, Any], takers: list[str]) -> None:
-    if takers:
-        message = (
-            f"policy {', '.join(takers)} would take the rows again at its next run: disable it, or place a "
-            f"legal hold on table {row['table_name']}, and restore then. Nothing was changed"
-        )
-        raise Refused(message)
-
-
-def _refuse_busy(system: System, row: Mapping[str, Any]) -> None:
-    with reading(system.databases.control, _CONTROL) as connection:
-        moment = dialects.now(connection)
-        working = sa.select(Run.policy).where(
-            Run.datasource == row["datasource"],
-            Run.table_name == row["table_name"],
-            sa.or_(Run.lease_until > moment, ranges.worked_on(moment)),
-        )
-        rival = connection.scalar(working.limit(1))
-    if rival is not None:
-        message = f"policy {rival} is working on table {row['table_name']}; restore when it has ended"
-        raise Busy(message)
