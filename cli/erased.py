@@ -131,6 +131,9 @@ def _files_facts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "last vacuum", f"not known of {', '.join(unknown)}"
     until = body["gone_from_backups"]
     yield "in backups", f"until {until}" if until else "nobody has said how long (backup_horizon_days)"
+    # A receipt of an older version does not say it.
+    if until := body.get("keys_gone"):
+        yield "log's keys", f"in backups until {until}, if the epochs' keys are not kept in the same ones"
 
 
 def _told_of(copy: Copy) -> str:

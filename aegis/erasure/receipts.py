@@ -64,6 +64,7 @@ def write(
 
     """
     days = system.settings.source(run["datasource"]).backup_horizon_days
+    keys_gone = system.epochs.destroyed_by(moment)
     body = {
         "format": FORMAT,
         "request": request["request_id"],
@@ -94,6 +95,7 @@ def write(
             {"name": copy.name, "kind": copy.kind, "due": events.stamp(copy.due_at)} for copy in planned
         ],
         "gone_from_backups": None if days is None else (moment + dt.timedelta(days=days)).date().isoformat(),
+        "keys_gone": None if keys_gone is None else keys_gone.date().isoformat(),
     }
     return canonical(body).decode()
 

@@ -1,5 +1,6 @@
 """Nothing is complete while something of the person is left; what the receipt says is proved."""
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Final
@@ -120,6 +121,9 @@ def test_a_receipt(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[s
         {"table": "invoices", "rows": 2, **stays},
     ]
     assert found.body["outcome"] == "anonymous"
+    keys = world.system.epochs.destroyed_by(dt.datetime.fromisoformat(found.body["ended_at"]))
+    assert keys is not None
+    assert found.body["keys_gone"] == keys.date().isoformat()
     assert "backups and exports" in found.body["searched"]["not_searched"]
     assert "example.com" not in found.receipt
     entry = log.check_proof(found.proof, log.trusted(vkey=log.signing_keys()[0].verifier.vkey))
@@ -130,6 +134,7 @@ def test_a_receipt(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[s
     erasing.receipt.main(["one"], standalone_mode=False)
     shown = capsys.readouterr().out
     assert "2 rows of invoices: tax law, until 2040-01-01" in shown
+    assert f"in backups until {found.body['keys_gone']}" in shown
     assert found.sha256 in shown
     file = tmp_path / "receipt.json"
     erasing.receipt.main(["one", "-o", str(file)], standalone_mode=False)
