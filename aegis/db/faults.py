@@ -27,11 +27,6 @@ class Fault(enum.Enum):
     MISSING = "a table or column does not exist"
     OTHER = "the database refused a statement"
 
-    @property
-    def passes(self) -> bool:
-        """Whether trying again later, or with fewer rows, can help."""
-        return self in {Fault.LOCKED, Fault.DEADLOCK, Fault.TOO_LONG, Fault.GONE, Fault.FULL}
-
 
 _CODES: Final[Mapping[str, Fault]] = {
     # PostgreSQL names an error by its SQLSTATE,

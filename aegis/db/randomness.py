@@ -9,8 +9,6 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from aegis.db.keyed import leading_number
 
-#: Digits that there are at most.
-MOST_DIGITS: Final = 64
 _UUID: Final = "replace(CAST(gen_random_uuid() AS TEXT), '-', '')"
 
 

@@ -140,7 +140,3 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "mariadb": "SELECT table_schema, table_name, column_name FROM information_schema.columns "
     "WHERE table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')",
 }
-
-
-def _kind(connection: sa.Connection) -> str:
-    return "mariadb" if connection.dialect.name in dialects.MARIADB else connection.dialect.name

@@ -30,7 +30,6 @@ from aegis.retention import policies, restorable
 
 #: What the ledger calls rows that came back.
 RESTORE: Final = "restore"
-_CONTROL: Final = "control database"
 #: Is told how many rows of an archive were dealt with, and how many it has.
 Tell = Callable[[int, int], None]
 
