@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import click
 
-from aegis.audit.actions import Action
-from aegis.audit.reading import MOST
 from aegis.db.tables import DataRetentionPolicy
+from aegis.operations import approvals
+from aegis.operations.approvals import Word
 from aegis.operations.states import PolicyState, State
 from aegis.operations.system import current
 from aegis.retention import policies
-from api import audit, privacy
+from api import privacy
 from cli import (
     masks,
     outlook,
@@ -91,7 +91,9 @@ def show(*, name: str, sql: bool, tenant: str | None, as_json: bool) -> None:
     fields = {column.name: getattr(found, column.name) for column in found.__table__.columns}
     text = fields.pop("definition")
     if as_json:
-        output.print_json({**fields, "document": json.loads(text), "canonical": text, "approval": approval})
+        output.print_json(
+            {**fields, "document": json.loads(text), "canonical": text, "approval": _plain(found, approval)}
+        )
         return
     fields["masks"] = masks.shown(found.masks)
     output.say(f"Policy {name}, version {found.version}: {found.state}\n")
@@ -172,7 +174,7 @@ def approve(
         name, actor, digest=digest or before.digest, signature=signature
     )
     if as_json:
-        output.print_json({**policy_rows.listed(approved), "approval": _approval(approved)})
+        output.print_json({**policy_rows.listed(approved), "approval": _plain(approved, _approval(approved))})
     elif seen is None:
         output.say(
             f"Policy {name}, version {approved.version}: {_approval_sentence(approved, _approval(approved))}"
@@ -236,25 +238,34 @@ def _next(found: DataRetentionPolicy) -> str:
     return f"aegis retention run --policy {found.name} --execute, or let beat run it ({found.cron})"
 
 
-def _approval(found: DataRetentionPolicy) -> dict[str, Any] | None:
-    """Return who approved this version, as the audit log has it."""
-    if found.approved_at is None:
+def _approval(found: DataRetentionPolicy) -> Word | None:
+    """Return the newest approval that was given to this version; None while it is not approved."""
+    words = approvals.words(current(), policies.subject_of(found)) if found.approved_at else []
+    return words[-1] if words else None
+
+
+def _plain(found: DataRetentionPolicy, word: Word | None) -> dict[str, Any] | None:
+    if word is None:
         return None
-    for event in audit.get_audit_events(MOST, action=Action.POLICY_APPROVE):
-        if event["target_id"] == found.name and event["details"].get("version") == found.version:
-            claimed = bool(event["details"].get("claimed"))
-            digest = event["details"].get("digest")
-            return {"actor": event["actor"], "time": event["time"], "digest": digest, "claimed": claimed}
-    return {"actor": None, "time": found.approved_at, "digest": found.digest, "claimed": True}
+    # Without a fault it was given to this digest.
+    digest = None if word.fault else found.digest
+    return {
+        "actor": word.actor,
+        "time": word.at,
+        "digest": digest,
+        "claimed": word.claimed,
+        "fault": word.fault,
+    }
 
 
-def _approval_sentence(found: DataRetentionPolicy, approval: dict[str, Any] | None) -> str:
-    if approval is None:
-        return f"none. aegis policy approve {found.name} --actor YOU"
-    who = output.printable(approval["actor"] or "somebody whose name was erased")
-    how = "as claimed: no key proves it" if approval["claimed"] else "signed"
-    same = "" if approval["digest"] == found.digest else ", FOR ANOTHER DIGEST"
-    return f"approved by {who} ({how}) at {output.moment(approval['time'])}{same}"
+def _approval_sentence(found: DataRetentionPolicy, word: Word | None) -> str:
+    if word is None:
+        marked = "it is marked as approved, and nobody approved it" if found.approved_at else "none"
+        return f"{marked}. aegis policy approve {found.name} --actor YOU"
+    who = output.printable(word.actor or "somebody whose name was erased")
+    how = "as claimed: no key proves it" if word.claimed else "signed"
+    fault = f", which does not hold: {word.fault}" if word.fault else ""
+    return f"approved by {who} ({how}) at {output.moment(word.at)}{fault}"
 
 
 def _shown(value: Any) -> str:

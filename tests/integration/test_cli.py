@@ -199,6 +199,41 @@ def test_show_says_what_an_approval_binds_to(shell: Shell) -> None:
     assert shown["canonical"] in shell("policy", "show", "safety_90").out
 
 
+def test_show_says_who_approved_however_much_was_logged_since(shell: Shell) -> None:
+    """Who approved is read where it is kept, and not looked for among the newest events of the log."""
+    shell(*ADD)
+    shell(*APPROVE)
+    before = shell("policy", "show", "safety_90").out
+    assert "approved by legal@example.com" in before
+    write(shell, "DELETE FROM audit_logs WHERE action = 'policy:approve'")
+    shell.unbalanced = "events are gone"
+    assert shell("policy", "show", "safety_90").out == before
+
+
+def test_show_says_that_nobody_approved(shell: Shell) -> None:
+    """A policy that SQL marked as approved has no approval, and one that SQL changed does not hold."""
+    shell(*ADD)
+    write(shell, "UPDATE data_retention_policies SET state = 'approved', approved_at = created_at")
+    assert (
+        "Approval: it is marked as approved, and nobody approved it"
+        in shell("policy", "show", "safety_90").out
+    )
+    assert shell("policy", "show", "safety_90", "--json").document["approval"] is None
+    write(shell, "UPDATE data_retention_policies SET state = 'pending', approved_at = NULL")
+    shell(*APPROVE)
+    write(shell, "UPDATE aegis_approvals SET created_at = '2020-01-01'")
+    shown = shell("policy", "show", "safety_90")
+    assert "does not hold: it was not written by Aegis, or changed since" in shown.out
+    fault = shell("policy", "show", "safety_90", "--json").document["approval"]["fault"]
+    assert fault == "it was not written by Aegis, or changed since"
+
+
+def write(shell: Shell, statement: str) -> None:
+    """Change the control database behind Aegis's back."""
+    with closing(sqlite3.connect(shell.folder / ".aegis" / "aegis.db")) as connection, connection:
+        assert connection.execute(statement).rowcount
+
+
 def test_a_disabled_policy_does_not_run(shell: Shell) -> None:
     """A run leaves a disabled policy out, and says so when it is named."""
     shell(*ADD)
