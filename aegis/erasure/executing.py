@@ -4,6 +4,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -71,6 +72,8 @@ class Execution:
         self._pace = Pace.of(limits, shard.engine.dialect.name)
         self._known = kept.known(request["arguments"])
         self._found: Trace | None = None
+        #: What was looked at as a whole under which holds.
+        self._obeyed: tuple[Trace, Sequence[Scope]] | None = None
 
     @property
     def done(self) -> bool:
@@ -100,7 +103,7 @@ class Execution:
     def _everything(self, connection: sa.Connection, scopes: Sequence[Scope]) -> Change:
         found = self._found
         assert found is not None  # noqa: S101 - `look` ran before
-        refuse_held(connection, found, self._kept.people, scopes)
+        refuse_held(connection, found, found.each_act, self._kept.people, scopes)
         done: Counter[str] = Counter()
         for number in range(PASSES):
             changes = Changes(connection, found, self._means)
@@ -139,13 +142,13 @@ class Execution:
     def _portions(self, found: Trace, item: Act | list[Act], once: set[str], number: int) -> Iterator[Batch]:
         """Yield batches that together do an act, or a circle of deletions."""
         if isinstance(item, list):
-            yield self._batch(found, partial(_do, item=item, anew=True), once, number)
+            yield self._batch(found, partial(_do, item=item, anew=True), item, once, number)
             return
         name = f"{item.action}:{item.table}:{','.join(map(str, sorted(item.ways)))}:{item.own}"
         if not self._repeats(found, item):
             if name not in once:
                 once.add(name)
-                yield self._batch(found, partial(_do, item=item, anew=True), once, number)
+                yield self._batch(found, partial(_do, item=item, anew=True), [item], once, number)
             return
         waiting = list(item.groups)
         while waiting:
@@ -153,21 +156,31 @@ class Execution:
             if waiting[0].rows > size and found.catalog.tables[item.table].key:
                 group = waiting.pop(0)
                 for _ in range(-(-group.rows // size)):
-                    yield self._batch(found, partial(_some, act=item, group=group, most=size), once, number)
+                    do = partial(_some, act=item, group=group, most=size)
+                    yield self._batch(found, do, [replace(item, groups=[group])], once, number)
                 continue
             some, rows = [waiting.pop(0)], 0
             while waiting and (rows := rows + some[-1].rows) + waiting[0].rows <= size:
                 some.append(waiting.pop(0))
-            yield self._batch(found, partial(_apply, act=item, groups=some), once, number)
+            do = partial(_apply, act=item, groups=some)
+            yield self._batch(found, do, [replace(item, groups=some)], once, number)
 
-    def _batch(self, found: Trace, do: Do, once: set[str], number: int) -> Batch:
+    def _batch(self, found: Trace, do: Do, acts: Sequence[Act], once: set[str], number: int) -> Batch:
         def change(connection: sa.Connection, scopes: Sequence[Scope]) -> Change:
             if scopes:
-                refuse_held(connection, found, self._kept.people, scopes)
+                self._refuse_held(connection, found, acts, scopes)
             done = do(Changes(connection, found, self._means))
             return self._change(done, {"passes": number, "once": sorted(once)})
 
         return change
+
+    def _refuse_held(
+        self, connection: sa.Connection, found: Trace, acts: Sequence[Act], scopes: Sequence[Scope]
+    ) -> None:
+        """Look at everything once for each set of holds; behind that, at what a batch is about to change."""
+        known = self._obeyed is not None and self._obeyed[0] is found and self._obeyed[1] == scopes
+        refuse_held(connection, found, acts if known else found.each_act, self._kept.people, scopes)
+        self._obeyed = (found, scopes)
 
     def _still(self, found: Trace, connection: sa.Connection) -> Counter[str]:
         return _left(Changes(connection, found, self._means), found)

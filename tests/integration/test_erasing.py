@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
-from aegis.erasure import persons
+from aegis.erasure import persons, sides
 from aegis.errors import Conflict, Denied, Refused, UsageError
 from aegis.operations import runs
 from aegis.settings import ErasureSettings
@@ -278,6 +278,47 @@ def test_a_legal_hold_stops_it(world: World, scope: dict[str, Any]) -> None:
     done = erasure.carry_out_erasure(str(done.request))
     assert done.rows == DONE
     expect(world, DONE)
+
+
+@on("sqlite+sqlite")
+@pytest.mark.usefixtures("write")
+def test_holds_are_looked_for_once_for_each_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the rows are twice the looks, and no more; further holds on rows cost none."""
+    monkeypatch.setattr(sides, "_OF_ONE", 2)
+    monkeypatch.setattr(sides, "_OF_SEVERAL", 2)
+    settings(world, single_transaction_rows=3)
+    world.batches_of(2)
+    people(world, range(100, 103))
+    for person, posts in {100: 20, 101: 40, 102: 40}.items():
+        for number in range(posts):
+            row = {"id": 1000 * person + number, "author": person}
+            world.execute("INSERT INTO posts VALUES (:id, :author, NULL, 'x')", **row)
+        world.born("posts", posts)
+    looks, gone = Counter[int](), Counter[str]()
+
+    def erase(person: int) -> int:
+        def count(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            looks[person] += statement.startswith("SELECT EXISTS") and "FROM posts" in statement
+
+        engine = world.system.databases.source(world.datasource)
+        sa.event.listen(engine, "before_cursor_execute", count)
+        done = anonymize_user(person, ACTOR)
+        sa.event.remove(engine, "before_cursor_execute", count)
+        assert done.status == "done", done.reason
+        gone.update(done.rows)
+        return looks[person]
+
+    def hold(post: int) -> None:
+        words: dict[str, Any] = {"table": "posts", "key": {"id": post}}
+        privacy.place_hold(matter="Smith v. Jones", owner=ACTOR, review_by=LATER, **words)
+
+    hold(4)
+    few, many = erase(100), erase(101)
+    assert few > 0
+    assert many <= 2 * few
+    hold(5)
+    assert erase(102) == many
+    expect(world, gone)
 
 
 @on(*TWO)
