@@ -30,6 +30,7 @@ from typing import Literal
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from aegis.durable import sync_folder
 from aegis.errors import Conflict, NotPrepared, SettingsError
 
 KEY_BYTES = 32
@@ -104,7 +105,7 @@ class KeyFiles:
         try:
             # Atomic, and refused unless the folder is missing or empty.
             fresh.rename(self.folder)
-            _sync(home)
+            sync_folder(home)
         except OSError:
             shutil.rmtree(fresh)
             message = f"{self.folder} is there already; a key is never overwritten. Nothing was changed"
@@ -141,7 +142,7 @@ class KeyFiles:
                 _write(unfinished, secrets.token_bytes(KEY_BYTES))
                 unfinished.rename(path)
                 # What it wraps is committed later, and must not outlive it.
-                _sync(self.folder)
+                sync_folder(self.folder)
         return self._load(f"{role}-{number}")
 
     def find(self, role: Role, number: int) -> Secret | None:
@@ -161,7 +162,7 @@ class KeyFiles:
     def remove(self, role: Role, number: int) -> None:
         """Remove the file of a key that is of no use any more."""
         self._path(f"{role}-{number}").unlink(missing_ok=True)
-        _sync(self.folder)
+        sync_folder(self.folder)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.key"
@@ -180,7 +181,7 @@ def new_client_key(path: Path) -> Secret:
     """
     try:
         _write(path, secrets.token_bytes(KEY_BYTES), _CLIENT)
-        _sync(path.absolute().parent)
+        sync_folder(path.absolute().parent)
     except FileExistsError:
         message = f"{path} is there already; a key is never overwritten. Nothing was changed"
         raise Conflict(message) from None
@@ -222,15 +223,6 @@ def _alone(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
-
-
-def _sync(folder: Path) -> None:
-    """Make what was made in a folder last through a crash of the machine."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
+from aegis.durable import sync_folder
 from aegis.errors import NotPrepared, Refused, Tampered, Unreachable, UsageError
 
 #: Most characters of a name that somebody else chose.
@@ -83,7 +84,7 @@ class FolderStore:
             except OSError:
                 fresh.unlink(missing_ok=True)
                 raise
-            _sync(place)
+            sync_folder(place)
 
     def get(self, folder: str, name: str) -> bytes:
         """Return a file's content.
@@ -341,11 +342,3 @@ def _missing(name: str) -> Iterator[None]:
     except FileNotFoundError:
         message = f"the file {name} is missing"
         raise Tampered(message) from None
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -15,6 +15,7 @@ from aegis.audit.actions import Action
 from aegis.audit.exports.batches import Snapshot
 from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import Checkpoint, Note
+from aegis.durable import sync_folder
 from aegis.errors import Busy, OperationFailed, Refused, Tampered, UsageError
 
 #: Longer files are no cursors.
@@ -91,15 +92,6 @@ def replace(path: Path, data: bytes) -> None:
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
         raise OperationFailed(message) from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last over a crash."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from aegis.audit.exports import cursor, receivers
 from aegis.audit.exports.batches import Batch
 from aegis.audit.exports.formats.table import Format
 from aegis.audit.exports.receivers import HttpReceiver, SyslogReceiver
+from aegis.durable import sync_folder
 from aegis.errors import AegisError, OperationFailed, Tampered, UsageError
 
 STDOUT: Final = "-"
@@ -129,7 +130,7 @@ def _open(path: Path) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o644)
         regular = stat.S_ISREG(os.fstat(handle).st_mode)
         if regular:
-            cursor.sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
         raise UsageError(message) from None
