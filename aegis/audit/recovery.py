@@ -16,8 +16,7 @@ from aegis.audit.events import Event
 from aegis.audit.head import State
 from aegis.audit.recorder import Note, Recorder, store
 from aegis.audit.sequencer import sign_in
-from aegis.audit.signing import SigningKeys
-from aegis.audit.tlog import notes
+from aegis.audit.signing import SigningKeys, note_of
 from aegis.audit.tlog.notes import Checkpoint, FileSigner, Verifier
 from aegis.db import dialects
 from aegis.db.columns import table_of
@@ -75,8 +74,8 @@ def recover(
     origin = _renamed(state)
     signer = FileSigner(name=origin, seed=files.make("audit", number).material)
     first = recorder.prepare(_told(state, origin, seen, actor))
-    more = [recorder.prepare(_key(Action.KEY_ADD, signer.verifier, actor))]
-    more += [recorder.prepare(_key(Action.KEY_RETIRE, key, actor, last_size=seen.size)) for key in old]
+    more = [recorder.prepare(note_of(Action.KEY_ADD, signer.verifier, actor))]
+    more += [recorder.prepare(note_of(Action.KEY_RETIRE, key, actor, last_size=seen.size)) for key in old]
     with writing(databases.control, _CONTROL) as connection:
         now = head.state(connection, lock=True)
         if (now.origin, now.size) != (state.origin, state.size):
@@ -137,14 +136,4 @@ def _told(state: State, origin: str, seen: Checkpoint, actor: str) -> Note:
     }
     return Note(
         action=Action.AUDIT_RECOVER, actor=actor, target_type="log", target_id=origin, details=details
-    )
-
-
-def _key(action: Action, key: notes.Verifier, actor: str, **more: int) -> Note:
-    return Note(
-        action=action,
-        actor=actor,
-        target_type="key",
-        target_id=key.key_id.hex(),
-        details={"vkey": key.vkey, **more},
     )

@@ -61,7 +61,7 @@ class SigningKeys:
         """
         _check_origin(origin)
         signer = FileSigner(name=origin, seed=self._files.make("audit", 1).material)
-        event = self._recorder.prepare(self._note(Action.KEY_ADD, signer.verifier, actor))
+        event = self._recorder.prepare(note_of(Action.KEY_ADD, signer.verifier, actor))
         with writing(self._databases.control, _CONTROL) as connection:
             if not head.begin(connection, origin):
                 message = "the audit log has a signing key already; `aegis audit keys rotate` adds another"
@@ -77,7 +77,7 @@ class SigningKeys:
             origin = head.state(connection).origin
             number = max(key.number for key in keys(connection)) + 1
         signer = FileSigner(name=origin, seed=self._files.make("audit", number).material)
-        event = self._recorder.prepare(self._note(Action.KEY_ADD, signer.verifier, actor))
+        event = self._recorder.prepare(note_of(Action.KEY_ADD, signer.verifier, actor))
         with writing(self._databases.control, _CONTROL) as connection:
             head.state(connection, lock=True)
             if any(key.verifier == signer.verifier for key in keys(connection)):
@@ -105,7 +105,7 @@ class SigningKeys:
             with reading(self._databases.control, _CONTROL) as connection:
                 found, size = self._active(connection, key_id), head.state(connection).size
             details = {"last_size": size, "lost": int(lost)}
-            event = self._recorder.prepare(self._note(Action.KEY_RETIRE, found.verifier, actor, **details))
+            event = self._recorder.prepare(note_of(Action.KEY_RETIRE, found.verifier, actor, **details))
             with writing(self._databases.control, _CONTROL) as connection:
                 # Somebody may have sealed in between; then the size in the event is not the last one.
                 if head.state(connection, lock=True).size == size:
@@ -187,15 +187,6 @@ class SigningKeys:
         moment = dialects.now(connection)
         connection.execute(sa.insert(AuditKey).values(vkey=verifier.vkey, number=number, added_at=moment))
 
-    def _note(self, action: Action, verifier: Verifier, actor: str, **more: int) -> Note:
-        return Note(
-            action=action,
-            actor=actor,
-            target_type="key",
-            target_id=verifier.key_id.hex(),
-            details={"vkey": verifier.vkey, **more},
-        )
-
 
 def keys(connection: sa.Connection) -> list[Key]:
     """Return every signing key, the oldest first."""
@@ -215,3 +206,14 @@ def _check_origin(origin: str) -> None:
             f"most {longest} characters, no blanks, no `+`"
         )
         raise UsageError(message)
+
+
+def note_of(action: Action, verifier: Verifier, actor: str, **more: int) -> Note:
+    """Return what the log is told of a key that signs, or does no more."""
+    return Note(
+        action=action,
+        actor=actor,
+        target_type="key",
+        target_id=verifier.key_id.hex(),
+        details={"vkey": verifier.vkey, **more},
+    )
