@@ -228,12 +228,36 @@ def _begin(system: System, connection: sa.Connection, wish: Wish, part: _Part, a
         actor=wish.actor,
         request_id=part.request,
     )
-    runs.create(connection, order, actor_ref, part.run)
-    everybody = [*survey.people, *survey.members]
-    names = [person.subject or survey.subject for person in everybody]
-    references = [reference(system, name, one.key) for name, one in zip(names, everybody, strict=True)]
-    persons.keep(system, connection, part.run, everybody, references)
+    people = [*survey.people, *survey.members]
+    begin(system, connection, part.run, order, actor_ref, subject=survey.subject, people=people)
     store(connection, *part.events)
+
+
+def begin(
+    system: System,
+    connection: sa.Connection,
+    run: str,
+    order: Order,
+    actor_ref: str,
+    *,
+    subject: str,
+    people: Sequence[KeptPerson],
+) -> None:
+    """Create a run, and keep sealed whom it is about, in the transaction that accepts its request.
+
+    Args:
+        system: this process's Aegis.
+        connection: the control database.
+        run: the id it gets.
+        order: what it does.
+        actor_ref: who asked for it.
+        subject: the kind of those of them who are meant.
+        people: they, and who goes along.
+
+    """
+    runs.create(connection, order, actor_ref, run)
+    references = [reference(system, person.subject or subject, person.key) for person in people]
+    persons.keep(system, connection, run, people, references)
 
 
 def _events(system: System, wish: Wish, survey: Survey, details: Mapping[str, Any]) -> Iterator[Event]:

@@ -19,13 +19,12 @@ from aegis.datamap.periods import parse_period
 from aegis.db import dialects
 from aegis.db.engines import reading, writing
 from aegis.db.tables import Request, Run
-from aegis.erasure import asking, persons, plan
+from aegis.erasure import asking, plan
 from aegis.erasure.decisions import Decision, decisions
 from aegis.erasure.persons import Kept
-from aegis.erasure.plan import reference
 from aegis.erasure.rows import Group
 from aegis.erasure.tracing import Trace, looking
-from aegis.operations import requests, runs
+from aegis.operations import requests
 from aegis.operations.runs import ERASURE, Order
 from aegis.operations.states import State, Wait, Waits
 from aegis.operations.system import System
@@ -116,13 +115,11 @@ def keep(
         actor="system",
         request_id=later.request,
     )
-    runs.create(connection, order, run["actor_ref"], later.run)
+    people = [replace(person, identifiers={}) for person in kept.people]
+    asking.begin(system, connection, later.run, order, run["actor_ref"], subject=subject, people=people)
     waiting = {"state": State.WAITING, "waits_for": Wait.REST, "reason": _until(later.ends)}
     mine = sa.update(Run).where(Run.id == later.run)
     connection.execute(mine.values(**waiting, not_before=later.ends))
-    people = [replace(person, identifiers={}) for person in kept.people]
-    names = [reference(system, subject, person.key) for person in people]
-    persons.keep(system, connection, later.run, people, names)
 
 
 def begin(
