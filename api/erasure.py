@@ -277,7 +277,12 @@ def approve_erasure(
 
 @door
 def erasure_message(request: str) -> bytes:
-    """Return the bytes to sign for a request."""
+    """Return the bytes to sign for a request.
+
+    Raises:
+        ValueError: there is no such request.
+
+    """
     system = current()
     return approving.subject_of(control.run_of(system, request), fetch(system, request)).message
 
@@ -296,5 +301,12 @@ def resume_erasure(request: str, actor: str) -> Erasure:
 
 @door
 def cancel_erasure(request: str, actor: str) -> Erasure:
-    """End a request for good after the batch in flight; what was changed until then is accounted for."""
+    """End a request for good after the batch in flight; what was changed until then is accounted for.
+
+    Raises:
+        ValueError: there is no such request.
+        aegis.errors.Refused: it has ended.
+        aegis.errors.Unreachable: it is paused, and cancelled when this is repeated with its source reachable.
+
+    """
     return control.cancel(current(), request, actor=actor)

@@ -45,13 +45,25 @@ def place_hold(
 
 @door
 def list_holds(*, everything: bool = False) -> list[dict[str, Any]]:
-    """Return the holds and stops that are not over, or all of them."""
+    """Return the holds and stops that are not over, or all of them.
+
+    Returns:
+        For each its row with the matter opened; of a hold on one row `by_key` says so, and which is not told.
+
+    """
     return holds.listed(current(), everything=everything)
 
 
 @door
 def release_hold(hold_id: str, actor: str) -> None:
-    """Release a legal hold; runs that waited for it go on."""
+    """Release a legal hold; runs that waited for it go on.
+
+    Raises:
+        ValueError: there is no such hold.
+        aegis.errors.Refused: it is released already.
+        aegis.errors.Unreachable: the source cannot be reached; rows there stay held until it is.
+
+    """
     holds.release(current(), hold_id, actor=actor)
 
 
@@ -59,7 +71,21 @@ def release_hold(hold_id: str, actor: str) -> None:
 def stop_operations(
     reason: Long, actor: str, *, datasource: str | None = None, everywhere: bool = False
 ) -> list[stops.Switched]:
-    """Stop everything that changes rows in one data source, or everywhere, from the next batch on."""
+    """Stop everything that changes rows in one data source, or everywhere, from the next batch on.
+
+    Args:
+        reason: why, for people.
+        actor: who stops it.
+        datasource: the name in `aegis.toml`; default: the only one.
+        everywhere: every data source instead.
+
+    Returns:
+        For each data source whether it is in force there; one that cannot be reached is tried again.
+
+    Raises:
+        ValueError: there is no such data source, or both it and `everywhere` are given.
+
+    """
     system = current()
     return stops.stop(system, _sources(datasource, everywhere=everywhere), reason=reason, actor=actor)
 
@@ -68,7 +94,15 @@ def stop_operations(
 def start_operations(
     actor: str, *, datasource: str | None = None, everywhere: bool = False
 ) -> list[stops.Switched]:
-    """Let what was stopped go on."""
+    """Let what was stopped go on.
+
+    Returns:
+        For each data source that was stopped whether it goes on.
+
+    Raises:
+        ValueError: there is no such data source, or both it and `everywhere` are given.
+
+    """
     return stops.start(current(), _sources(datasource, everywhere=everywhere), actor=actor)
 
 

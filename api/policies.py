@@ -188,7 +188,13 @@ def approve_retention_policy(
 
 @door
 def approval_message(name: str, *, run: str | None = None) -> bytes:
-    """Return the bytes to sign for a policy's newest version, or for a run of it that a guard stopped."""
+    """Return the bytes to sign for a policy's newest version, or for a run of it that a guard stopped.
+
+    Raises:
+        ValueError: there is no such policy, or no such run of it.
+        aegis.errors.Refused: no guard stopped that run.
+
+    """
     system = current()
     if run is not None:
         return stopped.find(system, name, run).message
@@ -223,13 +229,23 @@ def confirm_retention_policy(name: str, actor: str) -> DataRetentionPolicy:
 
 @door
 def disable_retention_policy(name: str, actor: str) -> DataRetentionPolicy:
-    """Stop a policy for good; registering it again makes a new version."""
+    """Stop a policy for good; registering it again makes a new version.
+
+    Raises:
+        ValueError: there is no such policy.
+
+    """
     return registering.disable(current(), name, actor=actor)
 
 
 @door
 def list_retention_policies(names: Sequence[str] | None = None) -> list[DataRetentionPolicy]:
-    """Return the newest version of every policy, or of those named."""
+    """Return the newest version of every policy, or of those named.
+
+    Raises:
+        ValueError: one of the names is not registered.
+
+    """
     return registry.newest(current(), names)
 
 
@@ -262,7 +278,15 @@ def apply_retention_policies(
 
 @door
 def export_retention_policies(names: Sequence[str] | None = None) -> str:
-    """Return the policies, or those named, as a file that applies without a change."""
+    """Return the policies, or those named, as a file that applies without a change.
+
+    Returns:
+        YAML, as `apply_retention_policies` reads it.
+
+    Raises:
+        ValueError: one of the names is not registered.
+
+    """
     return plans.export(current(), names)
 
 

@@ -67,7 +67,21 @@ def create_retention_runs(
     policies: Sequence[str] | None = None,
     actor: str = "system",
 ) -> list[str]:
-    """Create one run for each permitted policy, once for this request; return their ids."""
+    """Create one run for each permitted policy, once for this request; return their ids.
+
+    A policy that is not approved gets none.
+
+    Args:
+        request_id: the same id again returns the same runs.
+        tenant_id: this tenant's rows only; every chosen policy must have a tenant column.
+        policies: names; default: every policy.
+        actor: who asks for it.
+
+    Raises:
+        ValueError: an unknown policy, or a tenant for a policy without a tenant column.
+        aegis.errors.Conflict: the id was used for something else.
+
+    """
     system = current()
     orders = [
         enforcement.order(policy, tenant=tenant_id, actor=actor, origin="task", request_id=request_id)
@@ -145,13 +159,26 @@ def due_runs() -> list[str]:
 
 @door
 def pause_run(run_id: str, actor: str) -> None:
-    """Let the batch in flight be a run's last; it goes on when a person resumes it."""
+    """Let the batch in flight be a run's last; it goes on when a person resumes it.
+
+    Raises:
+        ValueError: there is no such run.
+        aegis.errors.Refused: it has ended, waits for a person already, or is an erasure's.
+        aegis.errors.Unreachable: the source was not told; a worker that is cut off stops within its lease.
+
+    """
     control.pause(current(), run_id, actor=actor)
 
 
 @door
 def resume_run(run_id: str, actor: str) -> None:
-    """Let a run go on that was paused, blocked or quarantined; the reconciler sends it."""
+    """Let a run go on that was paused, blocked or quarantined; the reconciler sends it.
+
+    Raises:
+        ValueError: there is no such run.
+        aegis.errors.Refused: there is nothing to resume, or it is an erasure's.
+
+    """
     control.resume(current(), run_id, actor=actor)
 
 
@@ -168,5 +195,12 @@ def resume_source(datasource: str, actor: str) -> returning.Resumed:
 
 @door
 def cancel_run(run_id: str, actor: str) -> int:
-    """End a run for good after the batch in flight; return the rows that went until then."""
+    """End a run for good after the batch in flight; return the rows that went until then.
+
+    Raises:
+        ValueError: there is no such run.
+        aegis.errors.Refused: it has ended, or is an erasure's.
+        aegis.errors.Unreachable: it is paused, and cancelled when this is repeated with its source reachable.
+
+    """
     return control.cancel(current(), run_id, actor=actor)

@@ -69,7 +69,16 @@ class Answers:
             return standing(connection, request_id)
 
     def await_end(self, request_id: str, timeout: float) -> Any:
-        """Return the row of a request that has ended; raise Pending when it has not in time."""
+        """Return the row of a request that has ended.
+
+        Args:
+            request_id: the request.
+            timeout: seconds to wait for it.
+
+        Raises:
+            Pending: it has not ended in time.
+
+        """
         end, pause = time.monotonic() + timeout, 0.05
         while True:
             row = self._row(request_id)
