@@ -13,14 +13,12 @@ from aegis.catalog.decision import ColumnDecision, Verdict
 from aegis.catalog.report import VERSION, Summary, plain_table
 from aegis.catalog.scanning import Limits, TableScan, scan
 from aegis.catalog.validators import PRESENT
-from aegis.db.engines import Databases
-from aegis.errors import Unreachable
-from aegis.settings import DEFAULT_SOURCE, load_settings
+from aegis.settings import DEFAULT_SOURCE
 from cli import bars, output
 from cli.catalog_files import import_command, propose
 from cli.catalog_review import diff, export
+from cli.sources import opened
 
-_CANNOT_TELL: Final = 5
 _STOPPED: Final = 3
 _EXTRA: Final = 'pip install "aegis-privacy-worker[catalog]"'
 
@@ -70,21 +68,14 @@ def scan_command(
     write. Values are counted in memory and forgotten. Exit code 0: it is a report, whatever it found. 3:
     stopped by Ctrl-C. 4: rows are hidden, or may not be read. 5: the database does not answer.
     """
-    databases = Databases(load_settings())
-    name = databases.settings.source_name(datasource)
     limits = Limits(rows=0 if no_sample else rows, statement_ms=round(timeout * 1000))
-    try:
+    with opened(datasource) as (databases, name):
         found = scan(databases.source(name), f"data source {name}", limits=limits, only=frozenset(tables))
         # On a terminal the tables themselves show how far it is.
         quiet = as_json or sys.stdout.isatty()
         with closing(found), bars.progress("tables", quiet=quiet) as bar:
             report = _Json(name) if as_json else _Text(name, everything=everything)
             return report.show(_counted(found, bar), sampling=not no_sample)
-    except Unreachable as error:
-        click.echo(f"aegis: {error}", err=True)
-        return _CANNOT_TELL
-    finally:
-        databases.close()
 
 
 def _counted(found: Iterable[TableScan], bar: bars.Advance | None) -> Iterator[TableScan]:

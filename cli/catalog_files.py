@@ -15,11 +15,11 @@ from aegis.catalog.survey import Survey, survey
 from aegis.datamap.keeping import read_text
 from aegis.datamap.reading import parse_map
 from aegis.db.engines import Databases
-from aegis.errors import InvalidFile, Unreachable, UsageError
-from aegis.settings import DEFAULT_SOURCE, Settings, load_settings
+from aegis.errors import InvalidFile, UsageError
+from aegis.settings import DEFAULT_SOURCE, Settings
 from cli import bars, output
+from cli.sources import opened
 
-_CANNOT_TELL: Final = 5
 #: What a catalog of another tool calls a database that a service of it reads.
 NAME_HELP: Final = "What stands before a table's name there, such as app.public (default: by the URL)."
 _SECTIONS: Final = {
@@ -72,19 +72,13 @@ def propose(*, datasource: str, no_sample: bool, folder: Path | None, as_json: b
     DATASOURCE.policies.yaml): only what is missing is added, as `status: proposed`. A person says accepted,
     or rejected, which is remembered.
     """
-    databases = Databases(load_settings())
-    name = databases.settings.source_name(datasource)
-    places = Places.of(databases.settings, name, folder)
     try:
-        found = _survey(databases, name, sample=not no_sample, quiet=as_json)
-        made = _proposed(found, places)
+        with opened(datasource) as (databases, name):
+            places = Places.of(databases.settings, name, folder)
+            found = _survey(databases, name, sample=not no_sample, quiet=as_json)
+            made = _proposed(found, places)
     except InvalidFile as error:
         return refused(error)
-    except Unreachable as error:
-        click.echo(f"aegis: {error}", err=True)
-        return _CANNOT_TELL
-    finally:
-        databases.close()
     _write(places.datamap, made.datamap)
     _write(places.policies, made.policies)
     if as_json:
@@ -112,23 +106,17 @@ def import_command(
 
     It wins over what names and types say, and loses against what a person has decided. No row is read.
     """
-    databases = Databases(load_settings())
-    name = databases.settings.source_name(datasource)
-    places = Places.of(databases.settings, name, folder)
     try:
-        found = _survey(databases, name, sample=False, quiet=as_json)
-        place = place_of(databases, name, prefix, form)
-        labels = FORMATS[form].read(file.read(), file.name, place, sorted(found.catalog.tables))
-        made = _proposed(found, places)
-        text, count = import_labels(found, made.datamap, str(places.datamap), labels, FORMATS[form].title)
-        parse_map(text, str(places.datamap))
+        with opened(datasource) as (databases, name):
+            places = Places.of(databases.settings, name, folder)
+            found = _survey(databases, name, sample=False, quiet=as_json)
+            place = place_of(databases, name, prefix, form)
+            labels = FORMATS[form].read(file.read(), file.name, place, sorted(found.catalog.tables))
+            made = _proposed(found, places)
+            text, count = import_labels(found, made.datamap, str(places.datamap), labels, FORMATS[form].title)
+            parse_map(text, str(places.datamap))
     except InvalidFile as error:
         return refused(error)
-    except Unreachable as error:
-        click.echo(f"aegis: {error}", err=True)
-        return _CANNOT_TELL
-    finally:
-        databases.close()
     _write(places.datamap, text)
     if as_json:
         output.print_json(

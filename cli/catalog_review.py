@@ -10,13 +10,13 @@ from aegis.catalog.formats.labels import labels_of
 from aegis.catalog.formats.table import FORMATS
 from aegis.catalog.reviewing import accepted_map, drift
 from aegis.db.engines import Databases
-from aegis.errors import InvalidFile, Unreachable, UsageError
+from aegis.errors import InvalidFile, UsageError
 from aegis.settings import DEFAULT_SOURCE, load_settings
 from cli import output
 from cli.catalog_files import NAME_HELP, place_of, refused
+from cli.sources import opened
 
 _FINDING: Final = 1
-_CANNOT_TELL: Final = 5
 _MAP: Final = click.option(
     "--datamap",
     "path",
@@ -37,17 +37,11 @@ def diff(*, datasource: str, path: Path | None, as_json: bool) -> int:
     Compared is the section `catalog` of the data map. No row is read. Exit code 0: a person has decided
     what every column holds. 1: the list. 5: the database does not answer.
     """
-    databases = Databases(load_settings())
-    name = databases.settings.source_name(datasource)
     try:
-        found = drift(databases, name, path)
+        with opened(datasource) as (databases, name):
+            found = drift(databases, name, path)
     except InvalidFile as error:
         return refused(error)
-    except Unreachable as error:
-        click.echo(f"aegis: {error}", err=True)
-        return _CANNOT_TELL
-    finally:
-        databases.close()
     if as_json:
         output.print_json(
             {
