@@ -1,0 +1,136 @@
+"""The examples of the documentation that are no commands: each is read by what would read it."""
+
+import ast
+import importlib
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from aegis.datamap.formats import Problems
+from aegis.datamap.reading import parse_map
+from aegis.operations.table import ROUTES
+from aegis.retention import files
+from aegis.settings import load_settings
+from tests.pages import PAGES, Block, blocks, every
+
+#: Languages of blocks, and what runs or reads them.
+READ: Final = {
+    "console": "tests/acceptance: a reader of each page, or the test that it names",
+    "python": "the same; and below: names, and messages",
+    "sql": "the same",
+    "toml": "below",
+    "yaml": "below",
+    "json": "below",
+    "text": "TEXTS below",
+}
+#: Beginning of a text that is neither a command nor what one prints → the test that holds it to the truth.
+TEXTS: Final = {
+    "1. Filling an application database": "acceptance/test_demo.py",
+    "c2sp.org/tlog-proof@v1": "unit/test_audit_formats.py",
+    "budget acme has 0.30 left": "integration/test_budgets.py",
+    "aegis/v1/message LF": "unit/test_signatures.py",
+    "data source app: a right is missing": "integration/test_grants.py",
+    "aegis: policies.yaml:4:": "unit/test_policy_files.py",
+}
+_IDS: Final = {"ids": str}
+
+
+def test_every_block_is_run_or_read() -> None:
+    """A block has a language that something reads, and a console begins with a command."""
+    found = [block for page in PAGES for block in blocks(page)]
+    assert len(found) > 100
+    assert [str(block) for block in found if block.language not in READ] == []
+    assert [str(one) for one in every("console") if not one.text.startswith("$ ")] == []
+    indented = r"^(?!.*\|)    (?:\$ )?(?:aegis|docker|kubectl|pip|python) "
+    assert [page.name for page in PAGES if re.search(indented, page.read_text("utf-8"), re.MULTILINE)] == []
+
+
+def test_every_text_has_a_test() -> None:
+    """What is shown without a command is named above, with a test that there is."""
+    for block in every("text"):
+        assert any(block.text.startswith(beginning) for beginning in TEXTS), block
+    for beginning, test in TEXTS.items():
+        assert any(block.text.startswith(beginning) for block in every("text")), beginning
+        assert (Path(__file__).parents[1] / test).exists(), test
+
+
+@pytest.mark.parametrize("block", every("toml"), **_IDS)
+def test_settings(block: Block, tmp_path: Path) -> None:
+    """A piece of `aegis.toml` has no key that is unknown, and no value of a wrong type."""
+    (tmp_path / "aegis.toml").write_text(block.text, "utf-8")
+    where = {"AEGIS_DATASOURCES__APP__URL": "postgresql://aegis@db/app"} if "[datasources" in block.text else {}
+    load_settings(where, tmp_path)
+
+
+@pytest.mark.parametrize("block", every("yaml"), **_IDS)
+def test_maps_and_policies(block: Block) -> None:
+    """A data map and a policy file are read without a fault; a Compose file has a test of its own."""
+    if block.text.startswith("policies:"):
+        problems = Problems(file=str(block))
+        assert files.parse(block.text, problems)
+        problems.refuse()
+    elif "services:" in block.text:
+        assert yaml.safe_load(block.text)["services"]
+    else:
+        parse_map(block.text, str(block))
+
+
+@pytest.mark.parametrize("block", every("json"), **_IDS)
+def test_documents(block: Block) -> None:
+    """Each is JSON, one or several behind each other."""
+    rest = block.text.strip()
+    while rest:
+        found, end = json.JSONDecoder().raw_decode(rest)
+        assert isinstance(found, dict)
+        rest = rest[end:].strip()
+
+
+@pytest.mark.parametrize("block", every("python"), **_IDS)
+def test_python(block: Block) -> None:
+    """It compiles, its imports are there, and what it calls takes these arguments."""
+    tree = ast.parse(block.text)
+    names: dict[str, Any] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            exec(ast.unparse(node), names)  # noqa: S102 - our own page
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (called := _called(node, names)):
+            bind(called, node)
+
+
+def bind(called: Any, node: ast.Call) -> None:
+    """Let a function's signature take a call."""
+    given = {word.arg: None for word in node.keywords if word.arg}
+    inspect.signature(called).bind_partial(*node.args, **given)
+
+
+def _called(node: ast.Call, names: dict[str, Any]) -> Any:
+    if isinstance(node.func, ast.Name):
+        found = names.get(node.func.id)
+        return found if inspect.isfunction(found) or inspect.isclass(found) else None
+    return None
+
+
+def test_messages() -> None:
+    """A task that is sent by name is one for its queue, and takes these arguments."""
+    sent = [
+        (block, node)
+        for block in every("python")
+        for node in ast.walk(ast.parse(block.text))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "app.send_task"
+    ]
+    assert len(sent) > 5
+    modules = (importlib.import_module(f"tasks.{name}") for name in ("audit", "erasure", "federated", "retention"))
+    registered = {task.name: task for one in modules for task in vars(one).values() if hasattr(task, "delay")}
+    for block, node in sent:
+        if not isinstance(node.args[0], ast.Constant):
+            continue
+        words = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg}
+        task = node.args[0].value
+        assert ROUTES[task] == words["queue"], block
+        inspect.signature(registered[task].run).bind(**words["kwargs"])
