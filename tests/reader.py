@@ -15,6 +15,7 @@ from tests.starter import starter
 
 #: What only a shell does: pipes, other files, variables, several commands.
 _FOR_A_SHELL: Final = re.compile(r"[|><;&]|\$[({A-Z]|^for ")
+_RAISES: Final = re.compile(r"^(\w.*?)  # (\w+Error)\b.*$", re.MULTILINE)
 _LONGEST: Final = 60
 
 
@@ -89,7 +90,9 @@ class Reader:
 
     def _program(self, block: Block) -> None:
         given = self._one_of(self.given, block.text)
-        script = f"{self.given[given] if given else ''}\n{self._meant(block.text)}"
+        # A line of which the page says that it raises has to.
+        text = _RAISES.sub(r"try:\n    \1\nexcept \2:\n    pass\nelse:\n    raise AssertionError\n", block.text)
+        script = f"{self.given[given] if given else ''}\n{self._meant(text)}"
         code, out, err = starter().run(
             (), folder=self.shell.folder, environment=self.shell.environment, script=script
         )

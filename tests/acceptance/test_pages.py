@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
 import redis
 import sqlalchemy as sa
 
@@ -17,7 +18,7 @@ from aegis.embedded.redis import EmbeddedRedis
 from aegis.embedded.server import free_port
 from tests import oneperson, worlds
 from tests.deployed import Deployed
-from tests.pages import DOCS, blocks
+from tests.pages import DOCS, PAGES, blocks, told
 from tests.postgres import Postgres
 from tests.reader import Reader
 from tests.receivers import HttpServer
@@ -428,6 +429,11 @@ def test_broker(tmp_path: Path) -> None:
 
 #: Pages of which nothing runs here, and why: the beginning of a command → the reason.
 ELSEWHERE: Final = {
+    "CONTRIBUTING.md": {
+        "make": "the project's own commands: .ci/run",
+        "uv": "asks a registry; tests/integration/test_wheel.py installs by the locks",
+        "echo hatchling": "asks a registry",
+    },
     "messages.md": {
         "export AEGIS_BROKER_URL": "tests/integration/test_examples.py runs both services",
         "node": "tests/integration/test_examples.py",
@@ -443,3 +449,33 @@ ELSEWHERE: Final = {
         "kubectl": "no cluster here; tests/unit/test_kubernetes.py",
     },
 }
+
+
+def test_readme(postgres_server: Postgres, tmp_path: Path) -> None:
+    """A policy on one's own database, the same from Python, and a task by its name."""
+    with (
+        at(tmp_path, postgres_server, *EVENTS, migrated=False) as (shell, _),
+        EmbeddedRedis(tmp_path / "redis") as broker,
+    ):
+        # The test's database has another address; what a URL and a password file do is tested elsewhere.
+        named = next(one.shown for one in told(blocks(ROOT / "README.md")[2]) if one.command == "cat aegis.toml")
+        shown = "\n".join(named)
+        Reader(
+            page=ROOT / "README.md",
+            shell=shell,
+            here={"cat aegis.toml": f"cat aegis.toml; echo '{shown}'"},
+            codes={"aegis doctor": 1},
+            given={"app.send_task": app(broker.url)},
+            elsewhere={
+                "make demo": "tests/acceptance/test_demo.py",
+                "pip install": "no registry here; tests/integration/test_wheel.py installs the wheel",
+                "aegis up": "tests/acceptance/test_quickstart_page.py",
+                "from aegis.client": "tests/acceptance/test_client_page.py",
+            },
+        ).read()
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_what_runs_elsewhere(name: str, tmp_path: Path) -> None:
+    """Each command of these pages has a reason why it is not typed here, and no reason is left over."""
+    Reader(page=next(page for page in PAGES if page.name == name), shell=empty(tmp_path), elsewhere=ELSEWHERE[name]).read()

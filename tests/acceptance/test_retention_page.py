@@ -89,6 +89,11 @@ class Site:
         """Bring the policy back that the page goes on with."""
         self.do("policy", "add", "events_90", "--table", "events", "--days", "90", "--action", "delete", *TENANT)
 
+    def for_tenants(self) -> None:
+        """Let the policy know tenants again."""
+        self.once_more()
+        self.approve("events_90")
+
     def archive(self) -> str:
         """Return the archive that there is."""
         return str(json.loads(self.do("retention", "archives", "--json"))[0]["id"])
@@ -184,6 +189,7 @@ def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
                 "aegis policy approve events_90 --actor anna@example.com --sign-with": site.again,
                 "aegis policy add events_90 --table events --days 90 --action delete --max": site.without_keys,
                 "aegis policy approve events_90 --run": site.guarded,
+                "aegis policy preview events_90 --tenant": site.for_tenants,
                 "aegis policy apply": site.file,
                 "aegis retention pause": site.asked,
                 "aegis policy add users_2y": lambda: site.own(*CHILDREN),
