@@ -4,8 +4,9 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -40,17 +41,20 @@ class Reader:
     _used: set[str] = field(default_factory=set)
 
     def read(self) -> None:
-        """Do everything that the page says, in its order."""
+        """Do everything that the page says, in its order; tell all faults at once."""
+        faults = [str(fault) for step in self._steps() if (fault := _fault(step))]
+        assert not faults, "\n\n".join(faults)
+        stated = {*self.here, *self.before, *self.codes, *self.elsewhere, *self.given}
+        assert self._used == stated, f"nothing on the page needs {sorted(stated - self._used)}"
+
+    def _steps(self) -> Iterator[Callable[[], object]]:
         for block in blocks(self.page):
             if block.language == "console":
                 for one in told(block):
                     if not self._left_out(one.command):
-                        self._type(one)
+                        yield partial(self._type, one)
             elif block.language in {"python", "sql"} and not self._left_out(block.text):
-                self._prepare(block.text)
-                (self._program if block.language == "python" else self._statement)(block)
-        stated = {*self.here, *self.before, *self.codes, *self.elsewhere, *self.given}
-        assert self._used == stated, f"nothing on the page needs {sorted(stated - self._used)}"
+                yield partial(self._program if block.language == "python" else self._statement, block)
 
     def _type(self, one: Told) -> None:
         self._prepare(one.command)
@@ -89,6 +93,7 @@ class Reader:
         return done.returncode, done.stdout
 
     def _program(self, block: Block) -> None:
+        self._prepare(block.text)
         given = self._one_of(self.given, block.text)
         # A line of which the page says that it raises has to.
         text = _RAISES.sub(r"try:\n    \1\nexcept \2:\n    pass\nelse:\n    raise AssertionError\n", block.text)
@@ -99,6 +104,7 @@ class Reader:
         assert code == 0, f"{block}\n{out}{err}"
 
     def _statement(self, block: Block) -> None:
+        self._prepare(block.text)
         assert self.sql, f"{block}: nobody runs SQL"
         self.sql(self._meant(block.text))
 
@@ -126,6 +132,14 @@ class Reader:
         if found is not None:
             self._used.add(found)
         return found
+
+
+def _fault(step: Callable[[], object]) -> AssertionError | None:
+    try:
+        step()
+    except AssertionError as error:
+        return error
+    return None
 
 
 def _whole(word: str) -> str:

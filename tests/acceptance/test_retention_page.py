@@ -123,9 +123,13 @@ class Site:
         policy = json.loads(self.do("policy", "show", "events_90", "--json"))
         return f"aegis-approve-v1:policy:{policy['id']}:{policy['digest']}"
 
-    def stopped(self) -> str:
+    def newest(self) -> str:
         """Return the newest run."""
         return str(json.loads(self.do("retention", "status", "--json"))[0]["id"])
+
+    def purging(self) -> str:
+        """Return a run whose rows are on their way out of the files."""
+        return str(json.loads(self.do("retention", "purge", "--json"))[0]["run"])
 
     def guarded(self) -> None:
         """Let the guard of the page stop a run: more than half of the table would go."""
@@ -169,12 +173,12 @@ def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
                 "aegis-approve-v1:policy:…": site.signed_text,
                 "~/.ssh/id_ed25519": "id_ed25519",
                 "restore RUN": lambda: f"restore {site.archive()}",
-                "--run RUN": lambda: f"--run {site.stopped()}",
-                "status RUN": lambda: f"status {site.stopped()}",
-                "purge RUN": lambda: f"purge {site.stopped()}",
-                "pause RUN": lambda: f"pause {site.stopped()}",
-                "resume RUN": lambda: f"resume {site.stopped()}",
-                "cancel RUN": lambda: f"cancel {site.stopped()}",
+                "--run RUN": lambda: f"--run {site.newest()}",
+                "status RUN": lambda: f"status {site.newest()}",
+                "purge RUN": lambda: f"purge {site.purging()}",
+                "pause RUN": lambda: f"pause {site.newest()}",
+                "resume RUN": lambda: f"resume {site.newest()}",
+                "cancel RUN": lambda: f"cancel {site.newest()}",
                 "release ID": lambda: f"release {site.hold()}",
             },
             codes={"aegis policy apply -f policies.yaml --check": 1},

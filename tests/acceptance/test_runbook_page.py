@@ -1,15 +1,18 @@
-"""`docs/runbook.md`: each entry's commands are typed; `tests/integration/test_runbook.py` fires the alerts as well."""
+"""`docs/runbook.md` and `docs/dpo.md`: each command is typed; `tests/integration/test_runbook.py` fires the alerts as well."""
 
+import datetime as dt
 import json
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from aegis.embedded.redis import EmbeddedRedis
 from tests.acceptance.test_pages import EVENTS, MAP, WHO, at, erased, people
-from tests.pages import DOCS
+from tests.pages import DOCS, spans
 from tests.postgres import Postgres
 from tests.reader import Reader
-from tests.shells import APPROVE, EXECUTE
-from aegis.embedded.redis import EmbeddedRedis
+from tests.shells import APPROVE, EXECUTE, Shell
 
 ADD: Final = ("policy", "add", "safety_90", "--table", "safety_events", "--days", "90", "--action", "delete")
 REVIEW: Final = ("--owner", "you@example.com", "--review", "2099-01-31")
@@ -30,9 +33,13 @@ def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
             assert said.code == code, f"{words}: {said}"
             return said.out
 
-        def newest(*words: str) -> str:
-            return str(json.loads(do(*words, "--json"))[0]["id"])
+        def newest(*words: str, rows: bool = False) -> str:
+            found = json.loads(do(*words, "--json"))
+            return str(next(one["id"] for one in found if not rows or one["rows"]))
 
+        do("policy", "add", "oldest", "--table", "safety_events", "--days", "190", "--action", "delete")
+        do("policy", "approve", "oldest", *WHO)
+        do(*EXECUTE)
         do(*ADD, "--max-rows", "5")
         do(*APPROVE)
         do(*EXECUTE, code=4)
@@ -45,6 +52,7 @@ def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
             here={
                 "budget show NAME": "budget show usage",
                 "charge-history NAME": "charge-history usage",
+                "purge RUN": lambda: f"purge {newest('retention', 'status', rows=True)}",
                 "RUN": lambda: newest("retention", "status"),
                 "REQUEST": lambda: erased(shell),
                 "COPY": "agency",
@@ -54,10 +62,30 @@ def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
                 "D": "app",
                 "ID": lambda: newest("hold", "list"),
             },
-            codes={"aegis doctor": 1},
+            codes={"aegis erasure resume": 4, "aegis catalog diff": 1},
             elsewhere={
                 "aegis worker dead-letters --": "tests/integration/test_dead_letters.py puts letters aside",
                 "aegis worker": "tests/integration/test_dashboards.py",
                 "aegis beat": "tests/integration/test_dashboards.py",
             },
         ).read()
+        names = {"NAME": "safety_90", "REQUEST": lambda: erased(shell), "D": "app", "YOU": WHO[1], "USER": "9"}
+        names |= {"DAY": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", "T": "2026-01-31"}
+        for_officer(shell, names)
+
+
+def for_officer(shell: Shell, names: dict[str, str | Callable[[], str]]) -> None:
+    """Type every command of `docs/dpo.md`: what answers an article has to answer."""
+    typed = 0
+    for command in spans(DOCS / "dpo.md"):
+        if not command.startswith("aegis ") or "…" in command:
+            continue
+        typed += 1
+        words = []
+        for word in shlex.split(command)[1:]:
+            meant = names.get(word, f"{word.lower()}-{typed}" if word in {"FILE", "FOLDER"} else word)
+            words.append(meant if isinstance(meant, str) else meant())
+        said = shell(*words)
+        assert said.code in {0, 1}, f"{command}: {said}"
+        assert said.out, command
+    assert typed > 20
