@@ -1,4 +1,4 @@
-"""The pages of the documentation as tests read them: fenced blocks, and the commands that stand in the text."""
+"""The pages of the documentation as tests read them: fenced blocks, and commands in the text."""
 
 import re
 from collections.abc import Iterator

@@ -62,13 +62,17 @@ class Reader:
         if exported := re.fullmatch(r"export (\w+)=(\S+)", command):
             self.shell.environment[exported[1]] = exported[2]
             return
-        if _FOR_A_SHELL.search(re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", command)) or not command.startswith("aegis "):
+        if _FOR_A_SHELL.search(re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", command)) or not command.startswith(
+            "aegis "
+        ):
             code, printed = self._in_bash(command)
         else:
             said = self.shell(*shlex.split(command, comments=True)[1:])
             code, printed = said.code, said.out + said.err
         wanted = self._one_of(self.codes, one.command)
-        assert code == (0 if wanted is None else self.codes[wanted]), f"{one.block}\n$ {command}\n{code}\n{printed}"
+        assert code == (0 if wanted is None else self.codes[wanted]), (
+            f"{one.block}\n$ {command}\n{code}\n{printed}"
+        )
         compare(one, printed)
 
     def _in_bash(self, command: str) -> tuple[int, str]:
@@ -80,7 +84,7 @@ class Reader:
             aegis.chmod(0o700)
         environment = {**self.shell.environment, "PATH": f"{programs}:{self.shell.environment['PATH']}"}
         done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command],
+            ["/bin/bash", "-o", "pipefail", "-c", command],
             cwd=self.shell.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -96,7 +100,9 @@ class Reader:
         self._prepare(block.text)
         given = self._one_of(self.given, block.text)
         # A line of which the page says that it raises has to.
-        text = _RAISES.sub(r"try:\n    \1\nexcept \2:\n    pass\nelse:\n    raise AssertionError\n", block.text)
+        text = _RAISES.sub(
+            r"try:\n    \1\nexcept \2:\n    pass\nelse:\n    raise AssertionError\n", block.text
+        )
         script = f"{self.given[given] if given else ''}\n{self._meant(text)}"
         code, out, err = starter().run(
             (), folder=self.shell.folder, environment=self.shell.environment, script=script

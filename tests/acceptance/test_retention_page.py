@@ -1,4 +1,4 @@
-"""`docs/retention.md`, read from its beginning: a policy from its first line to the end of its rows' last bytes."""
+"""`docs/retention.md`, read from its beginning: a policy until nothing of its rows is left."""
 
 import json
 import shutil
@@ -7,48 +7,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests import worlds
 from tests.pages import DOCS, blocks
+from tests.pagesites import WHO, at, own
 from tests.postgres import Postgres
 from tests.reader import Reader
 from tests.shells import Shell
 from tests.starter import starter
-from tests.acceptance.test_pages import at
 
-#: Three months of partitions that are past, and one for all the rest.
-TABLES: Final = (
-    "CREATE TABLE safety_events (id bigserial PRIMARY KEY, tenant text, kind text, created_at timestamptz)",
-    "CREATE TABLE sessions (id bigserial PRIMARY KEY, tenant text, created_at timestamptz NOT NULL)",
-    "CREATE TABLE invoices (id bigserial PRIMARY KEY, issued_at timestamp, created_at timestamp NOT NULL)",
-    "INSERT INTO invoices SELECT i, now(), now() FROM generate_series(1, 50) AS i",
-    "CREATE TABLE events (id bigserial, tenant text, created_at timestamptz NOT NULL, PRIMARY KEY (id, created_at)) PARTITION BY RANGE (created_at)",
-    "CREATE TABLE events_2020_01 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')",
-    "CREATE TABLE events_2020_02 PARTITION OF events FOR VALUES FROM ('2020-02-01') TO ('2020-03-01')",
-    "CREATE TABLE events_rest PARTITION OF events FOR VALUES FROM ('2020-03-01') TO ('2099-01-01')",
-    "INSERT INTO events SELECT i, 'acme', timestamptz '2020-01-01' + i * interval '12 hours' "
-    "FROM generate_series(1, 110) AS i",
-    "INSERT INTO events SELECT i, 'acme', now() FROM generate_series(1000, 1400) AS i",
-    "CREATE TABLE orders (id bigserial PRIMARY KEY, user_id int, email text, phone text, name text, "
-    "created_at timestamptz NOT NULL)",
-    "INSERT INTO orders (email, phone, name, created_at) SELECT 'x@example.com', '5', 'x', "
-    "now() - i * interval '40 days' FROM generate_series(1, 40) AS i",
-    "CREATE TABLE visits (id bigserial PRIMARY KEY, created_at timestamptz NOT NULL)",
-    "INSERT INTO visits SELECT i, now() - i * interval '10 days' FROM generate_series(1, 40) AS i",
-    "CREATE TABLE members (club int, email text, PRIMARY KEY (club, email))",
-    "INSERT INTO members VALUES (7, 'anna@example.com')",
-)
-#: What a policy on the parent takes along.
-CHILDREN: Final = (
-    "CREATE TABLE users (id int PRIMARY KEY, created_at timestamptz NOT NULL)",
-    "ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE",
-    "CREATE TABLE items (id int PRIMARY KEY, order_id bigint REFERENCES orders ON DELETE CASCADE)",
-    "CREATE SCHEMA billing",
-    "CREATE TABLE billing.invoices (id int PRIMARY KEY, status text, closed_at timestamptz)",
-)
+#: Two months of partitions that are past, and one for all the rest.
+TABLES: Final = """
+CREATE TABLE safety_events (id bigserial PRIMARY KEY, tenant text, kind text, created_at timestamptz);
+CREATE TABLE sessions (id bigserial PRIMARY KEY, tenant text, created_at timestamptz NOT NULL);
+CREATE TABLE invoices (id bigserial PRIMARY KEY, issued_at timestamp, created_at timestamp NOT NULL);
+INSERT INTO invoices SELECT i, now(), now() FROM generate_series(1, 50) AS i;
+CREATE TABLE events (id bigserial, tenant text, created_at timestamptz NOT NULL, PRIMARY KEY (id, created_at))
+    PARTITION BY RANGE (created_at);
+CREATE TABLE events_2020_01 PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2020-02-01');
+CREATE TABLE events_2020_02 PARTITION OF events FOR VALUES FROM ('2020-02-01') TO ('2020-03-01');
+CREATE TABLE events_rest PARTITION OF events FOR VALUES FROM ('2020-03-01') TO ('2099-01-01');
+INSERT INTO events SELECT i, 'acme', timestamptz '2020-01-01' + i * interval '12 hours'
+    FROM generate_series(1, 110) AS i;
+INSERT INTO events SELECT i, 'acme', now() FROM generate_series(1000, 1400) AS i;
+CREATE TABLE orders (id bigserial PRIMARY KEY, user_id int, email text, phone text, name text,
+    created_at timestamptz NOT NULL);
+INSERT INTO orders (email, phone, name, created_at)
+    SELECT 'x@example.com', '5', 'x', now() - i * interval '40 days' FROM generate_series(1, 40) AS i;
+CREATE TABLE visits (id bigserial PRIMARY KEY, created_at timestamptz NOT NULL);
+INSERT INTO visits SELECT i, now() - i * interval '10 days' FROM generate_series(1, 40) AS i;
+CREATE TABLE members (club int, email text, PRIMARY KEY (club, email));
+INSERT INTO members VALUES (7, 'anna@example.com');
+"""
+#: What a policy on the parent takes along, and a table in a schema of its own.
+CHILDREN: Final = """
+CREATE TABLE users (id int PRIMARY KEY, created_at timestamptz NOT NULL);
+ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+CREATE TABLE items (id int PRIMARY KEY, order_id bigint REFERENCES orders ON DELETE CASCADE);
+CREATE SCHEMA billing;
+CREATE TABLE billing.invoices (id int PRIMARY KEY, status text, closed_at timestamptz);
+"""
+#: How the policy begins that comes back with other words.
+ADD: Final = "aegis policy add events_90 --table events --days 90 --action delete"
 TENANT: Final = ("--tenant-column", "tenant")
-WHO: Final = ("--actor", "you@example.com")
 #: A run that somebody asked for and nobody has begun.
-ASK: Final = "from api.privacy import create_retention_runs as c; print(c('r', policies=['visits_90'], actor='you')[0])"
+ASK: Final = """
+from api.privacy import create_retention_runs
+create_retention_runs("asked", policies=["visits_90"], actor="you@example.com")
+"""
 
 
 @dataclass(kw_only=True)
@@ -64,12 +68,6 @@ class Site:
         said = self.shell(*words)
         assert said.code == code, f"{words}: {said}"
         return said.out
-
-    def own(self, *statements: str) -> None:
-        """Run SQL as the application's owner."""
-        with worlds.engine(self.url).begin() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
 
     def approve(self, *policies: str) -> None:
         """Approve policies as they stand."""
@@ -87,7 +85,9 @@ class Site:
 
     def once_more(self) -> None:
         """Bring the policy back that the page goes on with."""
-        self.do("policy", "add", "events_90", "--table", "events", "--days", "90", "--action", "delete", *TENANT)
+        self.do(
+            "policy", "add", "events_90", "--table", "events", "--days", "90", "--action", "delete", *TENANT
+        )
 
     def for_tenants(self) -> None:
         """Let the policy know tenants again."""
@@ -133,7 +133,7 @@ class Site:
 
     def guarded(self) -> None:
         """Let the guard of the page stop a run: more than half of the table would go."""
-        self.own("DELETE FROM events WHERE id >= 1010")
+        own(self.url, "DELETE FROM events WHERE id >= 1010")
         self.approve("events_90")
         self.do("retention", "run", "--policy", "events_90", "--execute", code=4)
 
@@ -161,7 +161,7 @@ class Site:
 
 def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
     """Every command of the page, in its order, on one PostgreSQL."""
-    with at(tmp_path, postgres_server, *TABLES) as (shell, url):
+    with at(tmp_path, postgres_server, TABLES) as (shell, url):
         site = Site(folder=tmp_path, shell=shell, url=url)
         Reader(
             page=DOCS / "retention.md",
@@ -191,11 +191,11 @@ def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
                 "aegis policy add visits_90": site.once_more,
                 "aegis approver add": site.keys,
                 "aegis policy approve events_90 --actor anna@example.com --sign-with": site.again,
-                "aegis policy add events_90 --table events --days 90 --action delete --max": site.without_keys,
+                f"{ADD} --max": site.without_keys,
                 "aegis policy approve events_90 --run": site.guarded,
                 "aegis policy preview events_90 --tenant": site.for_tenants,
                 "aegis policy apply": site.file,
                 "aegis retention pause": site.asked,
-                "aegis policy add users_2y": lambda: site.own(*CHILDREN),
+                "aegis policy add users_2y": lambda: own(url, CHILDREN),
             },
         ).read()

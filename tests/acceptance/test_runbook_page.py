@@ -1,4 +1,4 @@
-"""`docs/runbook.md` and `docs/dpo.md`: each command is typed; `tests/integration/test_runbook.py` fires the alerts as well."""
+"""`docs/runbook.md` and `docs/dpo.md`: each command is typed; `test_runbook.py` fires the alerts too."""
 
 import datetime as dt
 import json
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from aegis.embedded.redis import EmbeddedRedis
-from tests.acceptance.test_pages import EVENTS, MAP, WHO, at, erased, people
 from tests.pages import DOCS, spans
+from tests.pagesites import EVENTS, MAP, WHO, at, erased, people
 from tests.postgres import Postgres
 from tests.reader import Reader
 from tests.shells import APPROVE, EXECUTE, Shell
@@ -19,11 +19,11 @@ REVIEW: Final = ("--owner", "you@example.com", "--review", "2099-01-31")
 
 
 def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
-    """On a system where something of each kind is: a stopped run, an erasure with a copy, a hold, a budget."""
+    """Something of each kind is there: a stopped run, an erasure with a copy, a hold, a budget."""
     (tmp_path / "app.datamap.yaml").write_text(MAP, "utf-8")
     more = 'datamap = "app.datamap.yaml"\n[datasources.app.copies.agency]\n'
     with (
-        at(tmp_path, postgres_server, *EVENTS, *people(), more=more) as (shell, _),
+        at(tmp_path, postgres_server, EVENTS + people(), more=more) as (shell, _),
         EmbeddedRedis(tmp_path / "redis") as broker,
     ):
         shell.environment |= {"AEGIS_BROKER_URL": broker.url}
@@ -69,8 +69,16 @@ def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
                 "aegis beat": "tests/integration/test_dashboards.py",
             },
         ).read()
-        names = {"NAME": "safety_90", "REQUEST": lambda: erased(shell), "D": "app", "YOU": WHO[1], "USER": "9"}
-        names |= {"DAY": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", "T": "2026-01-31"}
+        names: dict[str, str | Callable[[], str]] = {
+            "NAME": "safety_90",
+            "DIGEST": lambda: str(json.loads(do("policy", "show", "safety_90", "--json"))["digest"]),
+            "REQUEST": lambda: erased(shell),
+            "D": "app",
+            "YOU": WHO[1],
+            "USER": "9",
+            "DAY": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}",
+            "T": "2026-01-31",
+        }
         for_officer(shell, names)
 
 
@@ -85,6 +93,9 @@ def for_officer(shell: Shell, names: dict[str, str | Callable[[], str]]) -> None
         for word in shlex.split(command)[1:]:
             meant = names.get(word, f"{word.lower()}-{typed}" if word in {"FILE", "FOLDER"} else word)
             words.append(meant if isinstance(meant, str) else meant())
+        if "receipt" in words:
+            # As beat does each second.
+            assert shell("audit", "seal").code == 0
         said = shell(*words)
         assert said.code in {0, 1}, f"{command}: {said}"
         assert said.out, command

@@ -37,7 +37,6 @@ TEXTS: Final = {
     "data source app: a right is missing": "integration/test_grants.py",
     "aegis: policies.yaml:4:": "unit/test_policy_files.py",
 }
-_IDS: Final = {"ids": str}
 
 
 def test_every_block_is_run_or_read() -> None:
@@ -59,15 +58,25 @@ def test_every_text_has_a_test() -> None:
         assert (Path(__file__).parents[1] / test).exists(), test
 
 
-@pytest.mark.parametrize("block", every("toml"), **_IDS)
+def test_every_page_with_commands_has_a_reader() -> None:
+    """A page with a console, Python or SQL is named by an acceptance test, which reads all of it."""
+    tests = [path.read_text("utf-8") for path in (Path(__file__).parents[1] / "acceptance").glob("*.py")]
+    pages = {block.page.name for block in every("console", "python", "sql")}
+    assert len(pages) > 15
+    assert [page for page in pages if not any(f'"{page}"' in text for text in tests)] == []
+
+
+@pytest.mark.parametrize("block", every("toml"), ids=str)
 def test_settings(block: Block, tmp_path: Path) -> None:
     """A piece of `aegis.toml` has no key that is unknown, and no value of a wrong type."""
     (tmp_path / "aegis.toml").write_text(block.text, "utf-8")
-    where = {"AEGIS_DATASOURCES__APP__URL": "postgresql://aegis@db/app"} if "[datasources" in block.text else {}
+    where = (
+        {"AEGIS_DATASOURCES__APP__URL": "postgresql://aegis@db/app"} if "[datasources" in block.text else {}
+    )
     load_settings(where, tmp_path)
 
 
-@pytest.mark.parametrize("block", every("yaml"), **_IDS)
+@pytest.mark.parametrize("block", every("yaml"), ids=str)
 def test_maps_and_policies(block: Block) -> None:
     """A data map and a policy file are read without a fault; a Compose file has a test of its own."""
     if block.text.startswith("policies:"):
@@ -80,7 +89,7 @@ def test_maps_and_policies(block: Block) -> None:
         parse_map(block.text, str(block))
 
 
-@pytest.mark.parametrize("block", every("json"), **_IDS)
+@pytest.mark.parametrize("block", every("json"), ids=str)
 def test_documents(block: Block) -> None:
     """Each is JSON, one or several behind each other."""
     rest = block.text.strip()
@@ -90,7 +99,7 @@ def test_documents(block: Block) -> None:
         rest = rest[end:].strip()
 
 
-@pytest.mark.parametrize("block", every("python"), **_IDS)
+@pytest.mark.parametrize("block", every("python"), ids=str)
 def test_python(block: Block) -> None:
     """It compiles, its imports are there, and what it calls takes these arguments."""
     tree = ast.parse(block.text)
@@ -125,12 +134,14 @@ def test_messages() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "app.send_task"
     ]
     assert len(sent) > 5
-    modules = (importlib.import_module(f"tasks.{name}") for name in ("audit", "erasure", "federated", "retention"))
+    modules = (
+        importlib.import_module(f"tasks.{name}") for name in ("audit", "erasure", "federated", "retention")
+    )
     registered = {task.name: task for one in modules for task in vars(one).values() if hasattr(task, "delay")}
     for block, node in sent:
         if not isinstance(node.args[0], ast.Constant):
             continue
         words = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg}
-        task = node.args[0].value
+        task = str(node.args[0].value)
         assert ROUTES[task] == words["queue"], block
         inspect.signature(registered[task].run).bind(**words["kwargs"])

@@ -28,7 +28,9 @@ CURES: Final = {
     "the key files came back from a backup": (
         "integration/test_epochs.py::test_a_file_that_is_destroyed_elsewhere_goes_here_too"
     ),
-    "an approver's key is lost": "integration/test_approvals.py::test_what_was_signed_stays_when_its_key_goes",
+    "an approver's key is lost": (
+        "integration/test_approvals.py::test_what_was_signed_stays_when_its_key_goes"
+    ),
     "an approver's key is in other hands": "integration/test_approvals.py::test_the_first_is_not_enough",
     "a service's key is lost": "faults/test_forged_messages.py::test_while_keys_change_and_again",
     "a service's key is in other hands": "faults/test_forged_messages.py::test_while_keys_change_and_again",
@@ -41,7 +43,9 @@ NONE: Final = {"`worker.key` is in other hands": "There is no rotation of it yet
 
 def test_every_cure_has_a_test() -> None:
     """The rows of the table are those above, and each test is there."""
-    section = (DOCS / "keys.md").read_text("utf-8").partition("## When a key is lost")[2].partition("\n## ")[0]
+    section = (
+        (DOCS / "keys.md").read_text("utf-8").partition("## When a key is lost")[2].partition("\n## ")[0]
+    )
     rows = dict(re.findall(r"^\| (?!what happened|---)(.+?) \| (.+) \|$", section, re.MULTILINE))
     assert set(rows) == set(CURES)
     for happened, test in CURES.items():
