@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from tests.pages import Block, Told, blocks, compare, told
 from tests.shells import Shell
@@ -18,6 +21,8 @@ from tests.starter import starter
 _FOR_A_SHELL: Final = re.compile(r"[|><;&]|\$[({A-Z]|^for ")
 _RAISES: Final = re.compile(r"^(\w.*?)  # (\w+Error)\b.*$", re.MULTILINE)
 _LONGEST: Final = 60
+#: What a page may ask for that not every machine has.
+PROGRAMS: Final = frozenset({"jq", "openssl", "psql", "redis-cli", "sha256sum", "ssh-keygen"})
 
 
 @dataclass(kw_only=True)
@@ -38,10 +43,18 @@ class Reader:
     given: Mapping[str, str] = field(default_factory=dict)
     #: Runs SQL as the owner of the application's database.
     sql: Callable[[str], object] | None = None
+    #: Whether a command that was typed already is passed over: where each entry of a page begins anew.
+    once: bool = False
     _used: set[str] = field(default_factory=set)
+    _typed: set[str] = field(default_factory=set)
 
     def read(self) -> None:
         """Do everything that the page says, in its order; tell all faults at once."""
+        commands = [one for block in blocks(self.page) if block.language == "console" for one in told(block)]
+        asked = {word for one in commands if not self._left_out(one.command) for word in one.command.split()}
+        for program in sorted(PROGRAMS & asked):
+            if shutil.which(program) is None:
+                pytest.skip(f"no {program} on this machine, and {self.page.name} has it in a command")
         faults = [str(fault) for step in self._steps() if (fault := _fault(step))]
         assert not faults, "\n\n".join(faults)
         stated = {*self.here, *self.before, *self.codes, *self.elsewhere, *self.given}
@@ -51,7 +64,9 @@ class Reader:
         for block in blocks(self.page):
             if block.language == "console":
                 for one in told(block):
-                    if not self._left_out(one.command):
+                    again = self.once and one.command in self._typed
+                    if not (again or self._left_out(one.command)):
+                        self._typed.add(one.command)
                         yield partial(self._type, one)
             elif block.language in {"python", "sql"} and not self._left_out(block.text):
                 yield partial(self._program if block.language == "python" else self._statement, block)
@@ -62,9 +77,8 @@ class Reader:
         if exported := re.fullmatch(r"export (\w+)=(\S+)", command):
             self.shell.environment[exported[1]] = exported[2]
             return
-        if _FOR_A_SHELL.search(re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", command)) or not command.startswith(
-            "aegis "
-        ):
+        bare = re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", command)
+        if _FOR_A_SHELL.search(bare) or not bare.startswith("aegis "):
             code, printed = self._in_bash(command)
         else:
             said = self.shell(*shlex.split(command, comments=True)[1:])

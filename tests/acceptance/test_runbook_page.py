@@ -49,6 +49,7 @@ def test_the_page(postgres_server: Postgres, tmp_path: Path) -> None:
         Reader(
             page=DOCS / "runbook.md",
             shell=shell,
+            once=True,
             here={
                 "budget show NAME": "budget show usage",
                 "charge-history NAME": "charge-history usage",
