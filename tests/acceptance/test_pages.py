@@ -49,7 +49,8 @@ ELSEWHERE: Final[Mapping[str, Mapping[str, str]]] = {
 #: Two tenants.
 ORDERS: Final = """
 CREATE TABLE orders (id bigserial PRIMARY KEY, org text NOT NULL, created_at timestamptz NOT NULL);
-INSERT INTO orders (org, created_at) SELECT (ARRAY['acme', 'beta'])[1 + mod(i, 2)], now() - i * interval '1 day'
+INSERT INTO orders (org, created_at)
+    SELECT (ARRAY['acme', 'beta'])[1 + mod(i, 2)], now() - i * interval '1 day'
     FROM generate_series(1, 200) AS i;
 """
 
