@@ -27,7 +27,7 @@ TEXTS: Final = {
     "c2sp.org/tlog-proof@v1": ("tests/unit/test_audit_proofs.py", "c2sp.org/tlog-proof@v1"),
     "budget acme has 0.30 left": ("tests/integration/test_budgets.py", "left, this release needs"),
     "aegis/v1/message LF": ("tests/unit/test_producers.py", "aegis/v1/message"),
-    "data source app: a right is missing": ("aegis/db/dialects.py", "a right is missing"),
+    "data source app: a right is missing": ("aegis/db/engines.py", "as the owner: GRANT"),
     "aegis: policies.yaml:4:": ("tests/unit/test_policy_files.py", "did you mean"),
 }
 
