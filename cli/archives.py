@@ -1,4 +1,4 @@
-"""`aegis retention archives | restore | attest-backup`: what was written before rows went."""
+"""`aegis retention archives`, `restore`, `attest-backup`: what was written before rows went."""
 
 import datetime as dt
 

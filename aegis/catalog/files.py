@@ -20,7 +20,7 @@ _MAP_HEAD: Final = (
 _POLICIES_HEAD: Final = (
     "Retention policies, proposed by `aegis catalog propose`; each number has its source; no legal advice.",
     "Nothing that says `status: proposed` is in force. Change what is wrong, and say accepted or rejected;",
-    "`aegis policy apply -f` registers what is accepted, and it runs after `aegis policy approve`.",
+    "`aegis policy apply -f FILE` registers what is accepted; it runs after `aegis policy approve`.",
 )
 
 

@@ -107,16 +107,18 @@ def _look(system: System, datasource: str, subject: Subject, stones: Sequence[To
         if table is None:
             message = f"subject {subject.name}: there is no table {subject.table} in {datasource}"
             raise UsageError(message)
-        by_key = {stone.key_digest: stone for stone in stones}
+        by_key: dict[str, list[Tombstone]] = {}
+        for stone in stones:
+            by_key.setdefault(stone.key_digest, []).append(stone)
         known = {item for stone in stones for item in stone.identifiers.items()}
         found = _Found()
         query = _query(system, subject, table)
         for row in connection.execution_options(yield_per=_FETCH).execute(query).mappings():
             named = {kind: row[f"identifier {kind}"] for kind in subject.identifiers}
-            stone = by_key.get(row["key digest"])
-            if stone is not None and _back(stone, named, row.get("created")):
+            mine = by_key.get(row["key digest"])
+            if mine and _back(mine, named, row.get("created")):
                 found.keys.append(tuple(row[f"key {name}"] for name in subject.key))
-            elif stone is None and not known.isdisjoint(named.items()):
+            elif not mine and not known.isdisjoint(named.items()):
                 found.elsewhere += 1
         return found
 
@@ -134,10 +136,16 @@ def _query(system: System, subject: Subject, table: CatalogTable) -> sa.Select[A
     return sa.select(*read)
 
 
-def _back(stone: Tombstone, named: Mapping[str, str | None], created: Any) -> bool:
-    same = any(digest is not None and stone.identifiers.get(kind) == digest for kind, digest in named.items())
-    masked = any(digest is not None and stone.masked.get(kind) == digest for kind, digest in named.items())
-    return same or (_older(created, stone.erased_at) and not masked)
+def _back(stones: Sequence[Tombstone], named: Mapping[str, str | None], created: Any) -> bool:
+    """Whether a row is that of the person again: of all times that they were erased, each counts.
+
+    What an erasure wrote is what the next one finds; it is nobody's identifier.
+    """
+    here = {(kind, digest) for kind, digest in named.items() if digest is not None}
+    written = {item for stone in stones for item in stone.masked.items()}
+    theirs = {item for stone in stones for item in stone.identifiers.items()} - written
+    last = max(stone.erased_at for stone in stones)
+    return bool(here & theirs) or (_older(created, last) and not here & written)
 
 
 def _older(created: Any, than: dt.datetime) -> bool:

@@ -39,6 +39,10 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             for there, ours in here.items():
                 code = code.replace(there, ours)  # noqa: PLW2901 - the page as it is here
             exec(code, names)  # noqa: S102 - our own page
+        (readme,) = (
+            code for code in _CODE.findall((ROOT / "README.md").read_text("utf-8")) if "Client(" in code
+        )
+        exec(readme.replace("redis://shop@redis/0", at.redis.url), {})  # noqa: S102 - our own page
         relay = threading.Thread(target=names["relay"])
         relay.start()
         for request in ("shop-closing-17", "shop-consent-1", "shop-closing-18"):

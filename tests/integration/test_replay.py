@@ -70,6 +70,21 @@ def test_nobody_comes_back(world: World) -> None:
 
 
 @on(*EACH)
+@pytest.mark.usefixtures("write")
+def test_somebody_who_was_erased_twice(world: World) -> None:
+    """A second request, for which nothing was left, hides nobody who is back; and nobody is back before."""
+    first = anonymize_user(7, ACTOR)
+    expect(world, first.rows)
+    expect(world, anonymize_user(7, ACTOR).rows)
+    assert replay() == [(2, 0, 0)]
+    put_back(world)
+    assert replay(execute=True) == [(2, 1, 0)]
+    expect(world, first.rows)
+    assert "a@example.com" not in emails(world).values()
+    assert replay(execute=True) == [(3, 0, 0)]
+
+
+@on(*EACH)
 def test_a_key_that_was_used_again(world: World, write: Write) -> None:
     """Somebody else under the same key stays, whoever is older than the erasure goes."""
     instant = {"postgresql": "TIMESTAMPTZ", "mariadb": "DATETIME(6)"}.get(world.dialect, "TIMESTAMP")
