@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from aegis.audit.posting import opener
 from aegis.audit.tlog import merkle, notes
 from aegis.audit.tlog.notes import Checkpoint, Note, Signature, Verifier
 from aegis.errors import OperationFailed, Tampered, Unreachable, UsageError
@@ -44,7 +45,7 @@ Post = Callable[[str, bytes], Answer]
 
 
 def post(url: str, body: bytes) -> Answer:
-    """Post over HTTP.
+    """Post over HTTP; a redirection is an answer, and is not followed.
 
     Raises:
         Unreachable: nobody answers, or nothing that can be read.
@@ -55,7 +56,7 @@ def post(url: str, body: bytes) -> Answer:
         raise UsageError(message)
     request = urllib.request.Request(url, data=body, method="POST")  # noqa: S310 - the scheme was checked
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - the same
+        with opener().open(request, timeout=PATIENCE) as answer:
             return Answer(status=answer.status, body=answer.read(_LONGEST).decode("utf-8", "replace"))
     except urllib.error.HTTPError as error:
         with error:
@@ -117,6 +118,10 @@ def submit(
 _CURES: Final = {
     403: ". It does not know the key that signs; give it the one that `aegis audit keys list` prints",
     404: ". It does not know this log; give it the log's key, which `aegis audit keys list` prints",
+    **dict.fromkeys(
+        (301, 302, 303, 307, 308),
+        ". It redirects, which is not followed: `aegis audit witness remove` it, and add it with its new URL",
+    ),
 }
 
 
