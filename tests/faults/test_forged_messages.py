@@ -20,8 +20,8 @@ from celery import Celery
 
 from aegis.client import Client, Signer
 from aegis.embedded.server import free_port
-from aegis.errors import Pending
 from aegis.envelopes import workers_public_key
+from aegis.errors import Pending
 from aegis.keys import Secret, new_client_key
 from aegis.operations import system
 from aegis.operations.deadletters import DeadLetters

@@ -223,7 +223,7 @@ class TestForecast:
 
     @on(*EACH_DATABASE)
     def test_what_a_guard_stops_at_its_first_run_is_overdue(self, world: World) -> None:
-        """No run of it was ever through; the rows that it would have taken are past their time all the same."""
+        """No run of it was ever through; what it would have taken is past its time all the same."""
         world.safety_events()
         world.events(range(9), 60)
         world.policy(guards={"max_rows": 8})
