@@ -1,27 +1,15 @@
-"""The doors of erasure: plan what would happen to everything of one person, do it, export what is there."""
+"""The doors of erasure: plan what would happen to everything of one person, and do it.
 
-import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+Those to what comes after it, and to what is there, stand in modules of their own and are found here too.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 from aegis.arguments import RequestId, door
 from aegis.audit.events import uuid7
-from aegis.erasure import (
-    approving,
-    closing,
-    control,
-    copies,
-    exporting,
-    forgetting,
-    outcomes,
-    parts,
-    receipts,
-    rechecking,
-    replaying,
-)
+from aegis.erasure import approving, control, outcomes, parts
 from aegis.erasure.asking import Wish, ask, fetch
-from aegis.erasure.exporting import Exported
 from aegis.erasure.outcomes import Erasure, OnProgress
 from aegis.erasure.people import USER
 from aegis.erasure.plan import Plan
@@ -31,7 +19,13 @@ from aegis.errors import NobodyThere, UsageError
 from aegis.operations import runs
 from aegis.operations.system import current
 
-from .files import new_file
+from .access import export_person as export_person  # noqa: PLC0414
+from .afterwards import erasure_receipt as erasure_receipt  # noqa: PLC0414
+from .afterwards import replay_erasures as replay_erasures  # noqa: PLC0414
+from .afterwards import verify_erasure as verify_erasure  # noqa: PLC0414
+from .copies import ask_due_copies as ask_due_copies  # noqa: PLC0414
+from .copies import confirm_copy as confirm_copy  # noqa: PLC0414
+from .copies import overdue_copies as overdue_copies  # noqa: PLC0414
 
 
 @door
@@ -304,150 +298,3 @@ def resume_erasure(request: str, actor: str) -> Erasure:
 def cancel_erasure(request: str, actor: str) -> Erasure:
     """End a request for good after the batch in flight; what was changed until then is accounted for."""
     return control.cancel(current(), request, actor=actor)
-
-
-@door
-def confirm_copy(request: str, copy: str, actor: str) -> Erasure:
-    """Confirm that a copy elsewhere has forgotten the people of a request; the last one closes the request.
-
-    A copy is confirmed once: whoever says it again changes nothing.
-
-    Args:
-        request: the request.
-        copy: as aegis.toml names it.
-        actor: who says so.
-
-    Raises:
-        ValueError: there is no such request, or it has no such copy.
-        aegis.errors.Refused: the request is not done.
-
-    """
-    system = current()
-    closing.confirm(system, request, copy, actor=actor)
-    return outcomes.standing(system, request)
-
-
-def ask_due_copies(send: forgetting.Send) -> int:
-    """Ask the copies elsewhere whose time has come to forget who was erased; return how many were.
-
-    Args:
-        send: sends a task: its name, its queue, its arguments; raises an AegisError where it cannot.
-
-    """
-    system = current()
-    return forgetting.ask_due(system, send, system.settings.retention.slice_seconds)
-
-
-def overdue_copies() -> tuple[copies.Copy, ...]:
-    """Return the copies elsewhere that nobody has confirmed in time, the longest overdue first."""
-    return copies.overdue(current())
-
-
-@door
-def erasure_receipt(request: str) -> receipts.Receipt:
-    """Return the receipt of a request that is done, with the proof that its digest stands in the log.
-
-    Raises:
-        ValueError: there is no such request.
-        aegis.errors.Refused: it is not done.
-        aegis.errors.Busy: its event has no place in the log yet; it gets one when the log is sealed.
-
-    """
-    system = current()
-    return receipts.of_run(system, control.run_of(system, request))
-
-
-@door
-def verify_erasure(
-    key: Sequence[Any],
-    *,
-    subject: str = USER,
-    datasource: str = "default",
-    identifiers: Mapping[str, Any] | None = None,
-) -> rechecking.Rechecked:
-    """Look whether anything of one person is there, at any time; nothing is changed.
-
-    Args:
-        key: one value for each column of the subject's key; nobody need have it any more.
-        subject: the kind of person, as the data map names it.
-        datasource: as aegis.toml names it.
-        identifiers: name → value, to be searched for everywhere; none: those of the person's row, if it is
-            there, and after an erasure only what the data map reaches.
-
-    Raises:
-        ValueError: a name is unknown, or the source has no data map.
-        aegis.errors.Refused: the data map leaves something open, or rows are hidden.
-
-    """
-    system = current()
-    name = system.settings.source_name(datasource)
-    known = None if identifiers is None else {kind: str(value) for kind, value in identifiers.items()}
-    return rechecking.recheck(system, key, subject=subject, datasource=name, identifiers=known)
-
-
-@door
-def replay_erasures(
-    since: dt.datetime, *, actor: str, datasource: str = "default", execute: bool = False
-) -> list[replaying.Replayed]:
-    """Look for erased people who came back with a restored database, and erase them again.
-
-    Args:
-        since: erasures from then on; the day of the backup that was restored, or earlier. With a zone.
-        actor: who asks for it.
-        datasource: as aegis.toml names it.
-        execute: without it nothing is changed.
-
-    Raises:
-        ValueError: the instant has no zone, or the source has no data map.
-        aegis.errors.Tampered: a tombstone was not written by Aegis.
-
-    """
-    system = current()
-    name = system.settings.source_name(datasource)
-    return replaying.replay(system, since=since, datasource=name, actor=actor, execute=execute)
-
-
-@door
-def export_person(
-    key: Sequence[Any],
-    path: Path,
-    *,
-    actor: str,
-    subject: str = USER,
-    datasource: str = "default",
-    tenant: str | None = None,
-    with_shared: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Exported:
-    """Write every row of one person into a new file that only its owner can read, and record that.
-
-    Args:
-        key: one value for each column of the subject's key; text where it was typed.
-        path: the file; it must not be there. Nothing is left of it when the export fails.
-        actor: who asks for it.
-        subject: the kind of person, as the data map names it.
-        datasource: as aegis.toml names it.
-        tenant: refuse a person of any other one.
-        with_shared: also rows that are another person's too, such as messages between two people.
-        on_progress: is told how many rows were written, and how many there are.
-
-    Raises:
-        ValueError: nobody has that key, a name is unknown, or the file is there.
-        PermissionError: the person is another tenant's.
-        aegis.errors.Refused: the data map leaves something open, or rows are hidden.
-
-    """
-    system = current()
-    name = system.settings.source_name(datasource)
-    with new_file(path) as file:
-        return exporting.export(
-            system,
-            key,
-            subject=subject,
-            datasource=name,
-            tenant=tenant,
-            with_shared=with_shared,
-            actor=actor,
-            write=file.write,
-            on_progress=on_progress or (lambda _done, _total: None),
-        )

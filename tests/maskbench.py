@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.db.dialects import begin_work
 from aegis.db.engines import writing
 from aegis.db.reflection import read_layout
+from aegis.db.transactions import begin_work
 from aegis.masking.keys import MaskKey
 from aegis.masking.kinds import Kind
 from aegis.masking.masks import Masks

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.compiling import driver_errors
 from aegis.db.searchable import Searchable
 from aegis.db.sizes import qualified, rows_about, size_of
@@ -129,7 +129,7 @@ def _read_pages(
 
 
 def _copied(connection: sa.Connection, place: Searchable, begin: int, end: int | None) -> Iterator[bytes]:
-    dialects.write_exactly(connection)
+    transactions.write_exactly(connection)
     connection.execute(sa.select(sa.func.set_config("client_encoding", "UTF8", sa.true())))
     names = ", ".join(map(connection.dialect.identifier_preparer.quote, place.columns))
     until = f" AND ctid < '({end},0)'" if end is not None else ""

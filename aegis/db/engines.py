@@ -18,8 +18,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from aegis.db import dialects, functions
-from aegis.db.dialects import Fault
+from aegis.db import dialects, faults, functions, transactions
+from aegis.db.faults import Fault
 from aegis.db.lacking import lacking
 from aegis.errors import (
     AegisError,
@@ -139,7 +139,7 @@ def _listen(engine: sa.Engine, source: SourceSettings, *, own: bool) -> None:
             connection.commit()
 
     if name != dialects.POSTGRESQL:
-        event.listen(engine, "begin", dialects.lift_limits)
+        event.listen(engine, "begin", transactions.lift_limits)
 
     if name == dialects.SQLITE:
 
@@ -164,7 +164,7 @@ def _watch_statements(engine: sa.Engine) -> None:
 
     @event.listens_for(engine, "before_cursor_execute")
     def _start_the_clock(connection: sa.Connection, *_: Any) -> None:
-        limit = connection.info.get(dialects.STATEMENT_SECONDS, math.inf)
+        limit = connection.info.get(transactions.STATEMENT_SECONDS, math.inf)
         connection.info[_UNTIL] = time.monotonic() + limit
 
     @event.listens_for(engine, "commit")
@@ -225,7 +225,7 @@ def reading(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
 def snapshot(engine: sa.Engine, label: str) -> Iterator[sa.Connection]:
     """Open one reading transaction in which every query sees the same state of the database."""
     with reading(engine, label) as connection:
-        dialects.begin_snapshot(connection)
+        transactions.begin_snapshot(connection)
         yield connection
 
 
@@ -240,8 +240,8 @@ def looking(engine: sa.Engine, label: str, *, lock_ms: int, statement_ms: int) -
         statement_ms: how long a statement may take.
 
     """
-    with snapshot(engine, label) as connection, dialects.unwritable(connection):
-        dialects.begin_work(connection, lock_ms=lock_ms, statement_ms=statement_ms)
+    with snapshot(engine, label) as connection, transactions.unwritable(connection):
+        transactions.begin_work(connection, lock_ms=lock_ms, statement_ms=statement_ms)
         yield connection
 
 
@@ -280,14 +280,14 @@ def _translate(error: sa.exc.StatementError, label: str, engine: sa.Engine | Non
         # It never came to the database; SQLAlchemy's own text quotes the value.
         found = type(error.orig).__name__
         return OperationFailed(f"{label}: a value is not of its column's type ({found}); nothing was done")
-    fault = dialects.fault_of(error)
+    fault = faults.fault_of(error)
     if fault is Fault.RIGHTS:
         return _refused(error, label, engine)
     if error.statement is None and fault is Fault.GONE:
         # There was no statement: it was never connected, or not any more when it was to commit.
         return Unreachable(f"{label} does not answer ({type(error.orig).__name__}); check that it runs there")
     kind, cure = _CURES.get(fault, (OperationFailed, ""))
-    return kind(f"{label}: {dialects.describe(error)}{cure and '; '}{cure}")
+    return kind(f"{label}: {faults.describe(error)}{cure and '; '}{cure}")
 
 
 def _refused(error: sa.exc.DBAPIError, label: str, engine: sa.Engine | None) -> Refused:
@@ -296,7 +296,7 @@ def _refused(error: sa.exc.DBAPIError, label: str, engine: sa.Engine | None) -> 
     source = _SOURCE.search(label)
     command = f"`aegis grants {source[1]}` prints" if source else "`aegis grants DATASOURCE` prints"
     cure = f"as the owner: GRANT {'; '.join(lacks)}" if lacks else "grant the right to Aegis's role"
-    return Refused(f"{label}: {dialects.describe(error)}; {cure} ({command} all that Aegis needs)")
+    return Refused(f"{label}: {faults.describe(error)}; {cure} ({command} all that Aegis needs)")
 
 
 #: What a data source is called in an error.

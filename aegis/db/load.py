@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.engines import reading
 from aegis.errors import AegisError, Interrupted
 
@@ -121,7 +121,7 @@ class Gauge:
         """Return what a look found; nothing when it was interrupted, None when it is forbidden."""
         try:
             with reading(self._engine, self._label) as connection:
-                dialects.begin_work(connection, lock_ms=_LOOK_MS, statement_ms=_LOOK_MS)
+                transactions.begin_work(connection, lock_ms=_LOOK_MS, statement_ms=_LOOK_MS)
                 return look(connection)
         except Interrupted:
             return {}

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.copying import copy_out
 from aegis.errors import OperationFailed, Passing
 
@@ -80,7 +80,7 @@ def read_lines(connection: sa.Connection, table: sa.Table, where: sa.ColumnEleme
     columns = [_exact(column, name) for column in _stored(table)]
     query = sa.select(*columns).select_from(table).where(where).with_for_update()
     if name == dialects.POSTGRESQL:
-        dialects.write_exactly(connection)
+        transactions.write_exactly(connection)
         yield from copy_out(connection, query)
         return
     # One after the other, so that memory stays flat however wide the rows are.
@@ -93,7 +93,7 @@ def take_lines(connection: sa.Connection, table: sa.Table, where: sa.ColumnEleme
 
     Each row is met once, where reading first locks it, and writes to it, before it is deleted.
     """
-    dialects.write_exactly(connection)
+    transactions.write_exactly(connection)
     columns = [_exact(column, dialects.POSTGRESQL) for column in _stored(table)]
     yield from copy_out(connection, sa.delete(table).where(where).returning(*columns))
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.copying import copy_in
 from aegis.db.rowlines import COPY, Shape, copied, values_of
 
@@ -103,9 +103,9 @@ class Stage:
 @contextlib.contextmanager
 def staged(connection: sa.Connection, table: sa.Table, shape: Shape) -> Iterator[Stage]:
     """Open a stage in the caller's transaction."""
-    dialects.write_exactly(connection)
+    transactions.write_exactly(connection)
     stage = Stage(connection, table, shape)
-    with dialects.values_as_given(connection):
+    with transactions.values_as_given(connection):
         stage.create()
         try:
             yield stage

@@ -5,7 +5,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from aegis.db import dialects, facts
+from aegis.db import dialects, facts, transactions
 from aegis.db.engines import reading
 from aegis.db.journal import Journal
 from aegis.db.tables import DataRetentionPolicy
@@ -16,7 +16,7 @@ from aegis.operations import approvals
 from aegis.operations.states import PolicyState
 from aegis.operations.system import System
 from aegis.retention import definition as definitions
-from aegis.retention import policies
+from aegis.retention import inspecting, policies
 from aegis.retention.children import refuse_cascades
 from aegis.retention.target import read_target
 
@@ -84,12 +84,12 @@ def _read_today(
     journal = Journal(engine.dialect.name)
     limits = system.settings.retention
     with reading(engine, f"policy {policy.name}: data source {policy.datasource}") as connection:
-        dialects.begin_work(
+        transactions.begin_work(
             connection,
             lock_ms=limits.lock_timeout_milliseconds,
             statement_ms=limits.statement_timeout_milliseconds,
         )
-        keeping = policies.keeping_of(system, definition)
+        keeping = inspecting.keeping_of(system, definition)
         target = read_target(connection, definition.table, definition, keeping=keeping)
         refuse_cascades(target, policy.cascades, policy.name)
         identity = journal.source(connection).identity

@@ -17,7 +17,7 @@ from aegis.erasure.parts import Part
 from aegis.erasure.plan import Plan
 from aegis.erasure.tracing import looking
 from aegis.errors import Refused
-from aegis.operations import claims
+from aegis.operations import claims, seizing
 from aegis.operations.states import CLAIMABLE, STUCK, State
 from aegis.operations.system import System
 
@@ -60,7 +60,7 @@ def resume(system: System, request_id: str, *, actor: str) -> Erasure:
     for one in stuck:
         event = system.recorder.prepare(_note(Action.ERASURE_RESUME, one.run["id"], actor))
         reported = Reported.read(one.run["report"]).anew()
-        claims.reopen(system, one.run["id"], event, reported.plain())
+        seizing.reopen(system, one.run["id"], event, reported.plain())
     return outcomes.standing(system, request_id)
 
 
@@ -90,7 +90,7 @@ def _cancel(system: System, one: Part, request_id: str, actor: str) -> None:
     request, run = one.request, one.run
     reason = f"a person cancels it; repeat `aegis erasure cancel {request_id}` if this stays"
     event = system.recorder.prepare(_note(Action.ERASURE_CANCEL, run["id"], actor))
-    claimed = claims.seize(system, run["id"], CLAIMABLE | STUCK, reason=reason, event=event)
+    claimed = seizing.seize(system, run["id"], CLAIMABLE | STUCK, reason=reason, event=event)
     engine = system.databases.source(run["datasource"])
     label = f"data source {run['datasource']}: the erasure is NOT yet cancelled there"
     with writing(engine, label) as connection:

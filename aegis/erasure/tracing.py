@@ -16,7 +16,7 @@ from aegis.datamap.model import DataMap, Rule, Subject
 from aegis.datamap.reached import Coverage
 from aegis.datamap.reading import read_map
 from aegis.datamap.sources import map_path
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.catalog import Catalog, read_catalog
 from aegis.db.engines import snapshot
 from aegis.erasure.acts import Act, acts, flat
@@ -116,7 +116,7 @@ def patient_snapshot(system: System, datasource: str, *, verify: bool = False) -
     limits, databases = system.settings.retention, system.databases
     engine = databases.verifier(datasource) if verify else databases.source(datasource)
     with snapshot(engine, f"data source {datasource}") as connection:
-        dialects.begin_work(
+        transactions.begin_work(
             connection,
             lock_ms=limits.lock_timeout_milliseconds,
             statement_ms=round(1000 * limits.count_seconds),

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from aegis.db import dialects
 from aegis.db.engines import reading
-from aegis.db.releases import Release
+from aegis.db.tables import Release
 from aegis.federated import answers, inputs, outputs
 from aegis.operations.system import System
 

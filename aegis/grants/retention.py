@@ -14,7 +14,7 @@ from aegis.grants.needs import PLACE, Needs, columns_in
 from aegis.masking.keys import MaskKey
 from aegis.masking.masks import Masks
 from aegis.operations.system import System
-from aegis.retention import archiving, policies
+from aegis.retention import archiving, inspecting, policies
 from aegis.retention.anonymizing import deletes
 from aegis.retention.bounds import why_in_batches
 from aegis.retention.branches import Branch, every
@@ -33,7 +33,7 @@ def of_policy(needs: Needs, system: System, policy: DataRetentionPolicy) -> None
 
     """
     # A text clock's form does not matter here, so its column is not read.
-    target = policies.read_policy_target(needs.connection, policy, system, forms={})
+    target = inspecting.read_policy_target(needs.connection, policy, system, forms={})
     name, goes = f"policy {policy.name}", deletes(policies.definition_of(policy))
     _reading(needs, target, name)
     if target.masks is not None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing
 from aegis.db.journal import Journal
@@ -167,7 +167,7 @@ def _committed(system: System, run: Mapping[str, Any]) -> tuple[list[dict[str, A
     engine = system.databases.source(run["datasource"])
     journal = Journal(engine.dialect.name)
     with writing(engine, f"data source {run['datasource']}") as connection:
-        dialects.begin_work(
+        transactions.begin_work(
             connection,
             lock_ms=limits.lock_timeout_milliseconds,
             statement_ms=limits.statement_timeout_milliseconds,

@@ -12,10 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.audit.events import Event
-from aegis.db import dialects
-from aegis.db.dialects import SeenBy
+from aegis.db import transactions
 from aegis.db.engines import reading, writing
 from aegis.db.journal import Entry, Journal
+from aegis.db.transactions import SeenBy
 from aegis.errors import Fenced, NotPrepared
 from aegis.operations import holds
 from aegis.operations.marks import MarkBox
@@ -200,7 +200,7 @@ class Shard:
     def _transaction(self) -> Iterator[sa.Connection]:
         limits = self._system.settings.retention
         with writing(self.engine, self.label) as connection:
-            dialects.begin_work(
+            transactions.begin_work(
                 connection,
                 lock_ms=limits.lock_timeout_milliseconds,
                 statement_ms=limits.statement_timeout_milliseconds,

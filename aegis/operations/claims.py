@@ -20,13 +20,14 @@ from aegis.audit.recorder import Note, store
 from aegis.db import dialects
 from aegis.db.engines import reading, writing
 from aegis.db.tables import Run, RunShard, Source
-from aegis.errors import Busy, Fenced, Refused
+from aegis.errors import Busy, Fenced
 from aegis.operations import ranges
 from aegis.operations.runs import fetch, row
-from aegis.operations.states import CLAIMABLE, FINAL, STUCK, State, Wait, sources_of
+from aegis.operations.states import CLAIMABLE, FINAL, State, Wait, sources_of
 from aegis.operations.system import System
 
 _CONTROL: Final = "control database"
+
 #: The longest wait between two tries, in seconds.
 LONGEST_WAIT: Final = 300.0
 
@@ -280,52 +281,6 @@ def cut(system: System, claimed: Claim, marks: Sequence[Mapping[str, Any]]) -> i
         ranges.cut(system, connection, claimed.id, marks)
     settle(system, claimed, State.RUNNING)
     return len(marks) + 1
-
-
-def seize(system: System, run_id: str, states: frozenset[State], *, reason: str, event: Event) -> Claim:
-    """Take a run from whoever works on it, for a person; it waits, paused, under a newer epoch.
-
-    Raises:
-        UnknownName: there is no such run.
-        Refused: it is in none of these states.
-
-    """
-    with writing(system.databases.control, _CONTROL) as connection:
-        run = row(connection, run_id, lock=True)
-        if run["state"] not in states:
-            message = f"run {run_id} of policy {run['policy']} is {run['state']}"
-            raise Refused(message)
-        values = {"epoch": run["epoch"] + 1, "lease_owner": None, "lease_until": None, "not_before": None}
-        if run["state"] in CLAIMABLE:
-            values |= {"state": State.WAITING, "waits_for": Wait.PAUSED, "reason": reason}
-        connection.execute(sa.update(Run).where(Run.id == run_id).values(**values))
-        shards = sa.update(RunShard).where(RunShard.run == run_id)
-        free = {"lease_owner": None, "lease_until": None}
-        connection.execute(shards.values(epoch=RunShard.epoch + 1, **free))
-        store(connection, event)
-    return Claim(run={**run, **values}, epoch=values["epoch"], owner="a person")
-
-
-def reopen(system: System, run_id: str, event: Event, report: Mapping[str, Any] | None = None) -> bool:
-    """Let a run go on that waits for a person; return whether it did.
-
-    Args:
-        report: what it goes on from; none: from nothing.
-
-    """
-    paused = (Run.state == State.WAITING) & (Run.waits_for == Wait.PAUSED)
-    waits = (Run.id == run_id) & (paused | Run.state.in_(sorted(STUCK)))
-    values = {"state": State.ACCEPTED, "attempts": 0, "reason": None, "waits_for": None}
-    # What a blocked run said of its rows until now is not its last word any more.
-    values |= {"rows": None, "report": report or None}
-    with writing(system.databases.control, _CONTROL) as connection:
-        values |= {"not_before": dialects.now(connection)}
-        done = connection.execute(sa.update(Run).where(waits).values(**values)).rowcount == 1
-        if done:
-            again = sa.update(RunShard).where(RunShard.run == run_id)
-            connection.execute(again.values(attempts=0, not_before=None))
-            store(connection, event)
-    return done
 
 
 def shard_epochs(system: System, claimed: Claim) -> dict[int, int]:

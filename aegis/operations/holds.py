@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing
 from aegis.db.journal import HOLD_SHARD, NIL, Journal
@@ -345,5 +345,5 @@ def _refuse_unknown(system: System, scope: Scope, datasource: str) -> None:
         ):
             layout = read_layout(connection, scope.table)
             if scope.key is not None:
-                dialects.see_every_row(connection)
+                transactions.see_every_row(connection)
                 rowkeys.check(connection, layout, scope.key)

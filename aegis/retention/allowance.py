@@ -19,7 +19,7 @@ from aegis.operations import runs
 from aegis.operations.pace import aim_seconds
 from aegis.operations.states import Wait, Waits
 from aegis.operations.system import System
-from aegis.retention.preview import count
+from aegis.retention.counting import count
 from aegis.retention.target import Target
 from aegis.retention.walkers import nth_key, up_to
 from aegis.retention.windows import closes_at, opens_at

@@ -9,9 +9,10 @@ from aegis.errors import Refused
 from aegis.operations import approvals, holds
 from aegis.operations.approvals import Word
 from aegis.operations.system import System
-from aegis.retention import guards, policies
+from aegis.retention import guards, inspecting, policies
 from aegis.retention.guards import Verdict
-from aegis.retention.preview import Beside, Preview, look
+from aegis.retention.looking import look
+from aegis.retention.preview import Beside, Preview
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def _guards(
 
 def _changed(system: System, policy: DataRetentionPolicy) -> str | None:
     try:
-        policies.refuse_changed(system, policy)
+        inspecting.refuse_changed(system, policy)
     except Refused as refused:
         return str(refused)
     return None

@@ -12,7 +12,7 @@ from aegis.audit.recorder import Note
 from aegis.db.engines import writing
 from aegis.db.journal import Journal
 from aegis.errors import Refused
-from aegis.operations import claims, runs
+from aegis.operations import claims, runs, seizing
 from aegis.operations.claims import Claim
 from aegis.operations.states import CLAIMABLE, STUCK, State
 from aegis.operations.system import System
@@ -35,7 +35,7 @@ def pause(system: System, run_id: str, *, actor: str) -> None:
     note = _note(Action.RETENTION_PAUSE, run_id, actor)
     reason = f"a person paused it; `aegis retention resume {run_id}` lets it go on"
     event = system.recorder.prepare(note)
-    claimed = claims.seize(system, run_id, CLAIMABLE, reason=reason, event=event)
+    claimed = seizing.seize(system, run_id, CLAIMABLE, reason=reason, event=event)
     _fence(system, claimed, "paused")
     attach_again(system, claimed.run, epoch=claimed.epoch)
 
@@ -52,7 +52,7 @@ def cancel(system: System, run_id: str, *, actor: str) -> int:
     _refuse_erasure(system, run_id)
     note = _note(Action.RETENTION_CANCEL, run_id, actor)
     reason = f"a person cancels it; repeat `aegis retention cancel {run_id}` if this stays"
-    claimed = claims.seize(system, run_id, _ANYHOW, reason=reason, event=system.recorder.prepare(note))
+    claimed = seizing.seize(system, run_id, _ANYHOW, reason=reason, event=system.recorder.prepare(note))
     _fence(system, claimed, "cancelled")
     attach_again(system, claimed.run, epoch=claimed.epoch)
     run = runs.fetch(system, run_id)
@@ -90,7 +90,7 @@ def resume(system: System, run_id: str, *, actor: str) -> None:
     """
     _refuse_erasure(system, run_id)
     event = system.recorder.prepare(_note(Action.RETENTION_RESUME, run_id, actor))
-    if not claims.reopen(system, run_id, event):
+    if not seizing.reopen(system, run_id, event):
         run = runs.fetch(system, run_id)
         goes_on = "; it goes on by itself" if run["state"] in CLAIMABLE else ""
         message = f"run {run_id} is {run['state']}, there is nothing to resume{goes_on}"

@@ -2,17 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.sql.util import ClauseAdapter
 
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.engines import attempt
 from aegis.db.sizes import size_of
 from aegis.errors import TooLong, UsageError
+from aegis.retention.stages import Stage
 from aegis.retention.target import Target
 
 #: Blocks that a sample reads: 16 MiB, in a moment.
@@ -108,12 +109,12 @@ class Patient(Exact):
         except TooLong:
             return None
         finally:
-            dialects.limit_statements(self._connection, self._usual_ms)
+            transactions.limit_statements(self._connection, self._usual_ms)
 
     def _hurry(self) -> None:
         """Limit the next statement to the time that is left."""
         left = max(0.0, self._until - time.monotonic())
-        dialects.limit_statements(self._connection, max(1, round(1000 * left)))
+        transactions.limit_statements(self._connection, max(1, round(1000 * left)))
 
 
 class Sampled:
@@ -186,3 +187,20 @@ def _groups(connection: sa.Connection, rows: sa.Select[Any]) -> Iterator[tuple[A
     query = sa.select(*seen.c, sa.func.count()).group_by(*seen.c)
     for row in connection.execute(query, execution_options={"yield_per": 1000}):
         yield tuple(row)
+
+
+def count(connection: sa.Connection, target: Target, which: sa.ColumnElement[bool]) -> int:
+    """Count rows of the target."""
+    return Exact(connection, target).count(which)
+
+
+def unclocked(counter: Counter, target: Target, tenant: Any) -> int:
+    """Count rows that never go because their timestamp is missing."""
+    if not target.clock_column.nullable:
+        return 0
+    return counter.count(sa.and_(target.clock_column.is_(None), target.chosen(tenant)))
+
+
+def foreseen(counter: Counter, stages: Sequence[Stage], tenant: Any) -> int:
+    """Count the rows that a run's stages would change, legal holds left aside."""
+    return sum(counter.count(stage.ahead.expired(stage.cutoffs, tenant)) for stage in stages)

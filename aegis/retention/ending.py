@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import transactions
 from aegis.db.engines import reading
 from aegis.db.journal import Journal
 from aegis.db.reflection import leads_an_index
@@ -19,12 +19,11 @@ from aegis.operations.states import State, Wait
 from aegis.operations.system import System
 from aegis.retention import archiving, outcomes, policies, purges, watermarks
 from aegis.retention.allowance import Allowance
-from aegis.retention.counting import Counter
+from aegis.retention.counting import Counter, unclocked
 from aegis.retention.forecast import forecast
 from aegis.retention.opening import count_patiently, patient
 from aegis.retention.partitions import dropped
 from aegis.retention.portions import Portions
-from aegis.retention.preview import unclocked
 from aegis.retention.slices import Slice
 from aegis.retention.stages import Stage, done, done_by
 from aegis.retention.target import Target
@@ -68,7 +67,7 @@ def _look(
         if not _spares(target, scopes, tenant):
             # What lies past the cutoff now is dead but for what came late.
             indexed = leads_an_index(connection, target.layout, target.clock_column)
-            dialects.count_among_the_dead(connection, indexed=indexed)
+            transactions.count_among_the_dead(connection, indexed=indexed)
         counter = patient(system, connection, target)
         counts = {"due": 0, "held": 0, "kept": 0, "null_clock": unclocked(counter, target, tenant)}
         for stage in batches.stages:

@@ -15,8 +15,8 @@ from aegis.operations.states import PolicyState
 from aegis.operations.system import System
 from aegis.retention import policies, sessions
 from aegis.retention.cutoffs import told
+from aegis.retention.looking import look
 from aegis.retention.order import in_order
-from aegis.retention.preview import look
 from aegis.retention.runs import advance
 from aegis.retention.slices import OnProgress, Slice
 from aegis.retention.stages import done_by

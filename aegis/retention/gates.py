@@ -11,7 +11,7 @@ from aegis.operations import holds
 from aegis.operations.scopes import Scope
 from aegis.operations.states import PolicyState, Wait, Waits
 from aegis.operations.system import System
-from aegis.retention import archiving, guards, policies
+from aegis.retention import archiving, guards, inspecting, policies
 from aegis.retention.children import refuse_children
 from aegis.retention.counting import Patient
 from aegis.retention.cutoffs import Cutoffs
@@ -61,7 +61,7 @@ def before_slice(system: System, policy: DataRetentionPolicy) -> Target:
     if not policies.permitted(system, policy):
         policies.refuse_forged(system, policy)
         raise Waits(Wait.APPROVAL, policies.why_not_permitted(system, policy))
-    return policies.refuse_changed(system, policy)
+    return inspecting.refuse_changed(system, policy)
 
 
 def under_holds(policy: DataRetentionPolicy, table: str, scopes: Sequence[Scope]) -> None:

@@ -6,18 +6,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.engines import reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.operations import claims
 from aegis.operations.claims import Claim
 from aegis.operations.system import System
-from aegis.retention import policies, watermarks
+from aegis.retention import inspecting, watermarks
 from aegis.retention.children import without_index
-from aegis.retention.counting import Patient, sampler
+from aegis.retention.counting import Patient, foreseen, sampler
 from aegis.retention.cutoffs import Cutoffs, began_at, cutoffs_for
 from aegis.retention.gates import Outlook, before_first
-from aegis.retention.preview import foreseen
 from aegis.retention.sessions import seen_by
 from aegis.retention.stages import Stage, deleted, stages_of
 from aegis.retention.target import Target
@@ -59,7 +58,7 @@ def open_run(
         count_patiently(system, connection, policy, run["tenant"])
         # What the first look found holds for the whole run: a row that strays in later stays.
         forms = None if run["cutoff"] is None else (run["report"] or {}).get("forms")
-        target = policies.read_policy_target(connection, policy, system, forms, known)
+        target = inspecting.read_policy_target(connection, policy, system, forms, known)
         if run["cutoff"] is None:
             cutoffs, expected = _first_look(system, claimed, policy, connection, target)
         else:
@@ -74,7 +73,7 @@ def count_patiently(
 ) -> None:
     """Prepare a reading transaction for counts, which may take long and wait for no lock."""
     limits = system.settings.retention
-    dialects.begin_work(
+    transactions.begin_work(
         connection,
         lock_ms=limits.lock_timeout_milliseconds,
         statement_ms=_longest_ms(limits),

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
 from aegis.audit import events
-from aegis.db import dialects, partitions
+from aegis.db import dialects, partitions, transactions
 from aegis.db.engines import reading
 from aegis.db.facts import read_server
 from aegis.db.journal import Journal
@@ -196,7 +196,7 @@ class Partitions:
         return found
 
     def _look(self, connection: sa.Connection) -> None:
-        dialects.begin_work(connection, lock_ms=partitions.PATIENT_MS, statement_ms=partitions.LOOK_MS)
+        transactions.begin_work(connection, lock_ms=partitions.PATIENT_MS, statement_ms=partitions.LOOK_MS)
 
 
 def dropped(connection: sa.Connection, run: str) -> dict[str, int]:

@@ -15,7 +15,7 @@ from aegis.errors import Refused, UsageError
 from aegis.operations.states import PolicyState
 from aegis.operations.system import System
 from aegis.retention import definition as definitions
-from aegis.retention import files, policies
+from aegis.retention import files, inspecting, policies, registering
 from aegis.retention.files import Filed
 from aegis.retention.words import KEY_OF, OWNER
 
@@ -87,7 +87,7 @@ def carry_out(system: System, steps: Sequence[Step], filed: Sequence[Filed], *, 
     differing = {step.policy for step in steps if step.differs}
     for item in filed:
         if item.definition.name in differing:
-            policies.register(system, item.definition, actor=actor, owner=item.owner)
+            registering.register(system, item.definition, actor=actor, owner=item.owner)
 
 
 def export(system: System, names: Sequence[str] | None = None) -> str:
@@ -121,9 +121,9 @@ def _in_its_source(system: System, item: Filed) -> Filed:
 def _step(system: System, item: Filed, stored: DataRetentionPolicy | None) -> Step:
     wanted = item.definition
     if stored is None:
-        policies.inspect(system, wanted)
+        inspecting.inspect(system, wanted)
         return Step(policy=wanted.name, status=NEW, new_version=True)
-    text, _ = policies.inspect(system, wanted, version=stored.digest_version)
+    text, _ = inspecting.inspect(system, wanted, version=stored.digest_version)
     same = definitions.digest(text) == stored.digest and stored.state in _LIVE
     changes = _uncovered(system, item, stored) | ({} if same else _covered(wanted, stored, text))
     return Step(
@@ -137,7 +137,7 @@ def _step(system: System, item: Filed, stored: DataRetentionPolicy | None) -> St
 
 def _uncovered(system: System, item: Filed, stored: DataRetentionPolicy) -> dict[str, tuple[Any, Any]]:
     """Return what differs of that which an approval does not cover."""
-    changes = _differences(policies.definition_of(stored), item.definition, policies.IN_PLACE)
+    changes = _differences(policies.definition_of(stored), item.definition, registering.IN_PLACE)
     wanted = None if item.owner is None else system.recorder.actor_ref(item.owner)
     if wanted != stored.owner_ref:
         known = stored.owner_ref and system.reader.actors({stored.owner_ref}).get(stored.owner_ref)
@@ -151,7 +151,7 @@ def _covered(
     """Return what differs of that which an approval covers: the policy's words, or the live table."""
     before, after = json.loads(stored.definition), json.loads(text)
     ours = dataclasses.replace(wanted, filter_sql=after["condition"])
-    words = [field for field in KEY_OF if field not in policies.IN_PLACE]
+    words = [field for field in KEY_OF if field not in registering.IN_PLACE]
     changes = _differences(policies.definition_of(stored), ours, words)
     if stored.state not in _LIVE:
         changes["state"] = (stored.state, PolicyState.PENDING.value)

@@ -11,13 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import transactions
 from aegis.db.compiling import spelled
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import UsageError
 from aegis.operations.system import System
 from aegis.retention.cutoffs import cutoffs_for
-from aegis.retention.preview import glance
+from aegis.retention.looking import glance
 from aegis.retention.sessions import seen_by
 from aegis.retention.stages import stages_of
 
@@ -81,7 +81,7 @@ def write(system: System, policy: DataRetentionPolicy, *, tenant: Any = None) ->
             policy=policy,
             dialect=connection.dialect.name,
             moment=seen.moment,
-            session=dialects.session_of_others(connection, seen_by(policy, tenant)),
+            session=transactions.session_of_others(connection, seen_by(policy, tenant)),
             queries=queries,
             row_holds=len(seen.scopes) - len(told),
         )

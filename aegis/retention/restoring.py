@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.audit.actions import Action, Outcome
 from aegis.audit.events import Event
-from aegis.db import dialects
+from aegis.db import dialects, transactions
 from aegis.db.engines import reading, writing
 from aegis.db.journal import Entry, Journal
 from aegis.db.reflection import read_layout
@@ -148,7 +148,7 @@ class Restore:
             self._put_header()
         try:
             with writing(self._engine, self._label) as connection:
-                dialects.begin_work(
+                transactions.begin_work(
                     connection,
                     lock_ms=limits.lock_timeout_milliseconds,
                     statement_ms=round(1000 * limits.count_seconds),

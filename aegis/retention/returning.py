@@ -14,23 +14,22 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.audit.events import Event
 from aegis.audit.recorder import Note, store
 from aegis.audit.relay import count_up
-from aegis.audit.verification import sums
 from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing
 from aegis.db.journal import Journal, SourceRow
-from aegis.db.tables import AuditLog, RelayMark, Run, RunShard, Source
+from aegis.db.tables import RelayMark, Run, RunShard, Source
 from aegis.errors import Busy, Refused
 from aegis.operations import holds, requests
 from aegis.operations.states import FINAL, State
 from aegis.operations.system import System
 from aegis.retention import outcomes, policies
 from aegis.retention.attaching import attach_again
+from aegis.retention.comparing import Findings, Lost, compare
 
 #: Before the name of an action in the ledger: rows to which it was done, and that came back as they were.
 REVERTED: Final = "reverted_"
@@ -49,89 +48,6 @@ class Resumed:
     returned: Mapping[tuple[str, str, str], int]
     #: Runs that were cancelled; the next run of their policy begins anew.
     cancelled: Sequence[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Lost:
-    """A batch that the log has and the journal lacks."""
-
-    policy: str
-    details: Mapping[str, Any]
-
-    @property
-    def place(self) -> tuple[str, int, int]:
-        return _place(self.details)
-
-    @property
-    def counts(self) -> Counter[tuple[str, str, str]]:
-        """(policy, table, action) → rows."""
-        own = {(self.policy, self.details["table"], self.details["action"]): self.details["rows"]}
-        counts = Counter(own)
-        for name, rows in self.details["along"].items():
-            action, _, table = name.partition(":")
-            counts[self.policy, table, action] += rows
-        return counts
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Findings:
-    """Where both sides differ."""
-
-    lost: list[_Lost]
-    #: (run, shard) → the last number that both sides have.
-    marks: dict[tuple[str, int], int]
-
-    @property
-    def returned(self) -> Counter[tuple[str, str, str]]:
-        """(policy, table, action) → rows that came back."""
-        return sum((batch.counts for batch in self.lost), Counter())
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Sides:
-    """A run as its journal and as the log have it."""
-
-    datasource: str
-    run: str
-    #: (shard, number) → event; None for a batch that changed no row.
-    here: Mapping[tuple[int, int], str | None]
-    logged: Mapping[str, _Lost]
-    #: Shard → the last number that was relayed.
-    marks: Mapping[int, int]
-
-    def lost(self) -> Iterator[_Lost]:
-        """Yield the batches that the journal lacks; those told at an earlier restore are left out."""
-        newest: dict[tuple[int, int], str] = {}
-        for event in sorted(self.logged):
-            _, shard, number = self.logged[event].place
-            if number <= self.marks.get(shard, 0):
-                newest[shard, number] = event
-        present = set(self.here.values())
-        yield from (self.logged[event] for event in newest.values() if event not in present)
-
-    def common(self, shard: int) -> int:
-        """Return the last number up to which the shard's journal stands in the log.
-
-        Raises:
-            Refused: the journal has again what was told to have come back.
-
-        """
-        mark = self.marks[shard]
-        later = [event for (of, number), event in self.here.items() if of == shard and number > mark]
-        if any(event in self.logged for event in later):
-            message = (
-                f"data source {self.datasource} has batches of run {self.run} again that an earlier restore "
-                "had taken back: it was restored to a moment before that; restore it to one after, or give "
-                "it a name of its own"
-            )
-            raise Refused(message)
-        common = 0
-        while common < mark and (shard, common + 1) in self.here:
-            event = self.here[shard, common + 1]
-            if event is not None and event not in self.logged:
-                break
-            common += 1
-        return common
 
 
 def resume(system: System, datasource: str, *, actor: str) -> Resumed:
@@ -153,7 +69,7 @@ def resume(system: System, datasource: str, *, actor: str) -> Resumed:
     started = _started(system, name)
     _shut_out(system, name, started)
     _attach_partitions(system, name)
-    found = _compare(system, name)
+    found = compare(system, name)
     _align_journal(system, name, known, found)
     incarnation = known.incarnation + 1
     cancelled = [_cancelled(system, run, found.lost) for run in started]
@@ -243,45 +159,7 @@ def _attach_partitions(system: System, name: str) -> None:
         attach_again(system, {"id": run, "datasource": name}, epoch=epoch + 1)
 
 
-def _compare(system: System, name: str) -> _Findings:
-    """Compare journal and log where they can differ: behind a mark, or in what was never relayed."""
-    query = sa.select(RelayMark.run, RelayMark.shard, RelayMark.number).where(RelayMark.datasource == name)
-    with reading(system.databases.control, _CONTROL) as connection:
-        marks = {(row.run, row.shard): int(row.number) for row in connection.execute(query)}
-    engine = system.databases.source(name)
-    journal = Journal(engine.dialect.name)
-    found = _Findings(lost=[], marks={})
-    with reading(engine, f"data source {name}") as connection:
-        ends = journal.numbers(connection)
-        differing = {run for (run, shard), number in marks.items() if ends.get((run, shard), 0) < number}
-        differing |= journal.waiting_of(connection, sorted({run for run, _ in marks}))
-        for run in sorted(differing):
-            sides = _Sides(
-                datasource=name,
-                run=run,
-                here=journal.event_ids(connection, run),
-                logged=_logged(system, run),
-                marks={shard: number for (of, shard), number in marks.items() if of == run},
-            )
-            found.lost.extend(sides.lost())
-            found.marks.update({(run, shard): sides.common(shard) for shard in sides.marks})
-    return found
-
-
-def _logged(system: System, run: str) -> dict[str, _Lost]:
-    """Return the batches of a run that stand in the log, by their events' ids."""
-    batch = AuditLog.action.in_(sums.BATCHES) & (AuditLog.correlation_id == run)
-    query = sa.select(AuditLog.id, AuditLog.target_ref, AuditLog.entry)
-    with reading(system.databases.control, _CONTROL) as connection:
-        rows = connection.execute(query.where(batch)).all()
-        if not rows:
-            # What came back from an archive stands under the run that took it.
-            rows = connection.execute(query.where(AuditLog.action == Action.RETENTION_RESTORE)).all()
-    logged = {row.id: _Lost(policy=row.target_ref, details=events.details_of(row.entry)) for row in rows}
-    return {event: batch for event, batch in logged.items() if batch.details["run"] == run}
-
-
-def _align_journal(system: System, name: str, known: Any, found: _Findings) -> None:
+def _align_journal(system: System, name: str, known: Any, found: Findings) -> None:
     """Write what the source itself has to know; repeating it writes the same."""
     engine = system.databases.source(name)
     journal = Journal(engine.dialect.name)
@@ -295,7 +173,7 @@ def _align_journal(system: System, name: str, known: Any, found: _Findings) -> N
 
 
 def _cancelled(
-    system: System, run: Mapping[str, Any], lost: Sequence[_Lost]
+    system: System, run: Mapping[str, Any], lost: Sequence[Lost]
 ) -> tuple[Mapping[str, Any], Mapping[str, Any], Event]:
     """Return a run with the report and the event that end it."""
     engine = system.databases.source(run["datasource"])
@@ -320,10 +198,10 @@ def _cancelled(
 
 
 def _returned(
-    system: System, name: str, lost: Sequence[_Lost], incarnation: int, actor: str
+    system: System, name: str, lost: Sequence[Lost], incarnation: int, actor: str
 ) -> Iterator[Event]:
     """Yield one event for each shard, policy, table and action of which batches came back."""
-    shards: dict[tuple[str, int, str], list[_Lost]] = {}
+    shards: dict[tuple[str, int, str], list[Lost]] = {}
     for batch in lost:
         run, shard, _ = batch.place
         # The batches of a run that masks and deletes later have two actions.
@@ -362,7 +240,7 @@ def _returned(
 def _align_control(
     system: System,
     known: Any,
-    found: _Findings,
+    found: Findings,
     cancelled: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], Event]],
     told: Sequence[Event],
 ) -> None:
@@ -404,8 +282,3 @@ def _cancel(connection: sa.Connection, run: Mapping[str, Any], report: Mapping[s
     if connection.execute(sa.update(Run).where(same).values(**values)).rowcount != 1:
         message = f"run {run['id']} changed just now; repeat the command"
         raise Busy(message)
-
-
-def _place(details: Mapping[str, Any]) -> tuple[str, int, int]:
-    """Return run, shard and number; what came back from an archive is the only batch of its own."""
-    return details["run"], details.get("shard", 0), details.get("number", 1)

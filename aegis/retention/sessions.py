@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.dialects import SeenBy
+from aegis.db.transactions import SeenBy
 from aegis.errors import InvalidPolicy
 
 #: As PostgreSQL takes one of an application's: two or more names with dots between.

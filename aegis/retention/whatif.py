@@ -12,7 +12,8 @@ from aegis.errors import UsageError
 from aegis.operations.system import System
 from aegis.retention import policies
 from aegis.retention.capacity import rows_a_day
-from aegis.retention.preview import Preview, looks
+from aegis.retention.looking import looks
+from aegis.retention.preview import Preview
 from aegis.retention.tempo import Tempo
 
 

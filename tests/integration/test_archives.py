@@ -32,8 +32,7 @@ from aegis.operations import archives, claims, holds, manifests, parts, runs, st
 from aegis.operations.batches import Change, Shard
 from aegis.operations.scopes import Scope
 from aegis.operations.stores import FolderStore, open_store
-from aegis.retention import archiving, policies
-from aegis.retention import runs as retention_runs
+from aegis.retention import archiving, inspecting, policies, work
 from aegis.retention.archiving import Archived
 from aegis.retention.changes import Changed, Delete
 from aegis.retention.definition import Definition
@@ -296,7 +295,7 @@ class TestKilled:
         zombie.take_over()
         Shard(world.system, datasource=world.datasource, run=run, epoch=2).take_over()
         with world.app.connect() as connection:
-            target = policies.read_policy_target(connection, policy)
+            target = inspecting.read_policy_target(connection, policy)
         action = Archived(Delete(target), target, parts)
 
         def act(connection: sa.Connection, _holds: object) -> Change:
@@ -325,7 +324,7 @@ class TestRanges:
     @on(*EACH_DATABASE)
     def test_every_range_has_its_parts(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """Four workers, one manifest: every row is in it once, and comes back."""
-        monkeypatch.setattr(retention_runs, "LEAST_ROWS", 20)
+        monkeypatch.setattr(work, "LEAST_ROWS", 20)
         filled(world)
         before = world.content("safety_events")
         world.policy(parallel=4, archive={"keep_days": 14})
@@ -353,7 +352,7 @@ class TestRace:
         assert parts is not None
         engine = world.system.databases.source(world.datasource)
         with reading(engine, "data source") as connection:
-            target = policies.read_policy_target(connection, policy)
+            target = inspecting.read_policy_target(connection, policy)
         with pytest.raises(Passing), writing(engine, "data source") as connection:
             Archived(Other(target, extra), target, parts).apply(connection, target.layout.key[0] < 10)
         assert world.count("safety_events") == 60
@@ -368,7 +367,7 @@ class TestRace:
         assert parts is not None
         engine = world.system.databases.source(world.datasource)
         with reading(engine, "data source") as connection:
-            target = policies.read_policy_target(connection, policy)
+            target = inspecting.read_policy_target(connection, policy)
         world.execute("ALTER TABLE safety_events ADD COLUMN more VARCHAR(9) DEFAULT 'x'")
         with pytest.raises(Passing, match="new column"), writing(engine, "data source") as connection:
             Archived(Delete(target), target, parts).apply(connection, sa.true())

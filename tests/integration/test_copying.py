@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 import sqlalchemy as sa
 
-from aegis.db import copying, dialects
+from aegis.db import copying, transactions
 from aegis.db.engines import writing
 from aegis.db.rowlines import Shape, copied, gives_what_it_deletes, read_lines, shape_of, take_lines
 from aegis.db.staging import staged
@@ -54,7 +54,7 @@ def stopped_on_the_way(engine: sa.Engine, made: sa.Table) -> None:
 def take_all(engine: sa.Engine, made: sa.Table) -> None:
     """Take every row, with little patience for locks."""
     with writing(engine, "here") as connection:
-        dialects.begin_work(connection, lock_ms=10, statement_ms=9_000)
+        transactions.begin_work(connection, lock_ms=10, statement_ms=9_000)
         list(take_lines(connection, made, sa.true()))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import transactions
 from aegis.db.engines import reading
 from aegis.errors import TooLong
 from aegis.retention import counting
@@ -124,7 +124,7 @@ def _only_once() -> Callable[[Any], None]:
     limits = iter([1, 1])
 
     def hurry(self: Any) -> None:
-        dialects.limit_statements(self._connection, next(limits, 60_000))
+        transactions.limit_statements(self._connection, next(limits, 60_000))
 
     return hurry
 
@@ -154,7 +154,7 @@ def test_a_statement_is_ended_at_its_limit(world: World) -> None:
 def ask(engine: sa.Engine, query: sa.TextClause, *, milliseconds: int) -> Any:
     """Ask something in a transaction whose statements are limited."""
     with reading(engine, "the source") as connection:
-        dialects.begin_work(connection, lock_ms=1000, statement_ms=milliseconds)
+        transactions.begin_work(connection, lock_ms=1000, statement_ms=milliseconds)
         return connection.scalar(query)
 
 
@@ -164,8 +164,8 @@ def test_sqlite_keeps_to_the_limits_of_a_batch(world: World) -> None:
     engine = world.system.databases.source(world.datasource)
     waits = sa.text("PRAGMA busy_timeout")
     with reading(engine, "the source") as connection:
-        dialects.begin_work(connection, lock_ms=1234, statement_ms=5_000)
+        transactions.begin_work(connection, lock_ms=1234, statement_ms=5_000)
         assert connection.scalar(waits) == 1234
     with reading(engine, "the source") as connection:
         assert connection.scalar(waits) == 10_000
-        assert dialects.STATEMENT_SECONDS not in connection.info
+        assert transactions.STATEMENT_SECONDS not in connection.info

@@ -13,8 +13,8 @@ from typing import Any, Final, get_args
 import pytest
 import sqlalchemy as sa
 
-from aegis.db import dialects, partitions, tending
-from aegis.db.dialects import Fault
+from aegis.db import faults, partitions, tending
+from aegis.db.faults import Fault
 from aegis.doctor.findings import Finding, Verdict, careful
 from aegis.doctor.patient import Patient
 from aegis.doctor.rights import check_rights
@@ -276,7 +276,7 @@ def test_nothing_else_is_possible(world: World, granted: Granted) -> None:
             for statement in forbidden(world, tables, allowed):
                 with pytest.raises(sa.exc.DBAPIError) as refused, connection.begin():
                     connection.exec_driver_sql(statement)
-                assert dialects.fault_of(refused.value) is Fault.RIGHTS, statement
+                assert faults.fault_of(refused.value) is Fault.RIGHTS, statement
 
 
 def forbidden(

@@ -15,7 +15,7 @@ from aegis.operations import holds
 from aegis.operations.batches import Shard
 from aegis.operations.claims import claim
 from aegis.operations.scopes import Scope
-from aegis.retention import policies
+from aegis.retention import inspecting, policies
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.portions import Portions
 from aegis.retention.walkers import choose
@@ -92,7 +92,7 @@ def test_place_waits_for_the_batch_in_flight(world: World) -> None:
     shard = Shard(world.system, datasource=world.datasource, run=run, epoch=claimed.epoch)
     shard.take_over()
     with world.app.connect() as connection:
-        target = policies.read_policy_target(connection, policy)
+        target = inspecting.read_policy_target(connection, policy)
         walker = choose(connection, target)
     now = dt.datetime.now(dt.UTC)
     portions = Portions(policy, claimed, target, walker, Cutoffs(moment=now, base=now - 30 * DAY))

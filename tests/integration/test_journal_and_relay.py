@@ -13,7 +13,7 @@ from aegis.audit.relay import _Transfer
 from aegis.errors import Refused, Tampered
 from aegis.operations import identity
 from aegis.operations.system import use
-from aegis.retention import returning, runs
+from aegis.retention import returning, work
 from aegis.retention.runs import advance
 from aegis.settings import SourceSettings
 from api import privacy
@@ -320,7 +320,7 @@ def test_new_batches_do_not_hide_the_lost_ones(
     _lose_batches(world, request, tmp_path, world.start())
     before = logged(world)
     with monkeypatch.context() as unnoticed:
-        unnoticed.setattr(runs, "before_slice", lambda *_: None)
+        unnoticed.setattr(work, "before_slice", lambda *_: None)
         later = world.start()
         assert [advance(world.system, later, 0).rows for _ in range(batches)] == [10] * batches
     with pytest.raises(Refused, match="behind the log"):
@@ -343,7 +343,7 @@ def test_a_worker_went_on_after_the_restore(
     world.events(range(60), 60)
     run = _lose_batches(world, request, tmp_path, world.start())
     with monkeypatch.context() as unnoticed:
-        unnoticed.setattr(runs, "before_slice", lambda *_: None)
+        unnoticed.setattr(work, "before_slice", lambda *_: None)
         assert advance(world.system, run, 0).rows == 10
     with pytest.raises(Refused, match="behind the log"):
         relay_journals()

@@ -211,7 +211,7 @@ def test_a_paused_run_is_left_to_the_person_who_paused_it(world: World) -> None:
 @on("postgresql-one")
 def test_the_first_portion_is_not_shared_by_workers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy that asks for ranges takes its first portion, and the rest of that run, in one."""
-    monkeypatch.setattr("aegis.retention.runs.LEAST_ROWS", 5)
+    monkeypatch.setattr("aegis.retention.work.LEAST_ROWS", 5)
     prepare(world)
     world.policy(parallel=4)
     run = canary(world)

@@ -14,7 +14,7 @@ from aegis.errors import Unreachable
 from aegis.operations.batches import Shard
 from aegis.operations.runs import abandoned
 from aegis.operations.system import use
-from aegis.retention import runs as slices
+from aegis.retention import work
 from aegis.settings import SourceSettings
 from api import privacy
 from api.audit import account_of, get_audit_events, record_audit
@@ -163,16 +163,16 @@ class TestAttempts:
         world.policy()
         world.batches_of(10)
         run = world.start()
-        rest = slices._Work._rest  # noqa: SLF001 - the moment after a batch was noted
+        rest = work.Work._rest  # noqa: SLF001 - the moment after a batch was noted
 
         def deadly(*_: Any) -> None:
             raise Died
 
-        monkeypatch.setattr(slices._Work, "_rest", deadly)  # noqa: SLF001 - the same
+        monkeypatch.setattr(work.Work, "_rest", deadly)
         with pytest.raises(Died):
             privacy.advance_run(run)
         assert world.run_row(run)["attempts"] == 0
-        monkeypatch.setattr(slices._Work, "_rest", rest)  # noqa: SLF001 - the same
+        monkeypatch.setattr(work.Work, "_rest", rest)
         end_leases(world)
         assert world.finish(run)["outcome"] == "done"
 
@@ -189,7 +189,7 @@ class TestAttempts:
             raise Unreachable(message)
 
         with monkeypatch.context() as patch:
-            patch.setattr(slices, "before_slice", away)
+            patch.setattr(work, "before_slice", away)
             for _ in range(15):
                 assert privacy.advance_run(run)["outcome"] == "retry"
                 end_leases(world)

@@ -17,7 +17,7 @@ from aegis.masking import strategies
 from aegis.masking.tokens import Surrogate
 from aegis.operations import holds
 from aegis.operations.scopes import Scope
-from aegis.retention import runs as retention_runs
+from aegis.retention import work
 from api import privacy
 from cli.main import main
 from tests.worlds import ACTOR, CANARY, DAY, EACH_DATABASE, World, on
@@ -382,7 +382,7 @@ class TestTwoStages:
     @pytest.mark.parametrize("index", [True, False], ids=["by time", "without an index"])
     def test_cut_into_ranges(self, world: World, monkeypatch: pytest.MonkeyPatch, index: bool) -> None:  # noqa: FBT001
         """Each range goes through both stages from its own beginning; together they are exact."""
-        monkeypatch.setattr(retention_runs, "LEAST_ROWS", 10)
+        monkeypatch.setattr(work, "LEAST_ROWS", 10)
         people(world)
         if index:
             world.execute("CREATE INDEX people_by_time ON people (created_at)")

@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from aegis.db import dialects
+from aegis.db import transactions
 from aegis.errors import UsageError
 from aegis.operations import holds
 from aegis.operations.scopes import Scope
-from aegis.retention import counting, preview
+from aegis.retention import counting, looking
+from aegis.retention.preview import Beside
 from api import privacy
 from api.audit import prune_journals, relay_journals, seal_audit_log
 from cli import preview_page, run_page
@@ -129,15 +130,15 @@ class TestPreview:
         """The rest of the page stands; a number that is not there is never a zero."""
         filled(world)
         world.policy(tenant_column="tenant", guards={"max_rows": 1000})
-        plain = preview._Look.beside  # noqa: SLF001 - between the counts before it and those after
+        plain = looking._Look.beside  # noqa: SLF001 - between the counts before it and those after
 
-        def hurried(self: Any, connection: sa.Connection) -> preview.Beside:
-            dialects.limit_statements(connection, 1)
+        def hurried(self: Any, connection: sa.Connection) -> Beside:
+            transactions.limit_statements(connection, 1)
             found = plain(self, connection)
-            dialects.limit_statements(connection, 60_000)
+            transactions.limit_statements(connection, 60_000)
             return found
 
-        monkeypatch.setattr(preview._Look, "beside", hurried)  # noqa: SLF001
+        monkeypatch.setattr(looking._Look, "beside", hurried)  # noqa: SLF001
         found = privacy.brief_retention_policy("p")
         beside = found.preview.beside
         assert beside is not None

@@ -16,7 +16,7 @@ from aegis.db import partitions
 from aegis.errors import Passing, Refused
 from aegis.operations import holds
 from aegis.operations.scopes import Scope
-from aegis.retention import attaching, runs
+from aegis.retention import attaching, work
 from aegis.retention import partitions as retention_partitions
 from aegis.retention.runs import advance
 from aegis.settings import SourceSettings
@@ -432,7 +432,7 @@ DROP = partitions.drop
         (partitions, "drop", dropped_and_killed, False, False),
         (partitions, "lock", die, True, False),
         (partitions, "attach", die, False, False),
-        (runs._Work, "_worked", die, False, False),  # noqa: SLF001 - right behind the commit
+        (work.Work, "_worked", die, False, False),
     ],
     ids=["intent", "half detached", "detached", "dropped", "beside a default", "attaching", "committed"],
 )
@@ -520,7 +520,7 @@ def test_a_source_restored_to_a_moment_in_between(
         assert world.finish(run)["outcome"] == "done"
     else:
         with monkeypatch.context() as patch:
-            patch.setattr(runs._Work, "_worked", die)  # noqa: SLF001 - right behind the commit
+            patch.setattr(work.Work, "_worked", die)
             killed(lambda: advance(world.another(), run, 30))
     relay_journals()
     copy_source(world, request, f"{name}_older", name, tmp_path)

@@ -13,7 +13,7 @@ from aegis.errors import UsageError
 from aegis.operations import holds
 from aegis.operations.holds import Scope
 from aegis.retention import counting
-from aegis.retention.preview import look
+from aegis.retention.looking import look
 from api import privacy
 from cli import preview
 from tests import worlds

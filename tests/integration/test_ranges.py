@@ -12,7 +12,7 @@ from aegis.operations import claims
 from aegis.operations.batches import Shard
 from aegis.operations.states import State
 from aegis.operations.system import System
-from aegis.retention import runs as retention_runs
+from aegis.retention import work
 from aegis.retention.runs import advance
 from api import privacy
 from tests.worlds import DAY, EACH_DATABASE, World, on
@@ -23,7 +23,7 @@ ROWS = 400
 @pytest.fixture(autouse=True)
 def _small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few rows are worth a range of their own."""
-    monkeypatch.setattr(retention_runs, "LEAST_ROWS", 20)
+    monkeypatch.setattr(work, "LEAST_ROWS", 20)
 
 
 def shards(world: World, run: str) -> dict[int, int]:

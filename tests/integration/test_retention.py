@@ -15,8 +15,7 @@ from aegis.errors import Fenced, Refused, UnsafeTable
 from aegis.operations import claims
 from aegis.operations.batches import Shard
 from aegis.operations.states import State
-from aegis.retention import policies, target
-from aegis.retention import runs as retention_runs
+from aegis.retention import inspecting, target, work
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.portions import Portions
 from aegis.retention.runs import advance
@@ -558,7 +557,7 @@ class TestVersions:
     @on(*EACH_DATABASE)
     def test_a_change_stops_a_slice_at_work(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """A worker in the middle of a slice looks at the policy between its batches, and stops."""
-        monkeypatch.setattr(retention_runs, "LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(work, "LOOK_SECONDS", 0.0)
         world.safety_events()
         world.events(range(60), 60)
         world.policy()
@@ -838,7 +837,7 @@ class TestResuming:
         shard.take_over()
         shard.mark = {}
         with world.app.connect() as connection:
-            target = policies.read_policy_target(connection, policy)
+            target = inspecting.read_policy_target(connection, policy)
             walker = choose(connection, target)
         cutoffs = Cutoffs(moment=world.cutoff(run), base=world.cutoff(run))
         portions = Portions(policy, zombie, target, walker, cutoffs)

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from aegis.db import dialects
+from aegis.db import transactions
 from aegis.db.blocks import Begin, Block, Extent, Stretch, extent_of, read_stretch
 from aegis.db.engines import reading
 from aegis.db.searchable import Ground, Searchable, read_ground
@@ -148,7 +148,7 @@ class Scan:
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
         with reading(self._engine, self._label) as connection:
-            dialects.begin_work(connection, lock_ms=self._lock_ms, statement_ms=self._statement_ms)
+            transactions.begin_work(connection, lock_ms=self._lock_ms, statement_ms=self._statement_ms)
             yield connection
 
 
