@@ -76,7 +76,7 @@ def check_proof(
 
     Exit code 1: it does not hold.
     """
-    entry = log.check_proof(file.read(), policy_for(trusted, retired, key))
+    entry = log.check_proof(output.text_of(file), policy_for(trusted, retired, key))
     if as_json:
         output.print_json(entry)
         return

@@ -118,7 +118,7 @@ def import_command(
     try:
         found = _survey(databases, name, sample=False, quiet=as_json)
         place = place_of(databases, name, prefix, form)
-        labels = FORMATS[form].read(file.read(), file.name, place, sorted(found.catalog.tables))
+        labels = FORMATS[form].read(output.text_of(file), file.name, place, sorted(found.catalog.tables))
         made = _proposed(found, places)
         text, count = import_labels(found, made.datamap, str(places.datamap), labels, FORMATS[form].title)
         parse_map(text, str(places.datamap))
