@@ -59,7 +59,7 @@ def prove(*, event: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(proof)
         return
-    out.write_text(proof, encoding="utf-8")
+    output.write(out, proof)
     output.say(f"Written to {out}.  To check it:  aegis audit check-proof {out}")
 
 

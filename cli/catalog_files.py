@@ -206,7 +206,7 @@ def _refuse_diverged(review: Path, live: Path) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
-    new.write_text(text, encoding="utf-8")
+    output.write(new, text)
     new.replace(path)
 
 

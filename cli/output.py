@@ -51,6 +51,20 @@ def text_of(file: TextIO) -> str:
         raise UsageError(message) from None
 
 
+def write(path: Path, text: str) -> None:
+    """Write a file that a person named.
+
+    Raises:
+        UsageError: it cannot be written.
+
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise UsageError(message) from None
+
+
 def login() -> str:
     """Return the name of whoever is logged in; `system` where the machine knows none."""
     try:

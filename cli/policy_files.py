@@ -63,7 +63,7 @@ def export(*, names: tuple[str, ...], path: str | None) -> None:
     if path is None:
         click.echo(text, nl=False)
     else:
-        Path(path).write_text(text, encoding="utf-8")
+        output.write(Path(path), text)
 
 
 @click.command()

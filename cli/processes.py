@@ -80,7 +80,7 @@ def _celery(what: str, options: tuple[str, ...]) -> NoReturn:
     from celery.bin.celery import celery  # noqa: PLC0415 - the other commands need no Celery
 
     arguments = ["--quiet", "--app", "worker", what, "--loglevel", "INFO", *options]
-    celery.main(args=arguments, prog_name=f"aegis {what}")
+    celery.main(args=arguments, prog_name="aegis")
 
 
 def interrupt_on_sigterm() -> None:

@@ -30,6 +30,7 @@ TYPED: Final[dict[str, tuple[int, str]]] = {
     "policy approve safety_90 --actor x --sign-with /nope": (2, "/nope"),
     "policy apply -f /nope.yaml": (2, "/nope.yaml"),
     "policy apply -f app.db": (2, "app.db is no text in UTF-8"),
+    "policy export -o /proc/x": (2, "/proc/x cannot be written: No such file or directory"),
     "policy add p --table safty_events --days 9 --action delete": (2, "it has: safety_events"),
     f"{' '.join(NAMED)} --timestamp-column creatd_at": (2, "it has: id, tenant_id, created_at"),
     f"{' '.join(NAMED)} --datasource nope": (2, "aegis.toml names: app"),
@@ -157,6 +158,31 @@ def test_a_data_source_that_is_not_there(shell: Shell, url: str, code: int, says
     assert (said.code, "Traceback" in said.err) == (code, False)
     assert says in said.out
     assert SECRET not in said.out + said.err
+
+
+def test_a_release_that_could_not_be_written_is_none(shell: Shell) -> None:
+    """Its noise would be drawn and charged for nobody: the file is tried first."""
+    (shell.folder / "sum.json").write_text("5")
+    words = [
+        "federated",
+        "release",
+        "sum.json",
+        "--participants",
+        "10",
+        "--epsilon",
+        "1",
+        "--budget",
+        "spent",
+        "--execute",
+    ]
+    made = ["federated", "budget", "create", "spent", "--epsilon", "2", "--days", "30", "--actor", "x"]
+    assert shell(*made).code == 0
+    said = shell(*words, "--out", "/proc/x")
+    assert (
+        line_of(said) == "aegis: /proc/x cannot be written: No such file or directory. Nothing was released"
+    )
+    assert said.code == 2
+    assert '"spent": 0' in shell("federated", "budget", "show", "spent", "--json").out
 
 
 def test_keys_that_are_not_as_they_should_be(shell: Shell) -> None:
