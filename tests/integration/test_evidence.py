@@ -312,7 +312,7 @@ def test_the_command(tmp_path: Path) -> None:
     verified = shell("audit", "verify", "--export", "evidence/log.jsonl", "--key", vkey["vkey"])
     assert (verified.code, verified.out.startswith("Intact: ")) == (0, True)
     assert shell("evidence", *days, "--out", "more", "--json").document["runs"] == 1
-    assert "name another one" in shell("evidence", *days, "--out", "more").refusal
+    assert "name another folder" in shell("evidence", *days, "--out", "more").refusal
     for wrong in (
         (),
         ("--from", "2020-01-01"),
