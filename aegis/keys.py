@@ -203,7 +203,9 @@ def _read(path: Path, role: str, what_to_do: str) -> Secret:
         message = f"the key {path} is missing; {what_to_do}, or restore it from its backup"
         raise NotPrepared(message) from None
     except PermissionError:
-        message = f"the key {path} cannot be read by this user"
+        message = (
+            f"the key {path} cannot be read by this user; run Aegis as its owner, or give it to this user"
+        )
         raise NotPrepared(message) from None
     with os.fdopen(handle, encoding="utf-8", errors="replace") as file:
         if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):

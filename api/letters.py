@@ -111,7 +111,7 @@ def broker_load() -> Load:
 
 def _told(letter: DeadLetter | None, action: Action, actor: str) -> DeadLetter:
     if letter is None:
-        message = "there is no dead letter of that id; `aegis worker dead-letters` shows those there are"
+        message = "there is no dead letter of that id; `aegis worker dead-letters` lists those there are"
         raise UnknownName(message)
     note = Note(
         action=action,
@@ -131,5 +131,5 @@ def _opened() -> Iterator[DeadLetters]:
         with contextlib.closing(client_of(current().settings, decoded=False)) as client:
             yield DeadLetters(client)
     except redis.RedisError as error:
-        message = f"the broker does not answer, or refuses: {type(error).__name__}"
+        message = f"the broker does not answer, or refuses ({type(error).__name__}); ask `aegis doctor`"
         raise Unreachable(message) from None

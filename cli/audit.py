@@ -59,7 +59,7 @@ def prove(*, event: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(proof)
         return
-    out.write_text(proof, encoding="utf-8")
+    output.write(out, proof)
     output.say(f"Written to {out}.  To check it:  aegis audit check-proof {out}")
 
 
@@ -76,7 +76,7 @@ def check_proof(
 
     Exit code 1: it does not hold.
     """
-    entry = log.check_proof(file.read(), policy_for(trusted, retired, key))
+    entry = log.check_proof(output.text_of(file), policy_for(trusted, retired, key))
     if as_json:
         output.print_json(entry)
         return

@@ -111,7 +111,7 @@ def import_command(
             places = Places.of(databases.settings, name, folder)
             found = _survey(databases, name, sample=False, quiet=as_json)
             place = place_of(databases, name, prefix, form)
-            labels = FORMATS[form].read(file.read(), file.name, place, sorted(found.catalog.tables))
+            labels = FORMATS[form].read(output.text_of(file), file.name, place, sorted(found.catalog.tables))
             made = _proposed(found, places)
             text, count = import_labels(found, made.datamap, str(places.datamap), labels, FORMATS[form].title)
             parse_map(text, str(places.datamap))
@@ -194,7 +194,7 @@ def _refuse_diverged(review: Path, live: Path) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
-    new.write_text(text, encoding="utf-8")
+    output.write(new, text)
     new.replace(path)
 
 

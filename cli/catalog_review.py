@@ -86,7 +86,7 @@ def export(
         raise UsageError(message)
     text = FORMATS[form].write(labels, place)
     if target:
-        target.write_text(text, encoding="utf-8")
+        output.write(target, text)
     else:
         click.echo(text, nl=False)
     return 0

@@ -86,7 +86,7 @@ def init(
         raise UsageError(message)
     try:
         catalog = live_schema(databases, name)
-        hints = read_dataset(dataset.read(), dataset.name, catalog) if dataset else None
+        hints = read_dataset(output.text_of(dataset), dataset.name, catalog) if dataset else None
         text = first_map(catalog, name, subject_table=subject_table, hints=hints)
     except Unreachable as error:
         return _unreachable(error, as_json=as_json)

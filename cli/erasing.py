@@ -222,7 +222,7 @@ def verify(
     if tenant is not None:
         message = "--tenant says nothing of a person who may be gone; leave it out"
         raise UsageError(message)
-    known = _identifiers(file.read()) if file else None
+    known = _identifiers(output.text_of(file)) if file else None
     found = verify_erasure(person.key_of(user), subject=subject, datasource=datasource, identifiers=known)
     if as_json:
         hits = [hit.plain() for hit in found.hits]

@@ -103,6 +103,7 @@ def release(
     if not execute:
         _estimate(value, min_participants, terms, as_json=as_json)
         return
+    _refuse_unwritable(out)
     released, report = federated_aggregation_protect(
         value,
         participant_count,
@@ -135,6 +136,20 @@ def _read(data: bytes) -> Any:
     except (ValueError, EOFError, RecursionError):
         message = "the file is neither JSON nor an array in NumPy's format (.npy)"
         raise UsageError(message) from None
+
+
+def _refuse_unwritable(out: Path | None) -> None:
+    """Refuse a file that cannot be written, before noise is drawn and charged that nobody would get."""
+    if out is None:
+        return
+    new = not out.exists()
+    try:
+        out.open("ab").close()
+    except OSError as error:
+        message = f"{out} cannot be written: {error.strerror}. Nothing was released"
+        raise UsageError(message) from None
+    if new:
+        out.unlink()
 
 
 def _write(released: Any, out: Path | None) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 import click
@@ -99,20 +100,44 @@ class Overview(click.Group):
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run a command; every error becomes one line on stderr and its exit code."""
         extra |= {"prog_name": "aegis", "standalone_mode": False}
-        # A terminal that lacks a character gets a replacement, not a crash.
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")
+        _prepare_streams()
         try:
             code = super().main(*args, **extra)
             sys.stdout.flush()
         except BrokenPipeError:
-            # Nobody reads any more; Python's own flush at the end must not complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _write_nowhere()
             sys.exit(_BROKEN_PIPE)
         except Exception as error:  # noqa: BLE001 - the one place where every error ends
             sys.exit(_report(error))
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _prepare_streams() -> None:
+    """Make all three usable: some start programs with one closed, which is None to Python."""
+    for name, mode in {"stdin": "r", "stdout": "w", "stderr": "w"}.items():
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
+    # A terminal that lacks a character gets a replacement, not a crash.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _write_nowhere() -> None:
+    """Let Python's own flush at the end not complain: nobody reads any more, or the disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unwritten(error: Exception) -> OSError | None:
+    """Return why the output could not be written, if it could not."""
+    if not isinstance(error, OSError):
+        return None
+    try:
+        sys.stdout.flush()
+    except OSError as found:
+        _write_nowhere()
+        return found
+    return None
 
 
 EPILOG: Final = """
@@ -161,6 +186,8 @@ def _report(error: Exception) -> int:
         text, code = f"{error.format_message().rstrip('.')}{more}", UsageError.exit_code
     elif isinstance(error, AegisError):
         text, code = _in_options(str(error)), error.exit_code
+    elif unwritten := _unwritten(error):
+        text, code = f"the output cannot be written: {unwritten.strerror}", AegisError.exit_code
     elif isinstance(error, OSError) and error.filename:
         text, code = f"{error.filename}: {error.strerror}", AegisError.exit_code
     else:

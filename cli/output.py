@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 
 import click
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aegis.audit.events import stamp
+from aegis.errors import UsageError
 
 #: Without a terminal nothing is wrapped, so that a line can be searched for.
 _UNWRAPPED: Final = 100_000
@@ -30,13 +31,38 @@ def json_option(command: Command) -> Command:
 def actor_option(*, required: bool) -> Callable[[Command], Command]:
     """Give a command its `--actor`."""
     text = "Who does this; recorded in the audit log"
-    return click.option(
-        "--actor",
-        metavar="WHO",
-        required=required,
-        default=None if required else login,
-        help=f"{text}." if required else f"{text} (default: your login name).",
-    )
+    # Not `default=None`: click would take that for the answer, and ask nobody.
+    how: dict[str, Any] = {"required": True} if required else {"default": login}
+    words = f"{text}." if required else f"{text} (default: your login name)."
+    return click.option("--actor", metavar="WHO", help=words, **how)
+
+
+def text_of(file: TextIO) -> str:
+    """Return what stands in a file that a person named, or in stdin.
+
+    Raises:
+        UsageError: it is no text.
+
+    """
+    try:
+        return file.read()
+    except UnicodeDecodeError:
+        message = f"{file.name} is no text in UTF-8"
+        raise UsageError(message) from None
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file that a person named.
+
+    Raises:
+        UsageError: it cannot be written.
+
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise UsageError(message) from None
 
 
 def login() -> str:

@@ -9,6 +9,7 @@ import click
 from aegis.erasure.people import USER
 from aegis.errors import UsageError
 from aegis.settings import DEFAULT_SOURCE
+from cli import output
 
 
 def of_person(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,7 +47,7 @@ def key_of(words: tuple[str, ...]) -> list[str]:
     """Return the key that was typed, or read from stdin."""
     if words != ("-",):
         return list(words)
-    lines = [line for line in sys.stdin.read().splitlines() if line]
+    lines = [line for line in output.text_of(sys.stdin).splitlines() if line]
     if not lines:
         message = "nothing was read from stdin; write the key of the person's row, a line for each column"
         raise UsageError(message)

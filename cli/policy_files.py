@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -18,20 +18,27 @@ _DIFFERS: Final = 1
 
 
 @click.command()
-@click.option("-f", "--file", "path", required=True, metavar="FILE", help="The file; - reads from stdin.")
+@click.option(
+    "-f",
+    "--file",
+    "opened",
+    type=click.File(encoding="utf-8"),
+    required=True,
+    metavar="FILE",
+    help="The file; - reads from stdin.",
+)
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 when the register is not as the file.")
 @output.actor_option(required=False)
 @output.json_option
-def apply(*, path: str, check: bool, actor: str, as_json: bool) -> int:
+def apply(*, opened: TextIO, check: bool, actor: str, as_json: bool) -> int:
     """Register the policies of a file, and say what that changes.
 
     What is new or changed waits for its approval; a schedule changes at once. Everything is checked first:
     when anything in the file is wrong, nothing is changed. A policy that is not in the file stays as it is.
     One that says `status: proposed` or `rejected` is left out; with --check a proposed one is a finding.
     """
-    file = "stdin" if path == "-" else path
-    with click.open_file(path, encoding="utf-8") as opened:
-        text = opened.read()
+    file = "stdin" if opened.name == "<stdin>" else opened.name
+    text = output.text_of(opened)
     try:
         steps = privacy.apply_retention_policies(text, file=file, check=check, actor=actor)
     except InvalidFile as error:
@@ -56,7 +63,7 @@ def export(*, names: tuple[str, ...], path: str | None) -> None:
     if path is None:
         click.echo(text, nl=False)
     else:
-        Path(path).write_text(text, encoding="utf-8")
+        output.write(Path(path), text)
 
 
 @click.command()

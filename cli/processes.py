@@ -30,12 +30,9 @@ def up() -> None:
     interrupt_on_sigterm()
     try:
         with Stack(settings, environment=os.environ) as stack:
-            worker = settings.worker
             click.echo(f"aegis is up: {stack.redis.server}, worker, beat. Ctrl-C ends it.", err=True)
-            click.echo(f"  worker   http://{worker.metrics_host}:{worker.metrics_port}/metrics", err=True)
-            click.echo(
-                f"  ledger   http://{worker.metrics_host}:{worker.beat_metrics_port}/metrics", err=True
-            )
+            click.echo(f"  worker   {stack.address('worker')}", err=True)
+            click.echo(f"  ledger   {stack.address('beat')}", err=True)
             ended = stack.wait()
             message = f"the {ended} ended by itself; everything else was stopped"
             raise OperationFailed(message)
@@ -83,7 +80,7 @@ def _celery(what: str, options: tuple[str, ...]) -> NoReturn:
     from celery.bin.celery import celery  # noqa: PLC0415 - the other commands need no Celery
 
     arguments = ["--quiet", "--app", "worker", what, "--loglevel", "INFO", *options]
-    celery.main(args=arguments, prog_name=f"aegis {what}")
+    celery.main(args=arguments, prog_name="aegis")
 
 
 def interrupt_on_sigterm() -> None:

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 from aegis.embedded.process import see_off, start_child, stop_child, wait_until
 from aegis.embedded.redis import EmbeddedRedis
+from aegis.embedded.server import free_port
 from aegis.errors import OperationFailed
 from aegis.settings import Settings
 
@@ -33,6 +34,12 @@ class Stack:
             environment: the processes' environment, which names the same settings.
 
         """
+        self._ports = {
+            name: port or free_port()
+            for name, port in zip(
+                NAMES, (settings.worker.metrics_port, settings.worker.beat_metrics_port), strict=True
+            )
+        }
         self.settings = settings
         self.redis = EmbeddedRedis(settings.home / "redis")
         self._log = log
@@ -77,8 +84,12 @@ class Stack:
 
     def metrics(self, name: str) -> str:
         """Return what a process exports to Prometheus."""
-        with urlopen(self._address(name), timeout=10) as answer:  # noqa: S310 - our own address
+        with urlopen(self.address(name), timeout=10) as answer:  # noqa: S310 - our own address
             return str(answer.read().decode())
+
+    def address(self, name: str) -> str:
+        """Return where a process exports its metrics."""
+        return f"http://{self.settings.worker.metrics_host}:{self._ports[name]}/metrics"
 
     def pid(self, name: str) -> int:
         """Return the process id of the worker or of beat."""
@@ -106,21 +117,19 @@ class Stack:
             environment={
                 **self._environment,
                 "AEGIS_BROKER_URL": self.redis.url,
+                # Chosen here where the settings leave it open, or nobody would know where to ask.
+                "AEGIS_WORKER__METRICS_PORT": str(self._ports["worker"]),
+                "AEGIS_WORKER__BEAT_METRICS_PORT": str(self._ports["beat"]),
                 # The pool leaves an empty folder there when it is killed.
                 "TMPDIR": str(self._temporary),
             },
         )
 
     def _await(self, name: str) -> None:
-        if not wait_until(self._children[name], lambda: _answers(self._address(name)), _START_SECONDS):
+        if not wait_until(self._children[name], lambda: _answers(self.address(name)), _START_SECONDS):
             where = f"; see {self._log}" if self._log else ""
-            message = f"the {name} did not start ({self._address(name)}){where}"
+            message = f"the {name} did not start ({self.address(name)}){where}"
             raise OperationFailed(message)
-
-    def _address(self, name: str) -> str:
-        worker = self.settings.worker
-        port = worker.metrics_port if name == "worker" else worker.beat_metrics_port
-        return f"http://{worker.metrics_host}:{port}/metrics"
 
 
 def _answers(address: str) -> bool:

@@ -69,6 +69,11 @@ class PolicyScheduler(Scheduler):
         """Connect when a message is sent; Celery would wait here, for ever, until the broker is back."""
         return self.connection
 
+    def close(self) -> None:
+        """End as it should: the sign of life is taken away."""
+        super().close()
+        self._heart.end()
+
     def plan_policies(self, catch_up: dt.timedelta) -> None:
         """Create and send the runs of all due instants; a fault of one policy stops no other."""
         try:

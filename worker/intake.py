@@ -20,6 +20,7 @@ from kombu.utils import json
 
 from aegis.operations.deadletters import Reason
 from aegis.operations.senders import Senders
+from aegis.operations.statuses import is_id
 from aegis.producers import HEADER, Message
 from worker.redaction import named
 
@@ -82,6 +83,17 @@ def admit(queue: str, entry: bytes, routes: Mapping[str, str], senders: Senders 
         if reason := senders.objection(headers.get(HEADER), message, now):
             raise Unfit(reason, task)
     _look_into(body, task)
+
+
+def request_named(entry: bytes) -> str | None:
+    """Return the id of the request that an entry names, which need not be fit for us; None: it names none."""
+    try:
+        found = _parsed(entry)
+        _, kwargs, _ = _parsed(_decoded(found["body"], None))
+        named = kwargs.get("request_id") or found["headers"]["id"]
+    except (Unfit, LookupError, TypeError, ValueError, AttributeError):
+        return None
+    return named if is_id(named) else None
 
 
 def _parsed(text: bytes) -> Any:

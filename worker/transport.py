@@ -24,6 +24,7 @@ handles, so that the worker reconnects. The cure is needless as soon as
 take `install()` out of `worker/app.py` and run `tests/faults/test_broker_death.py`.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,11 +37,12 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from redis.exceptions import OutOfMemoryError
 
+from aegis.operations import statuses
 from aegis.operations.brokers import UNTOLD
 from aegis.operations.deadletters import DeadLetters
 from aegis.producers import HEADER, Message
 from worker import metrics
-from worker.intake import Unfit, admit
+from worker.intake import Unfit, admit, request_named
 from worker.signing import Signing
 
 #: How often a full Redis is asked again.
@@ -153,10 +155,20 @@ class Channel(kombu_redis.Channel):
         except Unfit as unfit:
             metrics.MESSAGES_REFUSED.labels(unfit.reason.value).inc()
             log.warning("Refused an entry of queue %s and put it aside: %s", queue, unfit.reason.value)
-            with self.conn_or_acquire() as client:
-                DeadLetters(client).put(queue, unfit.reason, entry, task=unfit.task)
+            self._put_aside(queue, entry, unfit)
             return None
         return place, entry
+
+    def _put_aside(self, queue: str, entry: bytes, unfit: Unfit) -> None:
+        with self.conn_or_acquire() as client:
+            DeadLetters(client).put(queue, unfit.reason, entry, task=unfit.task)
+            request = request_named(entry)
+            if request is None:
+                return
+            # Beside what workers tell of that request: a stranger may send any id.
+            told = statuses.written(statuses.turned_away(unfit.reason.value))
+            with contextlib.suppress(redis.ResponseError):
+                client.set(statuses.refusal_key_of(request), told, ex=statuses.REFUSED_SECONDS)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
         if self.connection is None or self.connection.client is None:

@@ -38,10 +38,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, patience: float, 
 
     """
     request = urllib.request.Request(url, data=body, headers=dict(headers), method="POST")  # noqa: S310 - the caller checked the scheme
-    # A new one each time: the certificates that it trusts are read when it is made.
-    opener = urllib.request.build_opener(_NoRedirect())
     try:
-        with opener.open(request, timeout=patience) as answer:
+        with opener().open(request, timeout=patience) as answer:
             # What else it says does not matter, and might never end.
             return int(answer.status)
     except urllib.error.HTTPError as error:
@@ -51,6 +49,11 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, patience: float, 
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
         message = f"{failed}: {reason(cause, patience)}"
         raise Unreachable(message) from None
+
+
+def opener() -> urllib.request.OpenerDirector:
+    """Return what opens a URL, and follows no redirection; the certificates that it trusts are read now."""
+    return urllib.request.build_opener(_NoRedirect())
 
 
 def place(url: str) -> str:

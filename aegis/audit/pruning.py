@@ -81,7 +81,7 @@ def prune(
 
     """
     if before.tzinfo is None:
-        message = "the moment before which events go needs a time zone"
+        message = "the moment before which events go needs a time zone, such as 2027-01-31T00:00:00+00:00"
         raise UsageError(message)
     work = _Pruning(databases, recorder, sequencer, before=before, actor=actor, permitted=permitted)
     work.refuse_young()
@@ -214,7 +214,9 @@ class _Pruning:
         found = [fact for fact in history.prunes(connection) if fact.details["last"] >= state.minimum]
         for fact in found:
             if fact.leaf is None or fact.leaf >= signed:
-                message = f"the prune {fact.event} is not sealed: nothing goes before it is"
+                message = (
+                    f"the prune {fact.event} is not sealed, and nothing goes before: run `aegis audit seal`"
+                )
                 raise Refused(message)
             self._check(connection, fact, fact.leaf, state.minimum)
         return found

@@ -53,7 +53,8 @@ class Transfer:
             noted = known.caught_up_at
             self.note_due = noted is None or dialects.now(connection) - noted >= NOTED
         if known.state != "ok":
-            raise Refused(known.reason or f"{self.label} is {known.state}")
+            how = f"`aegis retention resume --datasource {self.name}` lets it go on"
+            raise Refused(known.reason or f"{self.label} is {known.state}: {how}")
         if known.identity != here.identity:
             message = (
                 f"{self.label} is another database than before (identity {here.identity}, expected "

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from aegis.audit.posting import opener
 from aegis.audit.tlog import merkle, notes
 from aegis.audit.tlog.notes import Checkpoint, Note, Signature, Verifier
 from aegis.errors import OperationFailed, Tampered, Unreachable, UsageError
+from aegis.settings import masked
 
 #: Seconds that a witness may take to answer.
 PATIENCE: Final = 5.0
@@ -44,7 +46,7 @@ Post = Callable[[str, bytes], Answer]
 
 
 def post(url: str, body: bytes) -> Answer:
-    """Post over HTTP.
+    """Post over HTTP; a redirection is an answer, and is not followed.
 
     Raises:
         Unreachable: nobody answers, or nothing that can be read.
@@ -55,13 +57,13 @@ def post(url: str, body: bytes) -> Answer:
         raise UsageError(message)
     request = urllib.request.Request(url, data=body, method="POST")  # noqa: S310 - the scheme was checked
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - the same
+        with opener().open(request, timeout=PATIENCE) as answer:
             return Answer(status=answer.status, body=answer.read(_LONGEST).decode("utf-8", "replace"))
     except urllib.error.HTTPError as error:
         with error:
             return Answer(status=error.code, body=error.read(_LONGEST).decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException) as error:
-        message = f"the witness at {url} does not answer: {type(error).__name__}"
+        message = f"the witness at {masked(url)} does not answer: {type(error).__name__}"
         raise Unreachable(message) from None
 
 
@@ -89,7 +91,7 @@ def submit(
     old = min(known_size, head_now.size)
     answer = send(f"{url.rstrip('/')}/add-checkpoint", _body(note, head_now, old, node))
     if answer.status == _CONFLICT:
-        seen = _seen(answer)
+        seen = _seen(answer, key)
         if seen > head_now.size:
             message = (
                 f"the witness {key.name} has seen {seen} leaves of {head_now.origin}, this log has "
@@ -117,6 +119,10 @@ def submit(
 _CURES: Final = {
     403: ". It does not know the key that signs; give it the one that `aegis audit keys list` prints",
     404: ". It does not know this log; give it the log's key, which `aegis audit keys list` prints",
+    **dict.fromkeys(
+        (301, 302, 303, 307, 308),
+        ". It redirects, which is not followed: `aegis audit witness remove` it, and add it with its new URL",
+    ),
 }
 
 
@@ -126,10 +132,10 @@ def _body(note: Note, head_now: Checkpoint, old: int, node: merkle.Node) -> byte
     return "\n".join(lines).encode()
 
 
-def _seen(answer: Answer) -> int:
+def _seen(answer: Answer, key: Verifier) -> int:
     text = answer.body.strip()
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
-        message = "a witness answered 409 without the size that it has seen"
+        message = f"the witness {key.name} answered HTTP 409 without the size that it has seen; check its URL"
         raise OperationFailed(message)
     return int(text)
 
@@ -143,6 +149,6 @@ def _cosignatures(note: Note, key: Verifier, answer: Answer) -> list[Signature]:
         # The answer is at fault, not the log: nothing may be halted because of it.
         signed = []
     if not signed:
-        message = f"the witness {key.name} answered without a signature of its key"
+        message = f"the witness {key.name} answered without a signature of its key; ask for its present one"
         raise OperationFailed(message)
     return ours

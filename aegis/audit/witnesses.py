@@ -79,7 +79,7 @@ class Witnesses:
         with writing(self._databases.control, _CONTROL) as connection:
             gone = connection.execute(sa.delete(AuditWitness).where(AuditWitness.name == name))
             if not gone.rowcount:
-                message = f"there is no witness {name}; `aegis audit witness list` shows them"
+                message = f"there is no witness {name}; `aegis audit witness list` lists those there are"
                 raise UnknownName(message)
             store(connection, event)
         self._keys.publish()

@@ -1,7 +1,7 @@
 """What the keys of sampled documents say: they are names too, as those of columns are."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from aegis.catalog.facts import column
@@ -20,14 +20,14 @@ KEYS: Final = "keys"
 PERSONAL_KEYS: Final = "personal keys"
 
 
-def examine_documents(values: Iterable[str | None]) -> Findings:
+def examine_documents(values: Sequence[str | None]) -> Findings:
     """Count the different keys of documents, and those that read like names of personal columns."""
     texts = [value for value in values if value and value.strip()]
     keys = {key for text in texts for key in _KEY.findall(text)}
     counted = {KEYS: len(keys)}
     if len(keys) <= _MOST:
         counted[PERSONAL_KEYS] = sum(map(_is_personal, keys))
-    return Findings(values=len(texts), valid=counted, distinct=len(set(texts)))
+    return Findings(rows=len(values), values=len(texts), valid=counted, distinct=len(set(texts)))
 
 
 def _is_personal(key: str) -> bool:

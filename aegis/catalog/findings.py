@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 class Findings:
     """What validators said of the values of one column."""
 
+    #: Rows that were looked at.
+    rows: int
     #: Values that were looked at; NULL and empty ones are none.
     values: int
     #: Kind of value → how many are valid as one: `email`, `phone`, `ip`, `iban`, `card`, `national_id`, …

@@ -8,7 +8,7 @@ them these kinds are never found, and `PRESENT` says so.
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
@@ -75,14 +75,14 @@ _CARD: Final = re.compile(
 )
 
 
-def examine(values: Iterable[str | None]) -> Findings:
+def examine(values: Sequence[str | None]) -> Findings:
     """Count what the values of one column are valid as."""
     texts = Counter(text for value in values if value is not None and (text := value.strip()))
     counts: Counter[str] = Counter()
     for text, times in texts.items():
         for kind in _kinds(text):
             counts[kind] += times
-    return Findings(values=texts.total(), valid=dict(counts), distinct=len(texts))
+    return Findings(rows=len(values), values=texts.total(), valid=dict(counts), distinct=len(texts))
 
 
 def _kinds(text: str) -> list[str]:

@@ -30,7 +30,8 @@ _ACCIDENTAL: Final = frozenset({"national id", "card number"})
 def with_values(decision: ColumnDecision, findings: Findings, nature: Nature) -> ColumnDecision:
     """Return a decision that the values of its column have voted on."""
     if findings.values < _LEAST:
-        return _told(decision, f"{findings.values} values to look at, too few to say anything")
+        some = f"{findings.values} values in {findings.rows} rows, too few to say anything"
+        return _told(decision, some if findings.rows else "no rows to look at")
     if KEYS in findings.valid:
         return _with_keys(decision, findings)
     kind = _kind(findings)

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from aegis.client.signer import Signer
 from aegis.errors import Refused, Unreachable
 from aegis.operations.brokers import verified
-from aegis.operations.statuses import Status, key_of, read
+from aegis.operations.statuses import Status, key_of, read, refusal_key_of
 from aegis.operations.table import ROUTES
 from aegis.settings import masked
 
@@ -95,7 +95,7 @@ class Post:
         try:
             # Not one of the application's pool: kombu would wait for a broker without an end.
             with self._app.connection_for_write() as connection, self._client(connection) as client:
-                return [read(client.get(key_of(request_id))) for request_id in request_ids]
+                return [_told(client, request_id) for request_id in request_ids]
         except redis.exceptions.NoPermissionError:
             message = (
                 "the broker does not let this user read what workers tell: it needs +get on ~aegis:status:*"
@@ -123,3 +123,8 @@ def _app(given: Celery | str) -> Celery:
         "socket_connect_timeout": _SOCKET_SECONDS,
     }
     return app
+
+
+def _told(client: Any, request_id: str) -> Status:
+    """Return what workers told of a request, or else that a message of its id was refused."""
+    return read(client.get(key_of(request_id)) or client.get(refusal_key_of(request_id)))

@@ -103,6 +103,7 @@ class Client(Requests):
             left = end - time.monotonic()
             if left <= 0:
                 seen = "no worker has seen it" if status.state == UNKNOWN else f"it is {status.state}"
+                seen += f"; {status.reason}" if status.reason else ""
                 message = f"request {request_id} has not ended after {timeout:g} s: {seen}"
                 raise Pending(message)
             time.sleep(min(pause, left))

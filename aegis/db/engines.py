@@ -89,8 +89,19 @@ class Databases:
     def _engine(self, label: str, source: SourceSettings, *, own: bool) -> sa.Engine:
         if self._process != os.getpid():
             self.after_fork()
-        # Of two threads that make one at the same time both get the same: the other's has no connection yet.
-        return self._engines.get(label) or self._engines.setdefault(label, make_engine(source, own=own))
+        try:
+            # Of two threads that make one at once both get the same: the other's has no connection yet.
+            return self._engines.get(label) or self._engines.setdefault(label, make_engine(source, own=own))
+        except SettingsError as error:
+            message = f"setting {_setting(label)}: {error}"
+            raise SettingsError(message) from None
+
+
+def _setting(label: str) -> str:
+    """Return the setting that has the URL of a database."""
+    kind, _, name = label.partition(":")
+    own = {"control": "database_url", "keys": "keys_url", "source": f"datasources.{name}.url"}
+    return own.get(kind, f"datasources.{name}.verify.url")
 
 
 def make_engine(source: SourceSettings, *, own: bool) -> sa.Engine:
@@ -286,8 +297,10 @@ def _translate(error: sa.exc.StatementError, label: str, engine: sa.Engine | Non
     if error.statement is None and fault is Fault.GONE:
         # There was no statement: it was never connected, or not any more when it was to commit.
         return Unreachable(f"{label} does not answer ({type(error.orig).__name__}); check that it runs there")
-    kind, cure = _CURES.get(fault, (OperationFailed, ""))
-    return kind(f"{label}: {faults.describe(error)}{cure and '; '}{cure}")
+    kind, cure = _CURES[fault]
+    source = _SOURCE.search(label)
+    migrate = f"aegis migrate --datasource {source[1]}" if source else "aegis migrate"
+    return kind(f"{label}: {faults.describe(error)}; {cure.format(migrate=migrate)}")
 
 
 def _refused(error: sa.exc.DBAPIError, label: str, engine: sa.Engine | None) -> Refused:
@@ -302,8 +315,8 @@ def _refused(error: sa.exc.DBAPIError, label: str, engine: sa.Engine | None) -> 
 #: What a data source is called in an error.
 _SOURCE: Final = re.compile(r"data source ([\w.-]*\w)")
 _CURES: Final[Mapping[Fault, tuple[type[AegisError], str]]] = {
-    Fault.LOCKED: (Passing, ""),
-    Fault.DEADLOCK: (Passing, ""),
+    Fault.LOCKED: (Passing, "another session holds it: try again when it has ended"),
+    Fault.DEADLOCK: (Passing, "try again"),
     Fault.TOO_LONG: (
         TooLong,
         "raise retention.statement_timeout_milliseconds (for a count, retention.count_seconds)",
@@ -314,5 +327,6 @@ _CURES: Final[Mapping[Fault, tuple[type[AegisError], str]]] = {
     Fault.HIDDEN: (UnsafeTable, "use a role that sees every row (the owner, or one with BYPASSRLS)"),
     Fault.CONSTRAINT: (Refused, "change the policy, or the constraint or trigger of the table"),
     Fault.REFERENCED: (UnsafeTable, "a policy for the referring table must run first"),
-    Fault.MISSING: (NotPrepared, "if the table is Aegis's own, run `aegis migrate`"),
+    Fault.MISSING: (NotPrepared, "if the table is Aegis's own, run `{migrate}`"),
+    Fault.OTHER: (OperationFailed, "its words may quote a row and are not shown: look in the database's log"),
 }

@@ -85,7 +85,10 @@ class Entry:
     def check(self, key: bytes) -> None:
         """Raise Tampered unless the MAC fits."""
         if not hmac.compare_digest(self.mac, self.authenticated(key)):
-            message = f"journal row {self.run}/{self.shard}/{self.number} does not fit its MAC"
+            message = (
+                f"journal row {self.number} of run {self.run} shard {self.shard} was not written by Aegis "
+                "with this worker key, or was changed"
+            )
             raise Tampered(message)
 
 
@@ -146,7 +149,7 @@ class Journal:
         query = sa.select(self.table.c.counts).where(self._own)
         state = connection.scalar(query.with_for_update() if lock else query)
         if state is None:
-            message = "the journal has no row of the source itself; run `aegis migrate --datasource …`"
+            message = "the journal has no row of its data source; run `aegis migrate --datasource NAME`"
             raise NotPrepared(message)
         return SourceRow(**state)
 

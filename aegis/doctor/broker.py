@@ -118,7 +118,7 @@ def _refused(shown: str, error: redis.RedisError) -> Finding:
         cure = "name in broker_url its CA, ssl_ca_certs=FILE, and the host that its certificate is for"
         return fault("broker", text, cure)
     text = f"{shown} does not answer; nothing runs by itself without it"
-    return fault("broker", text, "start it (aegis up brings its own), or correct AEGIS_BROKER_URL")
+    return fault("broker", text, "start it (`aegis up` brings its own), or correct AEGIS_BROKER_URL")
 
 
 def _check_info(shown: str, info: dict[str, Any]) -> Found:

@@ -40,7 +40,7 @@ def check_log(patient: Patient) -> Found:
         yield fault(_NAME, text, "start beat, and a worker for the queue `seal`; or aegis audit seal")
     for one in witnesses:
         if one.failed_at is not None:
-            yield fault(_NAME, f"witness {one.name}: {one.reason}", "aegis audit witness push tries again")
+            yield fault(_NAME, f"witness {one.name}: {one.reason}", "`aegis audit witness push` tries again")
     counted = f"{len(witnesses)} witness{'es' * (len(witnesses) > 1)}" if witnesses else "no witness"
     yield ok(_NAME, f"{behind.size:,} leaves, {behind.pending:,} events wait for theirs, {counted}")
     if not witnesses:

@@ -82,7 +82,10 @@ def approve(
         message = f"erasure request {request_id} is {run['state']}; there is nothing to approve"
         raise Refused(message)
     if digest is not None and digest != request["plan_digest"]:
-        message = f"erasure request {request_id} has another plan than the one that was looked at"
+        message = (
+            f"erasure request {request_id} has another plan than the one that was looked at; look again: "
+            f"`aegis erasure status {request_id}`"
+        )
         raise Refused(message)
     subject = subject_of(run, request)
     given = approvals.check(system, subject, actor=actor, signature=signature)

@@ -125,7 +125,7 @@ def fetch(system: System, request_id: str) -> Mapping[str, Any]:
     with reading(system.databases.control, "control database") as connection:
         row = connection.execute(query).mappings().one_or_none()
     if row is None:
-        message = f"there is no erasure request {request_id}"
+        message = f"there is no erasure request {request_id}; `aegis erasure status` lists those there are"
         raise UnknownName(message)
     return dict(row)
 

@@ -131,7 +131,7 @@ def of_run(system: System, run: Mapping[str, Any]) -> Receipt:
     """
     report = run["report"] or {}
     if "text" not in report:
-        message = f"the erasure is {run['state']}; there is a receipt when it is done"
+        message = f"erasure {run['id']} is {run['state']}; there is a receipt when it is done"
         raise Refused(message)
     proof = str(proving.prove(system.databases, report["event"]))
     return Receipt(

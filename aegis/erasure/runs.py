@@ -219,8 +219,8 @@ class _Work:
             for hit in searched.blocking[:MOST_NAMED]
         )
         message = (
-            f"something of them is left: {found}; decide in the data map what happens to it, or remove it, "
-            "then `aegis erasure resume`"
+            f"something of who was erased is left: {found}; decide in the data map what happens to it, or "
+            "remove it, then `aegis erasure resume`"
         )
         raise Refused(message)
 

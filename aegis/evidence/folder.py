@@ -16,7 +16,7 @@ from typing import Any, Final
 from aegis.audit.actions import Action
 from aegis.audit.events import stamp
 from aegis.audit.recorder import Note
-from aegis.errors import Conflict, NotPrepared
+from aegis.errors import UsageError
 from aegis.evidence import decided, done, logged, processing
 from aegis.evidence.logged import Span
 from aegis.evidence.readme import Facts, readme
@@ -53,7 +53,7 @@ def gather(system: System, scope: Scope, folder: Path, *, actor: str) -> Gathere
         actor: who asks for it.
 
     Raises:
-        Conflict: the folder is there.
+        UsageError: the folder is there.
         aegis.errors.Tampered: the log is not what was sealed.
         aegis.errors.Busy: a receipt's event has no place in the log yet.
 
@@ -121,13 +121,13 @@ def _log(system: System, scope: Scope, runs: list[dict[str, Any]], span: Span | 
 def _new(folder: Path) -> Iterator[Path]:
     """Make a folder under another name, which becomes its own when everything is in it."""
     if folder.exists():
-        message = f"{folder} exists; evidence goes into a new folder: name another one"
-        raise Conflict(message)
+        message = f"{folder} exists; it is not overwritten: name another folder"
+        raise UsageError(message)
     try:
         fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
     except OSError as error:
         message = f"{folder} cannot be written: {error.strerror}"
-        raise NotPrepared(message) from None
+        raise UsageError(message) from None
     try:
         yield fresh
         # Onto a folder that appeared meanwhile it would fail, unless that is empty.

@@ -39,7 +39,8 @@ class Scope:
             message = "say from when to when, or which request or person it is about"
             raise UsageError(message)
         if self.start >= self.end:
-            message = f"the span ends ({self.end:%Y-%m-%d}) before it begins ({self.start:%Y-%m-%d})"
+            last = self.end - dt.timedelta(days=1)
+            message = f"the span ends ({last:%Y-%m-%d}) before it begins ({self.start:%Y-%m-%d})"
             raise UsageError(message)
 
     @property

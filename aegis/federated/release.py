@@ -232,7 +232,10 @@ def _turn_down(system: System, row: sa.Row[Any], terms: Terms, asked: Asked) -> 
 def _released_by_another(system: System, row: sa.Row[Any], terms: Terms) -> tuple[Any, Mapping[str, Any]]:
     ended = _find(system, row.account, row.release_id)
     if ended is None or ended.state == RESERVED:
-        message = f"release {row.release_id!r} was neither released by us nor by another"
+        message = (
+            f"the row of release {row.release_id!r} of budget {row.account} was changed while its noise was "
+            "drawn, and not by a release: look who changes aegis_releases"
+        )
         raise Tampered(message)
     return _again(system, ended, terms)
 

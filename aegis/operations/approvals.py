@@ -270,7 +270,10 @@ def _signer(given: Signature, keys: list[Key], subject: Subject, moment: dt.date
         if key.valid_at(moment):
             return key
     if fitting:
-        message = f"key {fitting[0].name} is not valid now: not yet, not any more, or not written by Aegis"
+        message = (
+            f"key {fitting[0].name} is not valid now: not yet, not any more, or not written by Aegis; "
+            "`aegis approver list` says which"
+        )
         raise Refused(message)
     message = (
         "the signature is not one of a registered key over exactly this message: "

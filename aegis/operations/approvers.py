@@ -150,7 +150,7 @@ def find(system: System, name: str) -> Key:
     for key in everyone(system):
         if key.name == name and key.removed_at is None:
             return key
-    message = f"there is no approver key {name}; `aegis approver list` shows those there are"
+    message = f"there is no approver key {name}; `aegis approver list` lists those there are"
     raise UnknownName(message)
 
 

@@ -108,7 +108,8 @@ class Shard:
         """
         with reading(self.engine, self.label) as connection:
             if not self._journal.exists(connection):
-                message = f"{self.label} has no journal; run `aegis migrate --datasource …` as its owner"
+                name = self.label.removeprefix("data source ")
+                message = f"{self.label} has no journal; run `aegis migrate --datasource {name}` as its owner"
                 raise NotPrepared(message)
         with writing(self.engine, self.label) as connection:
             self._journal.take_over(connection, self._run, self._shard, self._epoch)

@@ -75,7 +75,10 @@ def claim(system: System, run_id: str) -> Claim:
             take = _take if part is None else functools.partial(_take_range, part=part)
             return take(system, connection, run, moment)
     quarantine(system, {**run, "attempts": attempts})
-    message = f"run {run_id} was claimed {attempts} times without one committed batch: quarantined"
+    message = (
+        f"run {run_id} was claimed {attempts} times without one committed batch: quarantined. Find out why, "
+        f"then `aegis retention resume {run_id}`"
+    )
     raise Busy(message)
 
 

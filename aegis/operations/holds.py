@@ -207,7 +207,7 @@ def release(system: System, hold_id: str, *, actor: str) -> None:
         columns = sa.select(Hold.datasource, Hold.state, Hold.kind)
         row = connection.execute(columns.where(Hold.id == hold_id)).first()
     if row is None:
-        message = f"there is no hold {hold_id}"
+        message = f"there is no hold {hold_id}; `aegis hold list` lists those there are"
         raise UnknownName(message)
     if row.state == RELEASED:
         message = f"hold {hold_id} is released already"
@@ -307,7 +307,8 @@ def read(connection: sa.Connection, journal: Journal, secret: Secret) -> Sequenc
     for row in rows:
         if not hmac.compare_digest(row.mac, _digest(key, row.entry)):
             message = (
-                "a legal hold in the journal does not fit its MAC; nothing is changed until it is explained"
+                "a legal hold in the journal was not written by Aegis with this worker key, or was changed: "
+                "nothing is changed. Find out who wrote to aegis_journal; `aegis hold list` has those placed"
             )
             raise Tampered(message)
         scopes.append(Scope.read(row.entry, secret))
@@ -335,7 +336,10 @@ def _refuse_unknown(system: System, scope: Scope, datasource: str) -> None:
         query = sa.select(DataRetentionPolicy.id).where(DataRetentionPolicy.name == scope.policy).limit(1)
         with reading(system.databases.control, _CONTROL) as connection:
             if connection.scalar(query) is None:
-                message = f"there is no policy {scope.policy}; the hold was not placed"
+                message = (
+                    f"there is no policy {scope.policy}; `aegis policy list` lists those there are. "
+                    "Nothing was placed"
+                )
                 raise UnknownName(message)
     if scope.table is not None:
         # A source that is away is told by `put_in_force`, once the hold is kept.

@@ -219,6 +219,6 @@ def row(connection: sa.Connection, run_id: str, *, lock: bool) -> Mapping[str, A
     query = sa.select(table_of(Run)).where(Run.id == run_id)
     row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
     if row is None:
-        message = f"there is no run {run_id}"
+        message = f"there is no run {run_id}; `aegis retention status` lists those there are"
         raise UnknownName(message)
     return dict(row)

@@ -18,6 +18,8 @@ from aegis.operations.states import FINAL, STUCK, State
 
 #: How long Redis keeps it after the last word.
 KEPT_SECONDS: Final = 24 * 3600
+#: How long that a message of this id was refused, which may have been anybody's.
+REFUSED_SECONDS: Final = 3600
 #: No worker has seen it, as far as anybody knows.
 UNKNOWN: Final = "unknown"
 _PREFIX: Final = "aegis:status:"
@@ -65,11 +67,24 @@ def key_of(request_id: str) -> str:
     return f"{_PREFIX}{request_id}"
 
 
+def refusal_key_of(request_id: str) -> str:
+    """Return where Redis has why a message of a request was refused; no request can have this key."""
+    return f"{key_of(request_id)} refused"
+
+
 def refused(error: AegisError) -> Status:
     """Return what a sender is told of a message that was refused: the kind of error, and what that means."""
     kind = type(error)
     meaning = (kind.__doc__ or "").partition("\n")[0]
     return Status(state=State.FAILED, reason=f"{kind.__name__}: {meaning}")
+
+
+def turned_away(reason: str) -> Status:
+    """Return what a sender is told of a message that no worker took.
+
+    Nobody knows who sent it: the request of that id is as unknown as before, and may still come.
+    """
+    return Status(state=UNKNOWN, reason=f"a message of this id was refused: {reason}")
 
 
 def written(status: Status) -> str:

@@ -68,7 +68,7 @@ class FolderStore:
 
         """
         try:
-            _round_trip(self)
+            _round_trip(self, str(self._root))
         except Unreachable as error:
             raise Refused(str(error)) from None
 
@@ -93,7 +93,7 @@ class FolderStore:
             Tampered: it is not there any more.
 
         """
-        with _told(f"the folder {self._root} cannot be read"), _missing(name):
+        with _told(f"the folder {self._root} cannot be read"), _missing(name, str(self._root)):
             return (self._root / folder / name).read_bytes()
 
     def take(self, name: str, most: int) -> bytes:
@@ -173,7 +173,7 @@ class RemoteStore:
 
     def check(self) -> None:
         """Write, read and remove a file."""
-        _round_trip(self)
+        _round_trip(self, self._label)
 
     def put(self, folder: str, name: str, data: bytes) -> None:
         """Write a file; the store makes it durable."""
@@ -182,7 +182,7 @@ class RemoteStore:
 
     def get(self, folder: str, name: str) -> bytes:
         """Return a file's content."""
-        with self._told(), _missing(name):
+        with self._told(), _missing(name, self._label):
             return bytes(self._files.cat_file(self._path(folder, name)))
 
     def take(self, name: str, most: int) -> bytes:
@@ -316,13 +316,13 @@ def _moment_of(item: Mapping[str, Any]) -> dt.datetime | None:
     return None
 
 
-def _round_trip(store: Store) -> None:
+def _round_trip(store: Store, place: str) -> None:
     name, data = f"{secrets.token_hex(8)}.check", secrets.token_bytes(16)
     store.put("checks", name, data)
     read = store.get("checks", name)
     store.remove("checks", name)
     if read != data:
-        message = "the store does not give back what was written; nothing was changed"
+        message = f"{place} does not give back what was written; nothing was changed"
         raise Refused(message)
 
 
@@ -336,9 +336,9 @@ def _told(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _missing(name: str) -> Iterator[None]:
+def _missing(name: str, place: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        message = f"the file {name} is missing"
+        message = f"the file {name} is missing in {place}: restore it from a backup"
         raise Tampered(message) from None

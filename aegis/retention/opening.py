@@ -118,6 +118,8 @@ def _first_look(
     stages = stages_of(target, policy, cutoffs)
     counter = patient(system, connection, target)
     counted = counter.within(lambda: foreseen(counter, stages, run["tenant"]))
+    # A guard may stop it below: what is past its time is overdue all the same.
+    watermarks.begun(system, run, policy, due=counted, arriving=None)
     outlook = Outlook(
         system=system,
         policy=policy,

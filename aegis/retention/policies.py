@@ -46,7 +46,7 @@ def newest(system: System, names: Sequence[str] | None = None) -> list[DataReten
     found = _load(system, query)
     missing = sorted(set(names or []) - {policy.name for policy in found})
     if missing:
-        message = f"there is no policy {', '.join(missing)}; `aegis policy list` shows those there are"
+        message = f"there is no policy {', '.join(missing)}; `aegis policy list` lists those there are"
         raise UnknownName(message)
     return found
 

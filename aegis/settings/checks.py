@@ -1,5 +1,6 @@
 """What settings must not say together: told at start, with the reason."""
 
+import dataclasses
 import ipaddress
 import re
 from typing import Final
@@ -10,8 +11,9 @@ from aegis.settings.model import CopySettings, Settings
 from aegis.settings.showing import masked
 
 _COPY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-#: What must be above 0: a zero would repeat something without a pause, or give up at once.
+#: What must be above 0: a zero would repeat something without a pause, never end, or give up at once.
 _POSITIVE: Final = {
+    "retention": ("batch_milliseconds", "first_batch_rows", "largest_batch_rows", "slice_seconds"),
     "operations": ("lease_seconds", "max_attempts", "resend_seconds"),
     "worker": ("concurrency", "hard_time_limit_seconds", "max_tasks_per_child", "tick_seconds"),
     "federated": ("keep_hours", "max_bytes", "minimum_participants"),
@@ -77,8 +79,14 @@ def _check_positive(settings: Settings) -> None:
     for section, names in _POSITIVE.items():
         for name in names:
             value = getattr(getattr(settings, section), name)
-            if value <= 0:
+            if not value > 0:
                 message = f"{section}.{name} ({value:g}) must be above 0"
+                raise SettingsError(message)
+    for section, found in vars(settings).items():
+        for name, value in vars(found).items() if dataclasses.is_dataclass(found) else ():
+            # Not a number is not below 0 either.
+            if isinstance(value, int | float) and not value >= 0:
+                message = f"{section}.{name} ({value:g}) must be 0 or more"
                 raise SettingsError(message)
 
 

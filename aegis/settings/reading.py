@@ -8,11 +8,22 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from aegis.errors import SettingsError
 from aegis.settings.checks import check
 from aegis.settings.model import ExportSettings, Settings, SourceSettings
+
+#: What people call the types of values.
+_KINDS: Final[Mapping[Any, str]] = {
+    str: "text",
+    Path: "the path of a file or folder",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
 
 
 def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -68,7 +79,7 @@ def _read_file(environ: Mapping[str, str], folder: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path} is not valid TOML: {error}"
+        message = f"{path} is not valid TOML in UTF-8: {error}"
         raise SettingsError(message) from error
 
 
@@ -84,7 +95,7 @@ def _put(data: dict[str, Any], path: list[str], value: str, variable: str) -> No
 
 def _build(kind: Any, data: Any, where: str) -> Any:
     if not isinstance(data, dict):
-        message = f"{where}: expected a table, got {type(data).__name__}"
+        message = f"setting {where.rstrip('.')}: expected a table, got {_kind(data)}"
         raise SettingsError(message)
     hints = get_type_hints(kind)
     unknown = sorted(set(data) - set(hints))
@@ -125,8 +136,12 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     with contextlib.suppress(TypeError, ValueError):
         if fits:
             return hint(value)
-    message = f"setting {where}: expected {hint.__name__}, got {type(value).__name__}"
+    message = f"setting {where}: expected {_KINDS[hint]}, got {_kind(value)}"
     raise SettingsError(message)
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), "something else")
 
 
 def _switch(value: Any, where: str) -> bool:

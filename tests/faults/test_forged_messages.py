@@ -1,6 +1,7 @@
 """With producers configured a worker does what they signed, and nothing that anybody makes of it."""
 
 import base64
+import contextlib
 import copy
 import json
 import os
@@ -20,17 +21,19 @@ from celery import Celery
 from aegis.client import Client, Signer
 from aegis.embedded.server import free_port
 from aegis.envelopes import workers_public_key
+from aegis.errors import Pending
 from aegis.keys import Secret, new_client_key
 from aegis.operations import system
 from aegis.operations.deadletters import DeadLetters
 from aegis.operations.senders import AHEAD_SECONDS, MOST_SECONDS
+from aegis.operations.statuses import Status
 from aegis.operations.table import ANONYMIZE, ENFORCE, EXPORT, RECORD, RELAY, ROUTES, RUN, TENANCY_CHECK
 from aegis.producers import Message, producer_public_key, sign
 from aegis.settings import load_settings
 from api import audit, privacy
 from cli.stack import Stack
 from tests import account, worlds
-from tests.workerkit import parse, wait_until
+from tests.workerkit import DEADLINE, parse, wait_until
 
 #: Stands in what is forged, and must be seen nowhere.
 CANARY: Final = "canary-7f3a@example.com"
@@ -289,6 +292,32 @@ def test_what_is_made_of_a_signed_message(site: Site) -> None:
     assert not [entry for _, _, entry in entries.values() if _signature(entry) in log]
     assert CANARY not in log
     assert "Traceback" not in log
+
+
+def test_a_sender_hears_that_its_message_was_refused(site: Site) -> None:
+    """With the reason and no more; the request is as unknown as before, and a stranger changes nothing."""
+    with contextlib.closing(Client(site.stack.redis.url)) as service:
+        nothing = copy.deepcopy(site.event("asked"))
+        changed("headers/aegis", None)(nothing)
+        site.push(nothing)
+        wait_until(lambda: service.status("asked").reason, "the refusal is told")
+        told = Status(state="unknown", reason="a message of this id was refused: unsigned")
+        assert service.status("asked") == told
+        with pytest.raises(
+            Pending, match=r"no worker has seen it; a message of this id was refused: unsigned$"
+        ):
+            service.wait("asked", timeout=0)
+        site.push(site.event("asked"))
+        assert service.wait("asked", timeout=DEADLINE) == Status(state="done")
+        letters = _letters(site)
+        site.push(nothing)
+        wait_until(lambda: _letters(site) > letters, "it is refused again")
+        assert service.status("asked") == Status(state="done")
+
+
+def _letters(site: Site) -> int:
+    with redis.Redis.from_url(site.stack.redis.url, protocol=2) as client:
+        return DeadLetters(client).count()
 
 
 def _signature(entry: Any) -> str:

@@ -20,6 +20,7 @@ from aegis.db.columns import table_of
 from aegis.db.tables import AuditCheckpoint, AuditLog, AuditState
 from aegis.errors import NotPrepared, OperationFailed, Tampered, Unreachable, UsageError
 from tests import sealedlog, worlds
+from tests.receivers import HttpServer
 from tests.sealedlog import Log
 from tests.worlds import World, on
 
@@ -363,3 +364,17 @@ def cosign(log: Log, size: int, *, forged: bool = False) -> None:
     note = notes.parse(log.value(AuditCheckpoint, "note", size=size))
     line = cosignature(note.text, forged=forged)
     log.put(AuditCheckpoint, "note", str(note.with_signatures([line])).encode(), size=size)
+
+
+@on("sqlite-one")
+def test_a_witness_that_redirects(log: Log) -> None:
+    """It is refused with what to do, and the place that it names is not asked."""
+    with HttpServer().running() as server:
+        server.statuses = [302]
+        with pytest.raises(
+            OperationFailed, match=r"HTTP 302\. It redirects, which is not followed: `aegis audit"
+        ):
+            verify_witnessed(
+                log.system.databases, log.policy, url=server.url.partition("?")[0], key=witness_key()
+            )
+        assert server.methods == ["POST"]

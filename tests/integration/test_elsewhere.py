@@ -134,8 +134,9 @@ def test_the_home_ends_last(world: World) -> None:
     world.insert("notes", [{"id": 2, "body": "write to A@example.com"}])
     done = erase(7, idempotency_key="r1")
     assert (done.status, bool(done)) == (State.WAITING, False)
-    assert "other data sources: billing is blocked (something of them is left: 1 row of notes.body" in str(
-        done.reason
+    assert (
+        "other data sources: billing is blocked (something of who was erased is left: 1 row of notes.body"
+        in str(done.reason)
     )
     assert "example.com" not in str(done.reason)
     (billing,) = [part for part in done.elsewhere if part.datasource == "billing"]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aegis.errors import Conflict, UnknownName, UsageError
+from aegis.errors import UnknownName, UsageError
 from aegis.evidence import check
 from aegis.evidence.folder import Gathered
 from aegis.operations import approvers
@@ -228,7 +228,7 @@ def test_what_cannot_be_meant_leaves_nothing(tmp_path: Path) -> None:
         evidence.gather_evidence_of_request(folder, "nothing", actor=ACTOR)
     assert list(tmp_path.glob("*evidence*")) == []
     folder.mkdir()
-    with pytest.raises(Conflict, match="name another one"):
+    with pytest.raises(UsageError, match="name another folder"):
         gathered(folder)
     assert gathered(tmp_path / "one", policy="safety_30").erasures == 0
 
@@ -312,7 +312,7 @@ def test_the_command(tmp_path: Path) -> None:
     verified = shell("audit", "verify", "--export", "evidence/log.jsonl", "--key", vkey["vkey"])
     assert (verified.code, verified.out.startswith("Intact: ")) == (0, True)
     assert shell("evidence", *days, "--out", "more", "--json").document["runs"] == 1
-    assert "name another one" in shell("evidence", *days, "--out", "more").refusal
+    assert "name another folder" in shell("evidence", *days, "--out", "more").refusal
     for wrong in (
         (),
         ("--from", "2020-01-01"),

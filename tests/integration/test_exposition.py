@@ -13,7 +13,6 @@ from celery import Celery
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
-from aegis.embedded.server import free_port
 from aegis.operations import system
 from aegis.operations.deadletters import Reason
 from aegis.operations.states import State
@@ -66,11 +65,11 @@ def scrape(stack: Stack, process: str) -> Scrape:
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """Redis, worker and beat on a fresh home, with one policy."""
+    """Redis, worker and beat on a fresh home and on any free port, with one policy."""
     config = tmp_path / "aegis.toml"
     config.write_text(
         f'home = "{tmp_path / "home"}"\n[retention]\nsoft_landing_hours = 0\n'
-        f"[worker]\nmetrics_port = {free_port()}\nbeat_metrics_port = {free_port()}\n",
+        "[worker]\nmetrics_port = 0\nbeat_metrics_port = 0\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("AEGIS_CONFIG", str(config))

@@ -109,3 +109,5 @@ def test_beat_tells_that_it_is_alive_at_every_tick(
         broker.start()
         with client(broker.url) as redis:
             wait_until(lambda: redis.llen("maintenance"), "beat sends")
+        running.stop()
+        assert probe() == (1, "beat: none was heard of; is it running on this host, with this AEGIS_HOME?\n")

@@ -146,7 +146,7 @@ def test_its_users_elsewhere(world: World, tmp_path: Path) -> None:
     words: dict[str, Any] = {"subject": "tenant", "datasource": "app"}
     waiting = anonymize_users(["acme"], ACTOR, idempotency_key="r1", **words)
     assert waiting.status == State.WAITING
-    assert "billing is blocked (something of them is left: 1 row of bills.note (app:email)" in str(
+    assert "billing is blocked (something of who was erased is left: 1 row of bills.note (app:email)" in str(
         waiting.reason
     )
     world.remove("bills", "id = 4")

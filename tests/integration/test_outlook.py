@@ -221,6 +221,17 @@ class TestForecast:
         assert world.finish(run)["outcome"] == "done"
         assert metrics()["runs_stopped"] == {}
 
+    @on(*EACH_DATABASE)
+    def test_what_a_guard_stops_at_its_first_run_is_overdue(self, world: World) -> None:
+        """No run of it was ever through; what it would have taken is past its time all the same."""
+        world.safety_events()
+        world.events(range(9), 60)
+        world.policy(guards={"max_rows": 8})
+        world.enforce()
+        found = metrics()
+        assert found["rows_overdue"] == {("p", "safety_events"): 9.0}
+        assert found["last_success_timestamp_seconds"] == {}
+
 
 def metrics() -> dict[str, dict[tuple[str, ...], float]]:
     """Return the samples of each gauge, by its name without `aegis_policy_` and by their labels."""

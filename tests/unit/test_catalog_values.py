@@ -62,7 +62,7 @@ def test_without_the_extra_numbers_are_never_found(monkeypatch: pytest.MonkeyPat
 
 def test_empty_values_are_none() -> None:
     """NULL, empty and blank ones are not looked at."""
-    assert examine([None, "", "  ", "x", "x"]) == Findings(values=2, valid={}, distinct=1)
+    assert examine([None, "", "  ", "x", "x"]) == Findings(rows=5, values=2, valid={}, distinct=1)
 
 
 def test_keys_of_documents_are_names_too() -> None:
@@ -83,7 +83,7 @@ def decided(verdict: Verdict, category: str | None = None, confidence: float = 0
 def test_values_that_agree_make_it_surer() -> None:
     """And the evidence has the counts."""
     name = decided(Verdict.PERSONAL, "user.contact.email")
-    sure = with_values(name, Findings(values=50, valid={"email": 48}, distinct=50), Nature.PERSON)
+    sure = with_values(name, Findings(rows=50, values=50, valid={"email": 48}, distinct=50), Nature.PERSON)
     assert sure.confidence > 0.9
     assert sure.evidence[-1] == "48 of 50 samples are valid as email"
 
@@ -91,7 +91,7 @@ def test_values_that_agree_make_it_surer() -> None:
 def test_values_that_do_not_agree_make_it_less_sure() -> None:
     """A hashed address is one all the same; a weak name is for a person to look at."""
     strong = decided(Verdict.PERSONAL, "user.contact.email", 0.95)
-    nothing = Findings(values=50, valid={}, distinct=50)
+    nothing = Findings(rows=50, values=50, valid={}, distinct=50)
     doubted = with_values(strong, nothing, Nature.PERSON)
     assert (doubted.verdict, doubted.confidence < 0.75) == (Verdict.PERSONAL, True)
     weak = decided(Verdict.PERSONAL, "user.contact.email", 0.62)
@@ -100,26 +100,30 @@ def test_values_that_do_not_agree_make_it_less_sure() -> None:
 
 def test_values_tell_what_names_do_not() -> None:
     """In a table of things they are for a person to look at: they may be the organisation's own."""
-    phones = Findings(values=20, valid={"phone": 20}, distinct=20)
+    phones = Findings(rows=20, values=20, valid={"phone": 20}, distinct=20)
     found = with_values(decided(Verdict.NONE), phones, Nature.OWNED)
     assert (found.verdict, found.category) == (Verdict.PERSONAL, "user.contact.phone_number")
     assert with_values(decided(Verdict.NONE), phones, Nature.THING).verdict is Verdict.UNKNOWN
-    few = Findings(values=2, valid={"phone": 2}, distinct=2)
+    empty = with_values(decided(Verdict.NONE), Findings(rows=0, values=0), Nature.OWNED)
+    assert empty.evidence[-1] == "no rows to look at"
+    nulls = with_values(decided(Verdict.NONE), Findings(rows=7, values=0), Nature.OWNED)
+    assert nulls.evidence[-1] == "0 values in 7 rows, too few to say anything"
+    few = Findings(rows=2, values=2, valid={"phone": 2}, distinct=2)
     assert with_values(decided(Verdict.NONE), few, Nature.OWNED).verdict is Verdict.NONE
-    constant = Findings(values=90, valid={"card number": 90}, distinct=1)
+    constant = Findings(rows=90, values=90, valid={"card number": 90}, distinct=1)
     assert with_values(decided(Verdict.NONE), constant, Nature.OWNED).verdict is Verdict.NONE
 
 
 def test_a_list_of_words_is_nobodys() -> None:
     """Few different ones among many values."""
-    words = Findings(values=100, valid={}, distinct=3)
+    words = Findings(rows=100, values=100, valid={}, distinct=3)
     assert with_values(decided(Verdict.UNKNOWN, None, 0.35), words, Nature.PERSON).verdict is Verdict.NONE
-    texts = Findings(values=100, valid={}, distinct=90)
+    texts = Findings(rows=100, values=100, valid={}, distinct=90)
     assert with_values(decided(Verdict.UNKNOWN, None, 0.35), texts, Nature.PERSON).verdict is Verdict.UNKNOWN
 
 
 def test_a_container_of_personal_keys_is_personal() -> None:
     """Whatever its own name says."""
-    keys = Findings(values=9, valid={KEYS: 4, PERSONAL_KEYS: 2}, distinct=9)
+    keys = Findings(rows=9, values=9, valid={KEYS: 4, PERSONAL_KEYS: 2}, distinct=9)
     found = with_values(decided(Verdict.NONE), keys, Nature.THING)
     assert (found.verdict, found.category) == (Verdict.PERSONAL, "user.content.private")

@@ -91,8 +91,18 @@ def test_a_value_is_found_however_it_is_written(value: str, way: str) -> None:
     assert found(one(value), WRITTEN[way](value)) is True
 
 
+@pytest.mark.parametrize("outer", sorted(set(WRITTEN) - {"upper", "behind a backslash"}))
+@pytest.mark.parametrize("inner", WRITTEN)
+@pytest.mark.parametrize("value", ["Ren\u00e9e.Q", "anna\nschmidt"])
+def test_a_value_is_found_in_what_was_escaped_twice(value: str, inner: str, outer: str) -> None:
+    """JSON within a URL, or JSON in a column of bytes: what one way of writing hides is begun by another."""
+    assert found(one(value), WRITTEN[outer](WRITTEN[inner](value))) is True
+
+
 @given(st.text(min_size=1, max_size=30), st.sampled_from(sorted(WRITTEN)))
 @example("\x00aaaaa", "JSON")
+@example("0\n:", "bytes")
+@example("000%\n00", "HTML")
 @example("\\F00", "bytes")
 @example("0\\F%44", "bytes")
 def test_any_text_is_found(text: str, way: str) -> None:

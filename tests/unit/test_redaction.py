@@ -31,7 +31,7 @@ def test_words_of_a_longer_text() -> None:
 @pytest.mark.parametrize("name", ["old_things", "sales.visits", "3f1c2d34-1111-7111-8111-111111111111"])
 def test_names_of_things_are_shown(name: str) -> None:
     """Without them nobody could mend anything."""
-    text = f"there is no policy {name}; `aegis policy list` shows those there are"
+    text = f"there is no policy {name}; `aegis policy list` lists those there are"
     assert without_arguments(text, {"policies": [name], "dry_run": True, "tenant_id": None}) == text
 
 

@@ -25,6 +25,7 @@ from aegis.db.columns import table_of
 from aegis.db.engines import Databases, snapshot
 from aegis.db.tables import AuditLeaf, AuditLog, AuditTile, AuditWitness
 from aegis.errors import NotPrepared, Tampered, UsageError
+from aegis.settings import masked
 
 #: Intents that are listed.
 MOST_INTENTS: Final = 1000
@@ -207,7 +208,7 @@ def _witness_key(policy: Policy, url: str) -> Verifier:
         known.key for known in policy.witnesses if known.url and known.url.rstrip("/") == url.rstrip("/")
     ]
     if not found:
-        urls = ", ".join(known.url for known in policy.witnesses if known.url)
-        message = f"no witness of the policy has the URL {url}; these do: {urls or 'none'}. Name its key"
+        urls = ", ".join(masked(known.url) for known in policy.witnesses if known.url) or "none"
+        message = f"no witness of the policy has the URL {masked(url)}; these do: {urls}. Name its key"
         raise UsageError(message)
     return found[0]

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import Any, Final
 
-from aegis.erasure.residual.spellings import folded, plain
+from aegis.erasure.residual.spellings import BREAKS, folded, plain
 
 #: Fewer letters and digits than this are looked for as whole values only.
 SHORT: Final = 5
@@ -57,7 +57,7 @@ class Needle:
         before = _BEFORE[:1] if self.whole else _BEFORE
         texts = {begin + self.value for begin in before}
         texts |= {self.value.translate(str.maketrans("", "", "".join(gone))) for gone in _ESCAPES}
-        forms = (folded(text.encode()).translate(None, b"\n\t") for text in texts)
+        forms = (folded(text.encode()).translate(None, BREAKS) for text in texts)
         if self.whole:
             return frozenset(b"\t" + form + b"\t" for form in forms if len(form) > 1)
         return frozenset(form for form in forms if len(form) >= SHORT - 1)
@@ -102,7 +102,7 @@ def needles_of(person: int, identifiers: Mapping[str, Any]) -> list[Needle]:
     found = []
     for name, value in identifiers.items():
         text = plain("" if value is None else str(value)).strip()
-        letters = len(folded(text.encode()).decode())
+        letters = len(folded(text.encode()).translate(None, BREAKS).decode())
         if letters > 1:
             short = min(letters, len(text)) < SHORT
             found.append(_needle(person, name, value=text, whole=short))

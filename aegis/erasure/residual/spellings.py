@@ -30,7 +30,9 @@ _ESCAPED: Final = (
     re.compile(r"(?P<html>&#?[0-9A-Za-z]{2,8};)"),
 )
 _DROPPED: Final = bytes(set(range(128)) - set(f"{string.ascii_letters}{string.digits}\n\t".encode()))
-_BREAKS: Final = b"\n\t"
+#: What parts cells and rows.
+BREAKS: Final = b"\n\t"
+_NO_BREAKS: Final = bytes.maketrans(BREAKS, b"  ")
 
 
 def plain(text: str) -> str:
@@ -59,27 +61,32 @@ def folded(text: bytes) -> bytes:
     Tabs and newlines stay where they are, and none are added: they part cells and rows.
     """
     text = text.lower()
-    if b"\\" in text:
-        text = _without_backslashes(text)
-    for begin, run, read in _RUNS:
-        if begin in text:
-            text = run.sub(partial(_inside, read), text)
+    for _ in range(_DEPTH):
+        # What one escape hid may begin another: JSON within a URL, or in a column of bytes.
+        before = text
+        if b"\\" in text:
+            text = _without_backslashes(text)
+        for begin, run, read in _RUNS:
+            if begin in text:
+                text = run.sub(partial(_inside, read), text)
+        if text == before:
+            break
     if not text.isascii():
         text = plain(text.decode("utf-8", "replace")).encode()
     return text.translate(None, _DROPPED)
 
 
 def _without_backslashes(text: bytes) -> bytes:
-    """Return a text in which each escape has one backslash, and those of a control character are gone."""
+    """Return a text in which each escape has one backslash, and those of a control character are spaces."""
     while b"\\\\" in text:
         text = text.replace(b"\\\\", b"\\")
     for letter in _PLAIN_ESCAPES:
-        text = text.replace(b"\\" + letter.encode(), b"")
+        text = text.replace(b"\\" + letter.encode(), b" ")
     return text
 
 
 def _inside(read: Callable[[str], str], found: re.Match[bytes]) -> bytes:
-    return read(found[0].decode()).lower().encode("utf-8", "replace").translate(None, _BREAKS)
+    return read(found[0].decode()).lower().encode("utf-8", "replace").translate(_NO_BREAKS)
 
 
 def _unescaped(found: re.Match[str]) -> str:
