@@ -144,3 +144,14 @@ def test_what_is_no_list(some: object) -> None:
     """Windows are a list of texts."""
     with pytest.raises(InvalidPolicy, match="window"):
         check_windows("p", some, "UTC")
+
+
+def test_fifty_windows_are_the_most() -> None:
+    """As many may be named."""
+    check_windows("p", ["22:00-06:00"] * 50, "UTC")
+
+
+def test_what_cannot_be_read_is_told_in_short() -> None:
+    """The first sixty characters of it, as they were written."""
+    with pytest.raises(InvalidPolicy, match="got '" + "x" * 59 + "$"):
+        check_windows("p", ["x" * 100], "UTC")
