@@ -26,7 +26,11 @@ hypothesis.settings.register_profile("aegis", deadline=None, max_examples=exampl
 hypothesis.settings.load_profile("aegis")
 # A mutant needs no smallest example, and two runs of `make mutants` should say the same.
 hypothesis.settings.register_profile(
-    "mutants", database=None, deadline=None, derandomize=True, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    "mutants",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
 )
 sa.create_engine = statements.sharing(sa.create_engine)
 if "TEST_BROKER" in os.environ:

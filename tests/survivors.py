@@ -1,9 +1,9 @@
 """What mutation testing found, module by module, beside the survivors that are explained.
 
-`make mutants` has mutmut change the modules of [tool.mutmut] in pyproject.toml, one small change at a time, and
-run the tests that reach each change. A change that no test sees is a survivor. `tests/survivors.toml` says why it
-may live, by its function and its lines, which outlast edits elsewhere; this program tells the survivors that are
-not explained, and the explanations of what survives no longer.
+`make mutants` has mutmut change the modules of [tool.mutmut] in pyproject.toml, one small change at a time,
+and run the tests that reach each change. A change that no test sees is a survivor. `tests/survivors.toml`
+says why it may live, by its function and its lines, which outlast edits elsewhere; this program tells the
+survivors that are not explained, and the explanations of what survives no longer.
 """
 
 import sys
@@ -42,20 +42,25 @@ class Change:
         return cls(function=whole, was=was, becomes=becomes)
 
     def __str__(self) -> str:
+        """Return it as people compare it."""
         return f"{self.function}\n    was      {self.was}\n    becomes  {self.becomes}"
 
 
 def explained() -> set[Change]:
     """Read which survivors have a reason."""
     entries = tomllib.loads(EXPLAINED.read_text())["survivor"]
-    return {Change(function=each["in"], was=each["was"], becomes=each["becomes"]) for each in entries if each["why"]}
+    return {
+        Change(function=each["in"], was=each["was"], becomes=each["becomes"])
+        for each in entries
+        if each["why"]
+    }
 
 
 def main() -> int:
     """Print the table, and what is not as it is explained; 1 when there is any."""
     reasons, survivors = explained(), set[Change]()
-    print(f"| module | mutants | {' | '.join(ENDS)} |")
-    print(f"|---|{'---|' * (len(ENDS) + 1)}")
+    _say(f"| module | mutants | {' | '.join(ENDS)} |")
+    _say(f"|---|{'---|' * (len(ENDS) + 1)}")
     whole: Counter[str] = Counter()
     for path in sorted(walk_mutatable_files()):
         data = SourceFileMutationData(path=path)
@@ -68,12 +73,16 @@ def main() -> int:
     _tell("all", whole)
     for title, changes in (("Not explained", survivors - reasons), ("No survivor", reasons - survivors)):
         for change in sorted(changes):
-            print(f"\n{title}: {change}")
+            _say(f"\n{title}: {change}")
     return int(survivors != reasons)
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
 def _tell(name: str, counts: Counter[str]) -> None:
-    print(f"| {name} | {counts.total()} | {' | '.join(str(counts[end]) for end in ENDS)} |")
+    _say(f"| {name} | {counts.total()} | {' | '.join(str(counts[end]) for end in ENDS)} |")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def limit_of(composition: Composition, epsilon: float, delta: float | None, orde
 def epsilon_of(nano: int, delta: float | None, order: int | None) -> float:
     """Return the epsilon that an amount means at the account's delta, rounded up to whole nano-units.
 
-    Without a delta, which a pure account has none of, it is the amount. Nothing is nothing, in every composition.
+    Without a delta, which a pure account has not, it is the amount. Nothing is nothing, in every composition.
     """
     if nano == 0 or delta is None:
         return nano / NANO

@@ -126,11 +126,11 @@ def test_the_bounds_of_a_limit() -> None:
     """The least is one nano-unit, the most a billion."""
     assert limit_of("pure", 1e-9, None, None) == 1
     assert limit_of("pure", 1e9, None, None) == MOST
-    with pytest.raises(UsageError, match="nothing could be spent; raise it$"):
+    with pytest.raises(UsageError, match=r"nothing could be spent; raise it$"):
         limit_of("pure", 9e-10, None, None)
     with pytest.raises(UsageError, match="at most 1,000,000,000"):
         limit_of("pure", math.nextafter(1e9, math.inf), None, None)
-    with pytest.raises(UsageError, match="^epsilon of a budget must be"):
+    with pytest.raises(UsageError, match=r"^epsilon of a budget must be"):
         limit_of("pure", 0.0, None, None)
 
 
@@ -149,7 +149,7 @@ def test_a_delta_is_a_probability(composition: str) -> None:
         with pytest.raises(UsageError, match=f"a budget of {composition} needs the delta"):
             check_delta(composition, delta)
     for delta in (0.0, math.nan, -1e-6):
-        with pytest.raises(UsageError, match="^delta of a budget must be"):
+        with pytest.raises(UsageError, match=r"^delta of a budget must be"):
             check_delta(composition, delta)
     check_delta("pure", None)
     with pytest.raises(UsageError, match="has no delta"):

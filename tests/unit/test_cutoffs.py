@@ -1,4 +1,4 @@
-"""The cutoffs of a run, computed from one instant: the policy's own, and those of tenants with days of their own."""
+"""The cutoffs of a run, all of one instant: the policy's own, and those of tenants with their own days."""
 
 import datetime as dt
 from collections.abc import Mapping
