@@ -172,6 +172,19 @@ def test_what_is_wrong_does_not_hold(made: Proof) -> None:
         proofs.parse(str(made)).check(POLICY)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("index", f"the entry is not leaf {INDEX - 1} of the log {SIGNER.name} at size {SIZE}"),
+        ("subject", "the receipt's subject is not the one that the entry is about"),
+    ],
+)
+def test_what_is_wrong_is_told(name: str, told: str) -> None:
+    """The place that was claimed; of a subject nothing."""
+    with pytest.raises(Tampered, match=f"^{told}$"):
+        WRONG[name].check(POLICY)
+
+
 @given(st.data())
 def test_a_byte_that_was_changed_does_not_hold(data: st.DataObject) -> None:
     """Whatever byte of the file is replaced, it is refused or says exactly the same as before."""

@@ -109,6 +109,16 @@ def test_every_small_tree() -> None:
             assert merkle.root_from_inclusion(index, new, LEAVES[index], path) == roots[new]
 
 
+def test_a_proof_is_for_trees_of_its_size() -> None:
+    """Said to be of a tree of 64 leaves, with a root that it does lead to, it lacks a step and is refused."""
+    roots = [naive_root(LEAVES[:size]) for size in range(33)]
+    for new in range(2, 33):
+        for old in range(1, new):
+            proof = merkle.consistency(old, new, node)
+            with pytest.raises(Tampered, match=f"size 64 does not begin with the tree of size {old}:"):
+                merkle.check_consistency(old, roots[old], 64, roots[new], proof)
+
+
 def test_every_range_of_small_trees() -> None:
     """Each range of trees up to 17 leaves gives the root with what lies outside; with one hash more, none."""
     for size in range(18):
