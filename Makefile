@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-long test-matrix campaign lint bench clean
+.PHONY: help venv demo test test-long test-matrix campaign mutants lint bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -63,6 +63,10 @@ SEED ?=
 campaign: $(STAMP) ## Break everything at random beside a load for SECONDS=, with the seed SEED=
 	@$(MEMORY:%=TMPDIR=%) nice $(BIN)/python -m tests.faults.campaign --seconds $(SECONDS) $(SEED:%=--seed %)
 
+mutants: $(STAMP) ## Change the modules that compute, line by line, and tell the changes that no test sees
+	@PATH=$(abspath $(BIN)):$$PATH nice mutmut run --max-children 2
+	@$(BIN)/python -m tests.survivors
+
 lint: $(STAMP) ## Check style, format, types and the floors
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -79,7 +83,7 @@ bench: $(STAMP) ## Measure retention, the audit log, erasure and noise beside th
 	@$(BIN)/python -m benchmarks.workers
 
 clean: ## Remove .venv, real applications, the caches and what was run here
-	@rm -rf $(VENV) $(OLDEST) .schemas $(CACHES) $(PLACE) .aegis .aegis-demo
+	@rm -rf $(VENV) $(OLDEST) .schemas mutants $(CACHES) $(PLACE) .aegis .aegis-demo
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements/dev.txt pyproject.toml

@@ -24,6 +24,14 @@ from tests.worlds import Builder, World
 # A busy machine is no finding; the full number of examples belongs to `make test-long`.
 hypothesis.settings.register_profile("aegis", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("aegis")
+# A mutant needs no smallest example, and two runs of `make mutants` should say the same.
+hypothesis.settings.register_profile(
+    "mutants",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 sa.create_engine = statements.sharing(sa.create_engine)
 if "TEST_BROKER" in os.environ:
     # `make test-matrix` names the server, redis or valkey, for all tests that leave it open.

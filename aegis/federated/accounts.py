@@ -100,8 +100,7 @@ def account_of(row: sa.RowMapping, moment: dt.datetime) -> Account:
 
     def period(name: str, spent: int, limit: int | None, ends_at: dt.datetime | None) -> Period:
         meaning = [
-            None if nano is None else epsilon_of(row["composition"], nano, delta, row["rdp_order"])
-            for nano in (spent, limit)
+            None if nano is None else epsilon_of(nano, delta, row["rdp_order"]) for nano in (spent, limit)
         ]
         return Period(
             name=name,

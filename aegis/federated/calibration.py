@@ -27,7 +27,7 @@ def up(value: Fraction) -> float:
 
 
 def root_up(value: int) -> Fraction:
-    """Return √value, rounded up by less than 2^-60."""
+    """Return √value, rounded up by at most 2^-60."""
     return Fraction(math.isqrt(value << 120) + 1, 1 << 60)
 
 

@@ -51,12 +51,12 @@ def limit_of(composition: Composition, epsilon: float, delta: float | None, orde
     return nano
 
 
-def epsilon_of(composition: str, nano: int, delta: float | None, order: int | None) -> float:
+def epsilon_of(nano: int, delta: float | None, order: int | None) -> float:
     """Return the epsilon that an amount means at the account's delta, rounded up to whole nano-units.
 
-    Nothing is nothing, in every composition.
+    Without a delta, which a pure account has not, it is the amount. Nothing is nothing, in every composition.
     """
-    if nano == 0 or composition == "pure" or delta is None:
+    if nano == 0 or delta is None:
         return nano / NANO
     with decimal.localcontext(EXACT):
         amount, log = decimal_of(Fraction(nano, NANO)), _log_inverse(delta)

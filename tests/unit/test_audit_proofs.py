@@ -118,6 +118,7 @@ WRONG = {
     "a subject that is no text": receipt(subject=[["acme"]]),
     "salt": receipt(salt=base64.b64encode(bytes(32)).decode()),
     "no salt": proof(subject=list(SUBJECT)),
+    "a salt alone": proof(salt=base64.b64encode(SALT.material).decode()),
     "a salt that is no base64": receipt(salt="***"),
     "a salt that is no text": receipt(salt=17),
     "an opening of another entry": proof(
@@ -171,6 +172,19 @@ def test_what_is_wrong_does_not_hold(made: Proof) -> None:
         proofs.parse(str(made)).check(POLICY)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("index", f"the entry is not leaf {INDEX - 1} of the log {SIGNER.name} at size {SIZE}"),
+        ("subject", "the receipt's subject is not the one that the entry is about"),
+    ],
+)
+def test_what_is_wrong_is_told(name: str, told: str) -> None:
+    """The place that was claimed; of a subject nothing."""
+    with pytest.raises(Tampered, match=f"^{told}$"):
+        WRONG[name].check(POLICY)
+
+
 @given(st.data())
 def test_a_byte_that_was_changed_does_not_hold(data: st.DataObject) -> None:
     """Whatever byte of the file is replaced, it is refused or says exactly the same as before."""
@@ -212,6 +226,24 @@ def test_an_index_has_one_spelling(index: str) -> None:
     text = str(receipt()).replace(f"index {INDEX}\n", f"index {index}\n")
     with pytest.raises(Tampered):
         proofs.parse(text)
+
+
+@pytest.mark.parametrize("at", [1, 3], ids=["extra", "path"])
+def test_base64_has_one_spelling(at: int) -> None:
+    """A character that belongs to no base64 is not passed over: in the extra data, in the path."""
+    lines = str(receipt()).split("\n")
+    lines[at] = lines[at][:10] + "*" + lines[at][10:]
+    with pytest.raises(Tampered, match="expected a proof"):
+        proofs.parse("\n".join(lines))
+
+
+def test_extra_data_may_be_left_out() -> None:
+    """Foreign tools write proofs without it; it is empty then, and the proof is about nothing of ours."""
+    made = changed(receipt(), extra=b"")
+    text = str(made).replace("extra \n", "")
+    assert proofs.parse(text) == made
+    with pytest.raises(Tampered, match="does not hold the entry"):
+        made.check(POLICY)
 
 
 @pytest.mark.parametrize("size", ["9" * 5000, "\u0663\u0660\u0660", "0300"])

@@ -2,6 +2,7 @@
 
 import decimal
 import math
+import sys
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aegis.errors import UsageError
-from aegis.federated.composition import NANO, ORDERS, Composition, Spend, cost, said
-from aegis.federated.conversion import epsilon_of, limit_of, shown
+from aegis.federated.composition import MOST, NANO, ORDERS, Composition, Spend, check_order, cost, said
+from aegis.federated.conversion import check_delta, epsilon_of, limit_of, shown
 
 #: Four times as many digits as are computed with.
 MANY = decimal.Context(prec=440)
@@ -85,7 +86,7 @@ def test_a_limit_of_zcdp_is_the_most_that_keeps_its_word(epsilon: float, delta: 
         log = -digits(said(delta)).ln()
         means = [rho + 2 * (rho * log).sqrt() for rho in (Decimal(limit) / NANO, Decimal(limit + 1) / NANO)]
     assert means[0] <= digits(said(epsilon)) < means[1]
-    assert limit == 0 or epsilon_of("zcdp", limit, delta, None) >= float(means[0]) * (1 - 1e-15)
+    assert limit == 0 or epsilon_of(limit, delta, None) >= float(means[0]) * (1 - 1e-15)
 
 
 @given(st.floats(1e-3, 100.0), DELTAS, ORDER)
@@ -100,6 +101,59 @@ def test_a_limit_of_rdp_is_the_most_that_keeps_its_word(epsilon: float, delta: f
         exact = digits(said(epsilon))
         assert limit == 0 or Decimal(limit) / NANO + more <= exact
         assert exact < Decimal(limit + 1) / NANO + more
+
+
+@given(st.integers(1, 10**13), DELTAS, ORDER)
+@example(1, 1e-6, 2)
+@example(1, 0.5, 64)
+def test_what_an_amount_means_is_rounded_up(nano: int, delta: float, order: int) -> None:
+    """By Bun and Steinke's proposition 1.3 and Mironov's proposition 3, to the nano-unit."""
+    with decimal.localcontext(MANY):
+        amount, log = Decimal(nano) / NANO, -digits(said(delta)).ln()
+        zcdp, rdp = (Fraction(amount + more) for more in (2 * (amount * log).sqrt(), log / (order - 1)))
+    assert just_above(round(epsilon_of(nano, delta, None) * NANO), zcdp)
+    assert just_above(round(epsilon_of(nano, delta, order) * NANO), rdp)
+
+
+def test_nothing_means_nothing() -> None:
+    """In every composition, which order and delta tell; and a pure amount means itself."""
+    assert epsilon_of(0, None, None) == epsilon_of(0, 1e-6, None) == 0.0
+    assert epsilon_of(0, 1e-6, 32) == 0.0
+    assert epsilon_of(1_500_000_000, None, None) == 1.5
+
+
+def test_the_bounds_of_a_limit() -> None:
+    """The least is one nano-unit, the most a billion."""
+    assert limit_of("pure", 1e-9, None, None) == 1
+    assert limit_of("pure", 1e9, None, None) == MOST
+    with pytest.raises(UsageError, match=r"nothing could be spent; raise it$"):
+        limit_of("pure", 9e-10, None, None)
+    with pytest.raises(UsageError, match="at most 1,000,000,000"):
+        limit_of("pure", math.nextafter(1e9, math.inf), None, None)
+    with pytest.raises(UsageError, match=r"^epsilon of a budget must be"):
+        limit_of("pure", 0.0, None, None)
+
+
+def test_an_order_that_is_too_low_is_told() -> None:
+    """With the one above which something is left: 1 + ln(1/delta)/epsilon."""
+    with pytest.raises(UsageError, match=r"raise it, or the order above 28\.6$"):
+        limit_of("rdp", 0.5, 1e-6, 28)
+    assert limit_of("rdp", 0.5, 1e-6, 29) > 0
+
+
+@pytest.mark.parametrize("composition", ["zcdp", "rdp"])
+def test_a_delta_is_a_probability(composition: str) -> None:
+    """Above 0 and below 1, and needed by what means nothing without it; a pure budget has none."""
+    check_delta(composition, math.nextafter(1.0, 0.0))
+    for delta in (None, 1.0, 1.5):
+        with pytest.raises(UsageError, match=f"a budget of {composition} needs the delta"):
+            check_delta(composition, delta)
+    for delta in (0.0, math.nan, -1e-6):
+        with pytest.raises(UsageError, match=r"^delta of a budget must be"):
+            check_delta(composition, delta)
+    check_delta("pure", None)
+    with pytest.raises(UsageError, match="has no delta"):
+        check_delta("pure", 1e-6)
 
 
 @given(st.integers(1, 1000), st.sampled_from([0.1, 0.3, 0.7, 1.1, 1e-9]))
@@ -122,21 +176,27 @@ def test_nothing_is_too_small_or_too_large(epsilon: float, order: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "said"),
     [
-        {"mechanism": "none"},
-        {"epsilon": 0.0},
-        {"epsilon": math.inf},
-        {"epsilon": "1"},
-        {"noise": 0.0},
-        {"noise": math.nan},
-        {"noise": True},
+        ({"mechanism": "none"}, "mechanism must be one of laplace, gaussian"),
+        ({"epsilon": 0.0}, "epsilon of a release must be"),
+        ({"epsilon": math.inf}, "epsilon of a release must be"),
+        ({"epsilon": "1"}, "epsilon of a release must be"),
+        ({"noise": 0.0}, "noise of a release must be"),
+        ({"noise": math.nan}, "noise of a release must be"),
+        ({"noise": True}, "noise of a release must be"),
     ],
+    ids=str,
 )
-def test_what_is_no_noise(fields: dict[str, Any]) -> None:
+def test_what_is_no_noise(fields: dict[str, Any], said: str) -> None:
     """It has no price and is refused."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^{said}"):
         Spend(**{"mechanism": "laplace", "epsilon": 1.0, "delta": None, "noise": 1.0, **fields})
+
+
+def test_the_largest_noise_there_is() -> None:
+    """Any finite number can be meant."""
+    assert laplace(1.0, sys.float_info.max).loss == 1
 
 
 @pytest.mark.parametrize(("composition", "order"), [("pure", 2), ("zcdp", 2), ("rdp", None), ("rdp", 1)])
@@ -144,6 +204,12 @@ def test_an_order_belongs_to_rdp(composition: Composition, order: int | None) ->
     """And RDP needs one above 1."""
     with pytest.raises(UsageError, match="order"):
         cost(composition, order, laplace(1.0))
+
+
+def test_a_composition_that_nobody_knows() -> None:
+    """It is refused with those that are known."""
+    with pytest.raises(UsageError, match="composition must be one of pure, zcdp, rdp"):
+        check_order("advanced", None)
 
 
 def test_gaussian_noise_has_no_pure_price() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from aegis.errors import InvalidPolicy
 from aegis.retention.definition import Definition
-from aegis.retention.guards import spelled
+from aegis.retention.guards import Verdict, spelled
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_one_spelling(given: Any, kept: Any) -> None:
         ({"max_share": float("nan")}, "such as 0.5"),
         ({"usual_times": "0.5"}, "at least 1"),
         ({"usual_times": True}, "at least 1"),
-        ("max_rows", "guards are"),
+        pytest.param("max_rows", r"guards are .* none called \?", id="text"),
     ],
     ids=str,
 )
@@ -50,3 +50,15 @@ def test_what_cannot_be_meant_is_refused(guards: Any, said: str) -> None:
     """The message names the guard and its range."""
     with pytest.raises(InvalidPolicy, match=said):
         Definition(name="p", table="t", guards=guards).check()
+
+
+@pytest.mark.parametrize(
+    ("expected", "most", "broken"),
+    [(10, 10, False), (11, 10, True), (1, 0, True), (0, 0, False), (None, 10, False), (11, None, False)],
+)
+def test_a_guard_is_broken_by_the_first_row_too_many(
+    expected: int | None, most: int | None, *, broken: bool
+) -> None:
+    """As many as may go, may; what is not known breaks nothing, and is told apart."""
+    verdict = Verdict(guard="max_rows", limit="10", expected=expected, most=most)
+    assert verdict.broken == broken

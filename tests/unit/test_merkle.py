@@ -95,6 +95,61 @@ def test_consistency(sizes: tuple[int, int], data: st.DataObject) -> None:
             merkle.check_consistency(old, roots[0], new, roots[1], proof[:-1])
 
 
+def test_every_small_tree() -> None:
+    """Each pair of sizes, and each leaf, of trees up to 33 leaves: what is shown checks out, and no more."""
+    roots = [naive_root(LEAVES[:size]) for size in range(34)]
+    for new in range(34):
+        for old in range(new + 1):
+            proof = merkle.consistency(old, new, node)
+            merkle.check_consistency(old, roots[old], new, roots[new], proof)
+            with pytest.raises(Tampered):
+                merkle.check_consistency(old, roots[old], new, roots[new], [*proof, roots[new]])
+        for index in range(new):
+            path = merkle.inclusion(index, new, node)
+            assert merkle.root_from_inclusion(index, new, LEAVES[index], path) == roots[new]
+
+
+def test_a_proof_is_for_trees_of_its_size() -> None:
+    """Said to be of a tree of 64 leaves, with a root that it does lead to, it lacks a step and is refused."""
+    roots = [naive_root(LEAVES[:size]) for size in range(33)]
+    for new in range(2, 33):
+        for old in range(1, new):
+            proof = merkle.consistency(old, new, node)
+            with pytest.raises(Tampered, match=f"size 64 does not begin with the tree of size {old}:"):
+                merkle.check_consistency(old, roots[old], 64, roots[new], proof)
+
+
+def test_every_range_of_small_trees() -> None:
+    """Each range of trees up to 17 leaves gives the root with what lies outside; with one hash more, none."""
+    for size in range(18):
+        expected = naive_root(LEAVES[:size])
+        for low in range(size + 1):
+            for high in range(low, size + 1):
+                proof = merkle.outside(low, high, size, node)
+                assert merkle.root_from_range(low, LEAVES[low:high], size, proof) == expected
+                with pytest.raises(Tampered, match=f"expected {len(proof)} hashes"):
+                    merkle.root_from_range(low, LEAVES[low:high], size, [*proof, expected])
+
+
+@pytest.mark.parametrize(("low", "count"), [(-1, 1), (5, 1), (6, 0), (4, 2)])
+def test_a_range_outside_the_tree(low: int, count: int) -> None:
+    """It is refused, whatever the proof."""
+    with pytest.raises(
+        Tampered, match=f"expected a range inside the tree, got leaves {low} to {low + count} of 5"
+    ):
+        merkle.root_from_range(low, LEAVES[:count], 5, [])
+
+
+def test_every_tree_begins_with_the_empty_one() -> None:
+    """Which has one root, and needs no proof."""
+    merkle.check_consistency(0, merkle.EMPTY, 3, naive_root(LEAVES[:3]), [])
+    for old_root, proof in ((LEAVES[0], []), (merkle.EMPTY, [LEAVES[0]])):
+        with pytest.raises(Tampered, match="sizes 0 and 3: not one history"):
+            merkle.check_consistency(0, old_root, 3, naive_root(LEAVES[:3]), proof)
+    with pytest.raises(Tampered, match="at least -1 leaves"):
+        merkle.check_consistency(-1, merkle.EMPTY, 3, naive_root(LEAVES[:3]), [])
+
+
 def test_a_shorter_tree_is_no_continuation() -> None:
     """A tree that has lost leaves does not begin with what it was."""
     with pytest.raises(Tampered, match="at least 7 leaves"):
@@ -159,3 +214,5 @@ def test_bundles(entries: list[bytes]) -> None:
     if packed:
         with pytest.raises(Tampered, match="ends inside an entry"):
             tiles.entries_of(packed[:-1])
+        with pytest.raises(Tampered, match="ends inside an entry"):
+            tiles.entries_of(packed + b"\0")

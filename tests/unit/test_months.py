@@ -57,3 +57,22 @@ def test_the_months_after_a_cutoff() -> None:
     assert found == ["none", "before 2016-04", "2026-03", "since 2026-06"]
     assert len(starts(CUTOFF, "UTC", dt.datetime(2100, 1, 1, tzinfo=dt.UTC))) == 2 * MOST
     assert starts(CUTOFF, "UTC", CUTOFF) == starts(CUTOFF, "UTC")
+
+
+def test_the_database_numbers_the_months_after_a_cutoff() -> None:
+    """Each row's month by the tree: none, before the oldest, the cutoff's, one after it, the open one."""
+    until = dt.datetime(2026, 6, 2, tzinfo=dt.UTC)
+    column: sa.Column[int] = sa.Column("at", sa.BigInteger())
+    table = sa.Table("t", sa.MetaData(), column)
+    months = Months(clock_for(column, "sqlite", zone="UTC", unit="s"), column, CUTOFF, until=until)
+    days = [(1970, 1, 1), (2026, 3, 31), (2026, 4, 1), (2026, 5, 31), (2026, 6, 1), (2030, 1, 1)]
+    instants = [int(dt.datetime(*day, tzinfo=dt.UTC).timestamp()) for day in days]
+    engine = sa.create_engine("sqlite://")
+    with engine.begin() as connection:
+        table.create(connection)
+        connection.execute(table.insert(), [{"at": at} for at in (None, *instants)])
+        found = [months.name(number) for number in connection.scalars(sa.select(months.number()))]
+    assert found == [
+        *("none", "before 2016-04", "2026-03", "2026-04", "2026-05"),
+        *("since 2026-06", "since 2026-06"),
+    ]

@@ -47,6 +47,13 @@ def test_laplace_is_rounded_up(epsilon: float, sensitivity: float) -> None:
     assert Fraction(math.nextafter(scale, 0)) * Fraction(epsilon) < Fraction(sensitivity)
 
 
+@given(st.integers(1, 10**12))
+def test_a_root_is_rounded_up(value: int) -> None:
+    """Its square is never below the value, and that of a root smaller by 2^-60 never above it."""
+    root = calibration.root_up(value)
+    assert (root - Fraction(1, 1 << 60)) ** 2 <= value < root**2
+
+
 @pytest.mark.parametrize(
     ("epsilon", "delta", "noise"), [(0.5, 1e-5, 7.0), (8.0, 1e-5, 0.6), (1.0, 1e-2, 1.5)]
 )

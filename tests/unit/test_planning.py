@@ -1,6 +1,7 @@
 """When policies are due: Debian's cron in every zone, each instant once, none before the approval."""
 
 import datetime as dt
+import time
 import zoneinfo
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aegis.errors import InvalidPolicy
+from aegis.retention import cron as crons
 from aegis.retention.cron import check_cron
 from schedules.entries import entries
 from schedules.planning import MOST_COUNTED, Due, Schedule, next_instant, plan
@@ -281,3 +283,14 @@ def test_a_routine_message_outlives_the_difference_of_two_clocks() -> None:
     assert all(entry["options"]["expires"] >= 30 for entry in found.values())
     # What waits while there is no worker, of one beat.
     assert sum(entry["options"]["expires"] / entry["schedule"] for entry in found.values()) <= 70
+
+
+def test_an_instant_is_in_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own zone has no part in it."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        after = dt.datetime(2026, 3, 4, 5, 6, tzinfo=zoneinfo.ZoneInfo("America/New_York"))
+        found = [crons.next_instant(text, "UTC", after) for text in ("* * * * *", "30 2 * * *")]
+    time.tzset()
+    assert [at.isoformat() for at in found] == ["2026-03-04T10:07:00+00:00", "2026-03-05T02:30:00+00:00"]

@@ -37,6 +37,13 @@ def test_a_portion_in_which_half_was_due_brings_the_turns_back() -> None:
     assert turns.turn({"at": "y"}) == 0
 
 
+def test_only_the_first_turn_tells_how_dense_a_portion_is() -> None:
+    """Later turns find fewer rows, since most are masked by then: the next portion begins with the first."""
+    turns = Turns(possible=True)
+    assert turns.following({"at": "x", "turn": 1}, 1, SIZE) == LAST
+    assert turns.turn({"at": "y"}) == 0
+
+
 @pytest.mark.parametrize("mark", [{}, {"at": "x", "turn": 1}])
 def test_nothing_to_win(mark: dict[str, object]) -> None:
     """One batch does all of a portion, also behind a mark that was made when there was something to win."""

@@ -1,6 +1,8 @@
 """Windows: open whenever the zone's clocks show a time in them, whatever the clocks do."""
 
 import datetime as dt
+import re
+import time
 import zoneinfo
 
 import pytest
@@ -135,7 +137,7 @@ def test_without_windows_it_is_always_open() -> None:
 )
 def test_what_is_no_window(window: str) -> None:
     """Anything that cannot be read as days and hours is refused."""
-    with pytest.raises(InvalidPolicy, match="window"):
+    with pytest.raises(InvalidPolicy, match=f"window: .* got {re.escape(repr(window))}$"):
         check_windows("p", [window], "UTC")
 
 
@@ -144,3 +146,40 @@ def test_what_is_no_list(some: object) -> None:
     """Windows are a list of texts."""
     with pytest.raises(InvalidPolicy, match="window"):
         check_windows("p", some, "UTC")
+
+
+def test_fifty_windows_are_the_most() -> None:
+    """As many may be named."""
+    check_windows("p", ["22:00-06:00"] * 50, "UTC")
+
+
+def test_what_cannot_be_read_is_told_in_short() -> None:
+    """The first sixty characters of it, as they were written."""
+    with pytest.raises(InvalidPolicy, match="got '" + "x" * 59 + "$"):
+        check_windows("p", ["x" * 100], "UTC")
+
+
+def test_a_window_opens_on_the_minute() -> None:
+    """Whatever the seconds of the instant that is asked about."""
+    at = at_berlin("2024-06-01T12:00:37.500001")
+    assert opens_at(["22:00-06:00"], BERLIN, at) == at_berlin("2024-06-01T22:00")
+
+
+def test_a_window_of_the_day_before_opens_again() -> None:
+    """In Newfoundland the clocks went back from a minute past midnight, into the day before."""
+    at = dt.datetime(2010, 11, 7, 2, 30, 30, tzinfo=UTC)
+    assert opens_at(["23:30-23:45"], "America/St_Johns", at) == dt.datetime(2010, 11, 7, 3, 0, tzinfo=UTC)
+
+
+def test_an_opening_is_in_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a time of the window's, and at a change of clocks."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        at = at_berlin("2024-03-31T00:00").astimezone(zoneinfo.ZoneInfo(BERLIN))
+        found = [opens_at([window], BERLIN, at) for window in ("01:00-02:30", "02:30-04:00")]
+        closes = closes_at(["00:00-02:30"], BERLIN, at)
+    time.tzset()
+    assert closes is not None
+    shown = [instant.isoformat() for instant in (*found, closes)]
+    assert shown == [f"2024-03-31T{hour}:00:00+00:00" for hour in ("00", "01", "01")]

@@ -124,7 +124,7 @@ def entries_of(data: bytes) -> list[bytes]:
     found, start = [], 0
     while start < len(data):
         end = start + 2 + int.from_bytes(data[start : start + 2], "big")
-        if end > len(data) or start + 2 > len(data):
+        if end > len(data):
             message = f"an entry bundle of {len(data)} bytes ends inside an entry"
             raise Tampered(message)
         found.append(data[start + 2 : end])
