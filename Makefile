@@ -38,7 +38,7 @@ help: ## Show this list
 
 venv: $(STAMP) ## Build .venv: every dependency by hash, two embedded servers, this checkout
 
-demo: $(STAMP) ## Watch retention run for real, on rows made here, in about two minutes
+demo: $(STAMP) ## See all of it work on rows made here, in under two minutes
 	@$(BIN)/aegis demo
 
 test: $(STAMP) ## Run every test, the long ones with few repeats

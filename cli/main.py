@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
 SECTIONS: Final[Mapping[str, Mapping[str, Entry]]] = {
     "Start here": {
-        "demo": Entry("cli.demo", "demo", "Watch retention run on rows made here, in about two minutes."),
+        "demo": Entry("cli.demo.command", "demo", "See it all work on rows made here, in under two minutes."),
         "doctor": Entry("cli.doctor", "doctor", "Check every connection, key, migration and clock."),
     },
     "Policies, retention and the log": {

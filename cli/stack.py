@@ -2,9 +2,10 @@
 
 import contextlib
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -13,7 +14,7 @@ from urllib.request import urlopen
 from aegis.embedded.process import see_off, start_child, stop_child, wait_until
 from aegis.embedded.redis import EmbeddedRedis
 from aegis.embedded.server import free_port
-from aegis.errors import OperationFailed
+from aegis.errors import OperationFailed, SettingsError
 from aegis.settings import Settings
 
 _START_SECONDS: Final = 60.0
@@ -24,7 +25,12 @@ class Stack:
     """Redis, worker and beat; `with` starts and stops them. Killed, it takes them along."""
 
     def __init__(
-        self, settings: Settings, *, log: Path | None = None, environment: Mapping[str, str]
+        self,
+        settings: Settings,
+        *,
+        log: Path | None = None,
+        environment: Mapping[str, str],
+        keep: Sequence[int] = (),
     ) -> None:
         """Take the settings.
 
@@ -32,6 +38,7 @@ class Stack:
             settings: what the processes run with; the broker is replaced by the embedded one.
             log: where worker and beat write; none: to this terminal.
             environment: the processes' environment, which names the same settings.
+            keep: file descriptors that worker and beat inherit.
 
         """
         self._ports = {
@@ -45,12 +52,15 @@ class Stack:
         self._log = log
         self._temporary = settings.home / "tmp"
         self._environment = dict(environment)
+        self._keep = tuple(keep)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         """Start Redis, then worker and beat side by side, and wait until both answer."""
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
+            for name in NAMES:
+                self._need_port(name)
             self._temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.redis.start()
             for name in NAMES:
@@ -114,6 +124,7 @@ class Stack:
             folder=Path.cwd(),
             log=self._log,
             death=signal.SIGTERM,
+            keep=self._keep,
             environment={
                 **self._environment,
                 "AEGIS_BROKER_URL": self.redis.url,
@@ -124,6 +135,22 @@ class Stack:
                 "TMPDIR": str(self._temporary),
             },
         )
+
+    def _need_port(self, name: str) -> None:
+        """Look before anything starts: whoever has the port would answer in place of ours."""
+        host, port = self.settings.worker.metrics_host, self._ports[name]
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            # As the endpoint does: connections of earlier scrapes linger.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                variable = "METRICS_PORT" if name == "worker" else "BEAT_METRICS_PORT"
+                message = (
+                    f"the {name} cannot serve its metrics on {host}:{port}: {error.strerror}. Does another "
+                    f"`aegis up` run? Choose another port: AEGIS_WORKER__{variable}"
+                )
+                raise SettingsError(message) from error
 
     def _await(self, name: str) -> None:
         if not wait_until(self._children[name], lambda: _answers(self.address(name)), _START_SECONDS):

@@ -70,6 +70,16 @@ class EmbeddedPostgres(EmbeddedServer):
         """The cluster's data directory."""
         return self.folder / "data"
 
+    @property
+    def program(self) -> Path:
+        """The server's program.
+
+        Raises:
+            NotPrepared: there is none.
+
+        """
+        return _program("postgres")
+
     def url(self, database: str = "postgres") -> str:
         """Return the URL of one of its databases, with the password."""
         return f"postgresql://{USER}:{self.password}@{HOST}:{self.port}/{quote(database)}"

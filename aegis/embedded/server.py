@@ -186,7 +186,7 @@ class EmbeddedServer(abc.ABC):
     def _locked(self) -> Iterator[int]:
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if not _lock_within(lock, LOCK_SECONDS):
+            if not lock_within(lock, LOCK_SECONDS):
                 message = (
                     f"{self.name}: another server is using {self.folder}; stop it, or give another folder"
                 )
@@ -242,7 +242,8 @@ def write_private(path: Path, text: str) -> None:
     new.rename(path)
 
 
-def _lock_within(lock: int, seconds: float) -> bool:
+def lock_within(lock: int, seconds: float) -> bool:
+    """Take the lock on an open file; False: somebody else has it for all that time."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -40,3 +40,17 @@ def test_worker_survives_redis_death_while_a_late_acknowledged_task_runs(
         wait_until((tmp_path / "second.done").exists, "the same worker does the next task")
         assert running.alive
         assert "Unrecoverable error" not in running.log
+
+
+def test_a_worker_that_is_told_to_end_ends_although_redis_is_gone(
+    broker: EmbeddedRedis, tmp_path: Path
+) -> None:
+    """Both are told to end at the same time: the worker does not wait for a Redis that never comes back."""
+    with worker(tmp_path / "worker", broker.url, "--concurrency", "1") as running:
+        (tmp_path / "gate").touch()
+        send(broker, tmp_path / "gate")
+        running.process.terminate()
+        running.wait_for("Initiating Soft Shutdown")
+        broker.kill()
+        running.process.wait(60)
+        running.wait_for("ends without Redis")

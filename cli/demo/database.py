@@ -1,24 +1,32 @@
 """The application of the demo: an AI service's tables, filled with two years of made-up rows.
 
-Three tenants, users, the safety events of their requests, background jobs and refresh tokens,
+Three tenants, users, the safety events of their requests, background jobs, sign-ins and refresh tokens,
 with foreign keys and indexes as such a service has them.
 """
 
 import datetime as dt
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
+
+from cli.demo.stage import Stage
 
 TENANTS: Final = ("acme", "globex", "initech")
 USERS: Final = 600
 EVENTS: Final = 240_000
 JOBS: Final = 30_000
 TOKENS: Final = 20_000
+SIGN_INS: Final = 15_000
 #: How far back the rows reach.
 DAYS: Final = 730
 _PORTION: Final = 20_000
+#: Of a sign-in: it is empty once the row is masked.
+DEVICE: Final = "device"
+#: Rows by table and tenant.
+Standing = Mapping[str, Mapping[str, int]]
 
 metadata = sa.MetaData()
 
@@ -60,6 +68,26 @@ refresh_tokens = sa.Table(
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False, index=True),
 )
 
+sign_ins = sa.Table(
+    "sign_ins",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("tenant", sa.String(40), nullable=False),
+    sa.Column("user_id", sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("address", sa.String(45)),
+    sa.Column(DEVICE, sa.String(80)),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, index=True),
+)
+
+
+def fill(stage: Stage) -> None:
+    """Make the tables and their rows."""
+    what = "PostgreSQL" if stage.postgres else "SQLite"
+    stage.say(f"Filling an application database ({what}): three tenants, two years of rows")
+    began = time.monotonic()
+    rows = build(stage.application, now=dt.datetime.now(dt.UTC))
+    stage.tell(f"{rows:,} rows in {time.monotonic() - began:.0f} s")
+
 
 def build(engine: sa.Engine, *, now: dt.datetime, seed: int = 7) -> int:
     """Create and fill the tables; return how many rows were written."""
@@ -77,14 +105,22 @@ def build(engine: sa.Engine, *, now: dt.datetime, seed: int = 7) -> int:
     return written
 
 
-def by_tenant(engine: sa.Engine) -> dict[str, dict[str, int]]:
-    """Count every table's rows by tenant."""
+def standing(engine: sa.Engine) -> dict[str, dict[str, int]]:
+    """Count by tenant the rows of each table; of sign-ins those that are not masked."""
     counts: dict[str, dict[str, int]] = {}
     with engine.connect() as connection:
         for table in metadata.sorted_tables:
             query = sa.select(table.c.tenant, sa.func.count()).group_by(table.c.tenant)
-            counts[table.name] = {tenant: int(rows) for tenant, rows in connection.execute(query)}
+            if table is sign_ins:
+                query = query.where(sign_ins.c[DEVICE].is_not(None))
+            counts[table.name] = dict.fromkeys(TENANTS, 0)
+            counts[table.name] |= {tenant: int(rows) for tenant, rows in connection.execute(query)}
     return counts
+
+
+def email_of(user: int, tenant: str) -> str:
+    """Return the address of a made-up person."""
+    return f"person{user}@{tenant}.example"
 
 
 def _rows(chance: random.Random, now: dt.datetime) -> Iterator[tuple[sa.Table, Iterator[Mapping[str, Any]]]]:
@@ -95,7 +131,7 @@ def _rows(chance: random.Random, now: dt.datetime) -> Iterator[tuple[sa.Table, I
             {
                 "id": user,
                 "tenant": tenant,
-                "email": f"person{user}@{tenant}.example",
+                "email": email_of(user, tenant),
                 "display_name": f"Person {user}",
                 "created_at": now - dt.timedelta(days=DAYS),
             }
@@ -105,6 +141,7 @@ def _rows(chance: random.Random, now: dt.datetime) -> Iterator[tuple[sa.Table, I
     yield safety_events, _events(chance, now, tenant_of)
     yield jobs, _jobs(chance, now, tenant_of)
     yield refresh_tokens, _tokens(chance, now, tenant_of)
+    yield sign_ins, _sign_ins(chance, now, tenant_of)
 
 
 def _events(
@@ -116,7 +153,7 @@ def _events(
             "tenant": tenant_of[user],
             "user_id": user,
             "kind": chance.choice(("toxicity", "self_harm", "jailbreak", "pii_leak")),
-            "prompt": f"example prompt number {number}",
+            "prompt": f"example prompt {number}; answer to {email_of(user, tenant_of[user])}",
             "created_at": _ago(now, DAYS * (1 - number / EVENTS)),
         }
 
@@ -141,6 +178,21 @@ def _tokens(
             "user_id": user,
             "token_hash": f"{chance.getrandbits(256):064x}",
             "expires_at": _ago(now, DAYS * (1 - number / TOKENS) - 30),
+        }
+
+
+def _sign_ins(
+    chance: random.Random, now: dt.datetime, tenant_of: Mapping[int, str]
+) -> Iterator[Mapping[str, Any]]:
+    for number in range(SIGN_INS):
+        user = chance.randint(1, USERS)
+        yield {
+            "tenant": tenant_of[user],
+            "user_id": user,
+            # Of a network that documents may use.
+            "address": f"198.51.100.{chance.randint(1, 254)}",
+            "device": chance.choice(("phone", "laptop", "tablet")),
+            "created_at": _ago(now, DAYS * (1 - number / SIGN_INS)),
         }
 
 
