@@ -145,10 +145,10 @@ class Stack:
             try:
                 probe.bind((host, port))
             except OSError as error:
-                variable = "METRICS_PORT" if name == "worker" else "BEAT_METRICS_PORT"
+                setting = "worker.metrics_port" if name == "worker" else "worker.beat_metrics_port"
                 message = (
                     f"the {name} cannot serve its metrics on {host}:{port}: {error.strerror}. Does another "
-                    f"`aegis up` run? Choose another port: AEGIS_WORKER__{variable}"
+                    f"`aegis up` run? Choose another port: {setting}"
                 )
                 raise SettingsError(message) from error
 

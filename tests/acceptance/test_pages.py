@@ -29,6 +29,9 @@ ELSEWHERE: Final[Mapping[str, Mapping[str, str]]] = {
         "make": "the project's own commands: .ci/run",
         "uv": "asks a registry; tests/integration/test_wheel.py installs by the locks",
         "echo hatchling": "asks a registry",
+        ".venv/bin/python -m docs.generate": "tests/unit/test_reference_pages.py compares what it writes",
+        ".venv/bin/python -m deploy.grafana": "tests/integration/test_dashboards.py compares what it writes",
+        ".venv/bin/python -m docs.dashboard": "needs two minutes; tests/unit/test_dashboard_picture.py draws",
     },
     "messages.md": {
         "export AEGIS_BROKER_URL": "tests/integration/test_examples.py runs both services",

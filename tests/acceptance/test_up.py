@@ -57,6 +57,6 @@ def test_a_port_that_is_taken(tmp_path: Path, taken: str, name: str) -> None:
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[-1] == (
         f"aegis: the {name} cannot serve its metrics on 127.0.0.1:{port}: {os.strerror(98)}. Does another "
-        f"`aegis up` run? Choose another port: AEGIS_WORKER__{taken}"
+        f"`aegis up` run? Choose another port: worker.{taken.lower()}"
     )
     nobody_is_left(tmp_path)

@@ -92,11 +92,13 @@ def fault(line: str) -> str | None:
     if words and words[0] in below:
         command = below[words.pop(0)]
     # The other words of `worker` and `beat` are Celery's.
-    return None if command.context_settings.get("ignore_unknown_options") else _misused(command, words)
+    return (
+        None if command.context_settings.get("ignore_unknown_options") else _misused(command, context, words)
+    )
 
 
-def _misused(command: click.Command, words: list[str]) -> str | None:
-    known = {name: option for option in command.params for name in option.opts}
+def _misused(command: click.Command, context: click.Context, words: list[str]) -> str | None:
+    known = {name: option for option in command.get_params(context) for name in option.opts}
     arguments = [one.nargs for one in command.params if isinstance(one, click.Argument)]
     given = 0
     while words:

@@ -23,7 +23,7 @@ from tests.workerkit import ROOT
 LANGUAGES: Final = frozenset({"console", "python", "sql", "toml", "yaml", "json", "text"})
 #: Beginning of a text that no command of its page prints → where it is made or tested, and words from there.
 TEXTS: Final = {
-    "1. Filling an application database": ("cli/demo.py", "Filling an application database"),
+    "…\n4. Preview: what would go": ("cli/demo/retention.py", "what would go or be masked, counted"),
     "c2sp.org/tlog-proof@v1": ("tests/unit/test_audit_proofs.py", "c2sp.org/tlog-proof@v1"),
     "budget acme has 0.30 left": ("tests/integration/test_budgets.py", "left, this release needs"),
     "aegis/v1/message LF": ("tests/unit/test_producers.py", "aegis/v1/message"),
