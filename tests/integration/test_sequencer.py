@@ -10,13 +10,13 @@ from typing import Any, Self
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import head, sequencer
+from aegis.audit import head, recovery, sequencer, signing
 from aegis.audit.recorder import Note, store
 from aegis.audit.tlog import merkle, notes
 from aegis.audit.tlog.notes import Checkpoint
 from aegis.db.engines import reading, writing
 from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditLog, AuditPending, AuditTile
-from aegis.errors import NotPrepared, Refused, Tampered, UsageError
+from aegis.errors import Conflict, NotPrepared, Refused, Tampered, UsageError
 from api import log
 from api.audit import get_audit_events, record_audit, seal_audit_log
 from tests import worlds
@@ -251,6 +251,26 @@ class TestRecovery:
             world.system.published.put_checkpoint(seen(ahead))
             assert log.recover_log(worlds.ACTOR).origin == f"{base}/{number}"
 
+    def test_two_at_once(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of two who recover the same log one does; the other is told, and leaves no key behind."""
+        seal_audit_log()
+        old = check_origin(world)
+        world.system.published.put_checkpoint(seen(Checkpoint(origin=old, size=10_000, root=bytes(32))))
+        told = recovery._told  # noqa: SLF001 - between the look and the change
+
+        def late(*arguments: Any) -> Note:
+            monkeypatch.setattr(recovery, "_told", told)
+            log.recover_log(worlds.ACTOR)
+            return told(*arguments)
+
+        monkeypatch.setattr(recovery, "_told", late)
+        with pytest.raises(Refused, match="the log changed meanwhile"):
+            log.recover_log(worlds.ACTOR)
+        seal_audit_log()
+        assert check_tree(world).origin == check_origin(world) == f"{old}/2"
+        (signs,) = [key.number for key in log.signing_keys() if key.retired_size is None]
+        assert world.system.key_files.numbers("audit") == [signs]
+
     def test_not_without_need(self, world: World) -> None:
         """A log that lacks nothing keeps its name."""
         seal_audit_log()
@@ -293,6 +313,22 @@ class TestKeys:
         assert policy.retired == {old.verifier: size}
         told = [event["action"] for event in get_audit_events(100, after=-1) if event["target_type"] == "key"]
         assert told == ["key:add", "key:add", "key:retire"]
+
+    def test_two_rotate_at_once(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Both make the same key; it is added once, and the second person is told to look."""
+        signer = signing.FileSigner
+
+        def late(**words: Any) -> notes.FileSigner:
+            monkeypatch.setattr(signing, "FileSigner", signer)
+            log.rotate_signing_key(worlds.ACTOR)
+            return signer(**words)
+
+        monkeypatch.setattr(signing, "FileSigner", late)
+        with pytest.raises(Conflict, match="somebody else is adding the key 2"):
+            log.rotate_signing_key(worlds.ACTOR)
+        assert [key.number for key in log.signing_keys()] == [1, 2]
+        seal_audit_log()
+        check_tree(world)
 
     def test_the_only_key_stays(self, world: World) -> None:
         """Without another one nothing could be sealed; an unknown one is told."""
