@@ -63,11 +63,6 @@ class Masks:
         strategies = {name: strategy.for_subject(known) for name, strategy in self.strategies.items()}
         return replace(self, strategies=strategies)
 
-    @property
-    def need_key(self) -> list[str]:
-        """The columns whose strategy needs a key."""
-        return sorted(name for name, strategy in self.strategies.items() if strategy.needs_key)
-
     def due(self, table: sa.Table) -> sa.ColumnElement[bool]:
         """Return the rows that are not masked yet; never NULL, so that `NOT` gives the others."""
         if self.marker is not None:

@@ -10,12 +10,12 @@ from typing import Any, Self
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import head, recovery, sequencer, signing
-from aegis.audit.recorder import Note, store
+from aegis.audit import head, recovery, sequencer
+from aegis.audit.recorder import Note, Recorder, store
 from aegis.audit.tlog import merkle, notes
 from aegis.audit.tlog.notes import Checkpoint
 from aegis.db.engines import reading, writing
-from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditLog, AuditPending, AuditTile
+from aegis.db.tables import AuditCheckpoint, AuditKey, AuditLeaf, AuditLog, AuditPending, AuditTile
 from aegis.errors import Conflict, NotPrepared, Refused, Tampered, UsageError
 from api import log
 from api.audit import get_audit_events, record_audit, seal_audit_log
@@ -316,14 +316,13 @@ class TestKeys:
 
     def test_two_rotate_at_once(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """Both make the same key; it is added once, and the second person is told to look."""
-        signer = signing.FileSigner
 
         def late(**words: Any) -> notes.FileSigner:
-            monkeypatch.setattr(signing, "FileSigner", signer)
+            monkeypatch.setattr("aegis.audit.signing.FileSigner", notes.FileSigner)
             log.rotate_signing_key(worlds.ACTOR)
-            return signer(**words)
+            return notes.FileSigner(**words)
 
-        monkeypatch.setattr(signing, "FileSigner", late)
+        monkeypatch.setattr("aegis.audit.signing.FileSigner", late)
         with pytest.raises(Conflict, match="somebody else is adding the key 2"):
             log.rotate_signing_key(worlds.ACTOR)
         assert [key.number for key in log.signing_keys()] == [1, 2]
@@ -339,6 +338,39 @@ class TestKeys:
         log.rotate_signing_key(worlds.ACTOR)
         with pytest.raises(UsageError, match="no key that signs has the id 'zz'"):
             log.retire_signing_key("zz", worlds.ACTOR)
+
+    def test_sealed_while_a_key_is_retired(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its last size is that of the last tree which it signed, also when that grew meanwhile."""
+        seal_audit_log()
+        old = log.signing_keys()[0]
+        log.rotate_signing_key(worlds.ACTOR)
+        prepare = Recorder.prepare
+
+        def late(*arguments: Any) -> Any:
+            monkeypatch.setattr(Recorder, "prepare", prepare)
+            note(1)
+            seal_audit_log()
+            return prepare(*arguments)
+
+        monkeypatch.setattr(Recorder, "prepare", late)
+        ended = log.retire_signing_key(old.verifier.key_id.hex(), worlds.ACTOR)
+        assert newest(world).signers([old.verifier]) == [old.verifier]
+        assert ended.retired_size == check_tree(world).size
+        (event,) = get_audit_events(action="key:retire")
+        assert event["details"]["last_size"] == ended.retired_size
+
+    def test_no_key_signs(self, world: World) -> None:
+        """A log whose every key somebody retired by SQL is not sealed; another key lets it go on."""
+        seal_audit_log()
+        size = check_tree(world).size
+        with world.control.begin() as connection:
+            connection.execute(sa.update(AuditKey).values(retired_size=size))
+        note(1)
+        with pytest.raises(NotPrepared, match="no key signs this log; run `aegis audit keys rotate`"):
+            seal_audit_log()
+        log.rotate_signing_key(worlds.ACTOR)
+        assert seal_audit_log().leaves > 0
+        check_tree(world)
 
     def test_a_key_that_is_not_here(self, world: World) -> None:
         """Its file is named; recording goes on and is sealed when the key is back."""

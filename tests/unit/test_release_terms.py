@@ -86,5 +86,5 @@ def test_the_least_of_what_is_said_counts() -> None:
 @pytest.mark.parametrize("participants", ["abc", b"abc", {"a": 1}, 3, iter("abc"), ["a", 3], ["a", ""]])
 def test_references_that_name_nobody(participants: Any) -> None:
     """A text is no list of people, and a reference is a text that says something."""
-    with pytest.raises(UsageError, match="^participants must be .* of each participant"):
+    with pytest.raises(UsageError, match=r"^participants must be .* of each participant"):
         behind(9, participants, None)

@@ -74,7 +74,7 @@ def test_another_file(tmp_path: Path) -> None:
         ("home = 7", {}, "home"),
         ("home = ", {}, "TOML"),
         ("", {"AEGIS_DATABSE_URL": "x"}, "databse_url"),
-        ("approval = 'off'", {"AEGIS_APPROVAL__MODE": "required"}, "AEGIS_APPROVAL__MODE goes below 'approval'"),
+        ("approval = 'off'", {"AEGIS_APPROVAL__MODE": "required"}, "below 'approval'"),
         ("", {"AEGIS_WORKER__HARD_TIME_LIMIT_SECONDS": "4000"}, "hard_time_limit_seconds"),
         ("", {"AEGIS_RETENTION__SLICE_SECONDS": "400"}, "slice_seconds"),
         ("[retention]\ncount_seconds = 0", {}, r"count_seconds \(0\) must be above 0"),
