@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-long test-matrix campaign mutants lint bench clean
+.PHONY: help venv demo test test-long test-matrix coverage campaign mutants lint bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +21,10 @@ FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 # Of three workers, two have work while one waits for a process, a server or the clock.
 MEMORY := $(shell df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 6000000 { print "/dev/shm" }')
 PLACE := $(or $(MEMORY:%=%/aegis-tests-$(shell pwd | cksum | cut -d' ' -f1)),.pytest_tmp)
-PYTEST := $(MEMORY:%=TMPDIR=%) $(BIN)/python -m pytest --basetemp=$(PLACE) -n 3 --dist worksteal
+TESTS := -m pytest --basetemp=$(PLACE) -n 3 --dist worksteal
+PYTEST := $(MEMORY:%=TMPDIR=%) $(BIN)/python $(TESTS)
+# What each process took, until it is added up; processes of other users write there too.
+TRACES := $(PLACE)-traces
 
 # The oldest Celery that is promised, with the kombu and redis-py of its day; over .venv by PYTHONPATH.
 OLDEST := .celery-5.6
@@ -57,6 +60,12 @@ test-matrix: $(STAMP) ## Run the tests of the processes on each Celery and each 
 		$(PYTEST) $(MATRIX); \
 	done; done
 
+coverage: $(STAMP) ## Run every test and list the lines and branches of aegis/ that none of them takes
+	@trap 'rm -rf $(PLACE) $(TRACES)' EXIT; rm -rf $(TRACES); mkdir -p -m 1777 $(TRACES); \
+	$(MEMORY:%=TMPDIR=%) COVERAGE_FILE=$(abspath $(TRACES))/.coverage $(BIN)/python -m coverage run $(TESTS); \
+	$(BIN)/python -m coverage combine --quiet $(TRACES); \
+	$(BIN)/python -m coverage report
+
 SECONDS := 600
 SEED ?=
 
@@ -83,7 +92,7 @@ bench: $(STAMP) ## Measure retention, the audit log, erasure and noise beside th
 	@$(BIN)/python -m benchmarks.workers
 
 clean: ## Remove .venv, real applications, the caches and what was run here
-	@rm -rf $(VENV) $(OLDEST) .schemas mutants $(CACHES) $(PLACE) .aegis .aegis-demo
+	@rm -rf $(VENV) $(OLDEST) .schemas mutants $(CACHES) $(PLACE) $(TRACES) .coverage .aegis .aegis-demo
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements/dev.txt pyproject.toml

@@ -7,6 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from aegis.db import dialects, upkeep
 from aegis.db.columns import NAMING, Bytes, Id, Moment, Name
+from aegis.errors import NotPrepared
 
 
 class KeyBase(DeclarativeBase):
@@ -48,13 +49,22 @@ class WrappedKey(KeyBase):
     created_at: Mapped[dt.datetime] = mapped_column(Moment)
 
 
-def newest(connection: sa.Connection) -> sa.Row[int, str, dt.datetime] | None:
-    """Return the epoch to wrap under, which cannot end before the caller's transaction does."""
+def newest(connection: sa.Connection) -> sa.Row[int, str, dt.datetime]:
+    """Return the epoch to wrap under, which cannot end before the caller's transaction does.
+
+    Raises:
+        NotPrepared: there is none.
+
+    """
     query = sa.select(Epoch.number, Epoch.key_id, Epoch.began_at).where(Epoch.ended_at.is_(None))
     query = query.order_by(Epoch.number.desc()).limit(1).with_for_update(read=True, key_share=True)
     row = connection.execute(query).one_or_none()
     # It may end while its lock is waited for; then a second look sees the next one.
-    return row or connection.execute(query).one_or_none()
+    row = row or connection.execute(query).one_or_none()
+    if row is None:
+        message = "the key store has no epoch; run `aegis migrate`"
+        raise NotPrepared(message)
+    return row
 
 
 def end(connection: sa.Connection, number: int, moment: dt.datetime) -> None:

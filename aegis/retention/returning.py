@@ -165,6 +165,9 @@ def _align_journal(system: System, name: str, known: Any, found: Findings) -> No
     journal = Journal(engine.dialect.name)
     with writing(engine, f"data source {name}") as connection:
         here = journal.source(connection, lock=True)
+        # A relay waits for that row: nothing that was relayed since somebody else resumed is taken back.
+        with reading(system.databases.control, _CONTROL) as control:
+            _refuse_if_resumed(control, known)
         moment = dialects.now(connection)
         for (run, shard), number in found.marks.items():
             journal.mark_through(connection, run, shard, number, moment)
@@ -246,11 +249,7 @@ def _align_control(
 ) -> None:
     """Commit everything that the control database has to know, or nothing of it."""
     with writing(system.databases.control, _CONTROL) as connection:
-        which = (Source.name == known.name) & (Source.state == "reverted")
-        which &= Source.incarnation == known.incarnation
-        if connection.scalar(sa.select(Source.name).where(which).with_for_update()) is None:
-            message = f"somebody else resumed data source {known.name} just now"
-            raise Busy(message)
+        _refuse_if_resumed(connection, known, lock=True)
         for run, report, event in cancelled:
             _cancel(connection, run, report)
             store(connection, event)
@@ -262,7 +261,15 @@ def _align_control(
         count_up(connection, {(of, table, REVERTED + action): n for (of, table, action), n in came_back})
         store(connection, *told)
         values = {"state": "ok", "reason": None, "incarnation": known.incarnation + 1}
-        connection.execute(sa.update(Source).where(which).values(**values))
+        connection.execute(sa.update(Source).where(Source.name == known.name).values(**values))
+
+
+def _refuse_if_resumed(connection: sa.Connection, known: Any, *, lock: bool = False) -> None:
+    same = (Source.name == known.name) & (Source.state == "reverted")
+    query = sa.select(Source.name).where(same, Source.incarnation == known.incarnation)
+    if connection.scalar(query.with_for_update() if lock else query) is None:
+        message = f"somebody else resumed data source {known.name} just now"
+        raise Busy(message)
 
 
 def _cancel(connection: sa.Connection, run: Mapping[str, Any], report: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Epochs of the key store: turned, mended, and the old wrapping key destroyed in its time."""
 
 import datetime as dt
+import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -364,6 +365,24 @@ class TestMeanwhile:
         assert store.epochs.listed()[0].ended_at is not None
         store.check()
 
+    def test_two_make_the_same_key(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The key of whoever was first counts for both: nobody is two people to the log."""
+        first = store.another().keystore
+        drawing(monkeypatch, lambda: store.make("subject", "one", first))
+        assert store.keystore.key("subject", "one").material == store.made["subject", "one"]
+        store.check()
+
+    @on("postgresql", "mariadb")
+    def test_two_make_the_same_keys_of_many(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same where the keys of many are made in one transaction."""
+        first = store.another().keystore
+        drawing(monkeypatch, lambda: store.make("subject", "one", first))
+        store.keystore.make_missing("subject", [("one",), ("two",)])
+        for owner in ("one", "two"):
+            store.make("subject", owner)
+        assert first.key("subject", "one").material == store.made["subject", "one"]
+        store.check()
+
     def test_many_at_once(self, store: Store) -> None:
         """Two turn, three make keys, one destroys some, again and again: nothing is lost or comes back."""
         store.fill()
@@ -396,6 +415,18 @@ class TestMeanwhile:
         newest = store.rows("SELECT max(number) FROM aegis_key_epochs")[0]
         assert store.rows("SELECT DISTINCT epoch FROM aegis_wrapped_keys") == [newest]
         assert store.system.key_files.numbers("epoch") == [newest]
+
+
+def drawing(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
+    """Let something happen once, just before a process draws a key that it found missing."""
+    draw = secrets.token_bytes
+
+    def late(size: int) -> bytes:
+        monkeypatch.setattr(secrets, "token_bytes", draw)
+        work()
+        return draw(size)
+
+    monkeypatch.setattr(secrets, "token_bytes", late)
 
 
 def first_epoch(store: Store) -> Any:
@@ -562,6 +593,49 @@ class TestLost:
         assert [event["target_id"] for event in store.events("epoch:begin")] == ["2"]
         with pytest.raises(Refused, match="destroyed"):
             epochs_of(system).give_up(1, START + DAY, actor="ops@example.com")
+
+    def test_an_older_one_given_up(self, store: Store) -> None:
+        """What a newer epoch wraps stays as it is, and no other one begins."""
+        old = store.keystore.key("subject", "old")
+        (store.folder / "epoch-1.key").unlink()
+        system = store.another()
+        with pytest.raises(NotPrepared, match=r"epoch-1\.key"):
+            epochs_of(system).turn(START + DAY)
+        store.make("subject", "new", system.keystore)
+        assert epochs_of(system).give_up(1, START + 2 * DAY, actor="ops@example.com") >= 1
+        assert system.keystore.existing(old.reference("old")) is None
+        assert [epoch.number for epoch in epochs_of(system).listed()] == [1, 2]
+        store.check()
+
+    @on("sqlite")
+    def test_a_file_with_another_key(self, store: Store, tmp_path: Path) -> None:
+        """A key of another installation in its place is refused by name, and nothing is wrapped with it."""
+        store.make("subject", "one")
+        place, other = store.folder / "epoch-1.key", KeyFiles(tmp_path / "other")
+        other.create()
+        kept = place.read_text("utf-8")
+        shutil.copy2(other.folder / "epoch-1.key", place)
+        fresh = store.another().keystore
+        for owner in ("one", "two"):
+            with pytest.raises(NotPrepared, match="restore the epoch keys that belong to this key store"):
+                fresh.key("subject", owner)
+        place.write_text(kept, "utf-8")
+        assert fresh.kept("subject", "two") is None
+        store.check()
+
+    @on("sqlite")
+    def test_a_store_without_an_epoch(self, store: Store) -> None:
+        """Nothing is wrapped under a key that the store does not know; `aegis migrate` notes the one here."""
+        with store.tables.begin() as connection:
+            connection.execute(sa.delete(WrappedKey))
+            connection.execute(sa.delete(Epoch))
+        system = store.another()
+        for use in (lambda: system.keystore.key("subject", "one"), lambda: epochs_of(system).due(START)):
+            with pytest.raises(NotPrepared, match="has no epoch; run `aegis migrate`"):
+                use()
+        system.migrate()
+        store.make("subject", "one", system.keystore)
+        store.check()
 
     @on("sqlite")
     def test_what_is_not_lost_is_not_given_up(self, store: Store) -> None:

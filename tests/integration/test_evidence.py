@@ -173,7 +173,7 @@ TAMPERED: Final[dict[str, tuple[Callable[[Path], None], str]]] = {
 
 @on("sqlite+sqlite")
 @pytest.mark.usefixtures("busy")
-def test_what_was_changed_is_found(tmp_path: Path) -> None:
+def test_what_was_changed_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each part of the check finds what is its own, and says so beside what the others find."""
     folder = tmp_path / "evidence"
     gathered(folder)
@@ -181,7 +181,7 @@ def test_what_was_changed_is_found(tmp_path: Path) -> None:
         copy = tmp_path / str(number)
         shutil.copytree(folder, copy)
         change(copy)
-        code, said = checked(copy)
+        code, said = check.main([key(), str(copy)]), capsys.readouterr().out
         assert (code, f"WRONG  {part}:" in said) == (1, True), (what, said)
     mine = key()
     other = rotate_signing_key(ACTOR).verifier.vkey

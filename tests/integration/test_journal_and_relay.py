@@ -3,6 +3,7 @@
 import datetime as dt
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from aegis.audit.transfer import Transfer
-from aegis.errors import Refused, Tampered
-from aegis.operations import identity
+from aegis.errors import Busy, Refused, Tampered
+from aegis.operations import claims, identity
 from aegis.operations.system import use
 from aegis.retention import returning, work
 from aegis.retention.runs import advance
@@ -280,6 +281,68 @@ def test_a_source_is_restored_twice(world: World, tmp_path: Path, request: pytes
     assert again.incarnation == 3
     assert world.enforce()["rows"] == 50
     assert account_of("p").balances
+
+
+@on(*TWO_DATABASES)
+def test_two_people_resume_a_restored_source(
+    world: World, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes second is told, also when it went on meanwhile; what came back is counted once."""
+    world.safety_events()
+    world.policy()
+    world.batches_of(10)
+    world.events(range(60), 60)
+    _lose_batches(world, request, tmp_path, world.start())
+    with pytest.raises(Refused, match="behind the log"):
+        relay_journals()
+
+    def first() -> None:
+        assert privacy.resume_source(world.datasource, worlds.ACTOR).incarnation == 2
+        assert world.enforce()["rows"] == 50
+
+    _meanwhile(monkeypatch, first)
+    with pytest.raises(Busy, match="somebody else resumed"):
+        privacy.resume_source(world.datasource, worlds.ACTOR)
+    assert state_of(world) == "ok"
+    world.events(range(100, 110), 60)
+    assert world.enforce()["rows"] == 10
+    reverted = ("p", "safety_events", "reverted_delete", 30)
+    assert ledger() == [("p", "safety_events", "delete", 100), reverted]
+    assert account_of("p").balances
+
+
+@on(SQLITE_TWO)
+def test_a_run_that_is_claimed_while_its_source_is_resumed(
+    world: World, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is cancelled on what was read before; repeated, the command ends the run for good."""
+    world.safety_events()
+    world.policy()
+    world.batches_of(10)
+    world.events(range(60), 60)
+    run = _lose_batches(world, request, tmp_path, world.start())
+    with pytest.raises(Refused, match="behind the log"):
+        relay_journals()
+    _meanwhile(monkeypatch, lambda: claims.claim(world.another(), run))
+    with pytest.raises(Busy, match=f"run {run} changed just now; repeat the command"):
+        privacy.resume_source(world.datasource, worlds.ACTOR)
+    assert (state_of(world), world.run_row(run)["state"]) == ("reverted", "running")
+    resumed = privacy.resume_source(world.datasource, worlds.ACTOR)
+    assert (resumed.cancelled, world.run_row(run)["state"]) == ([run], "cancelled")
+    assert world.enforce()["rows"] == 50
+    assert account_of("p").balances
+
+
+def _meanwhile(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
+    """Let something happen once, between what a resumption reads and what it writes."""
+    align = returning._align_journal  # noqa: SLF001 - that is between them
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(returning, "_align_journal", align)
+        work()
+        align(*arguments)
+
+    monkeypatch.setattr(returning, "_align_journal", late)
 
 
 @on(*TWO_DATABASES)

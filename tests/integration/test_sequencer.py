@@ -10,13 +10,13 @@ from typing import Any, Self
 import pytest
 import sqlalchemy as sa
 
-from aegis.audit import head, sequencer
-from aegis.audit.recorder import Note, store
+from aegis.audit import head, recovery, sequencer
+from aegis.audit.recorder import Note, Recorder, store
 from aegis.audit.tlog import merkle, notes
 from aegis.audit.tlog.notes import Checkpoint
 from aegis.db.engines import reading, writing
-from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditLog, AuditPending, AuditTile
-from aegis.errors import NotPrepared, Refused, Tampered, UsageError
+from aegis.db.tables import AuditCheckpoint, AuditKey, AuditLeaf, AuditLog, AuditPending, AuditTile
+from aegis.errors import Conflict, NotPrepared, Refused, Tampered, UsageError
 from api import log
 from api.audit import get_audit_events, record_audit, seal_audit_log
 from tests import worlds
@@ -251,6 +251,26 @@ class TestRecovery:
             world.system.published.put_checkpoint(seen(ahead))
             assert log.recover_log(worlds.ACTOR).origin == f"{base}/{number}"
 
+    def test_two_at_once(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of two who recover the same log one does; the other is told, and leaves no key behind."""
+        seal_audit_log()
+        old = check_origin(world)
+        world.system.published.put_checkpoint(seen(Checkpoint(origin=old, size=10_000, root=bytes(32))))
+        told = recovery._told  # noqa: SLF001 - between the look and the change
+
+        def late(*arguments: Any) -> Note:
+            monkeypatch.setattr(recovery, "_told", told)
+            log.recover_log(worlds.ACTOR)
+            return told(*arguments)
+
+        monkeypatch.setattr(recovery, "_told", late)
+        with pytest.raises(Refused, match="the log changed meanwhile"):
+            log.recover_log(worlds.ACTOR)
+        seal_audit_log()
+        assert check_tree(world).origin == check_origin(world) == f"{old}/2"
+        (signs,) = [key.number for key in log.signing_keys() if key.retired_size is None]
+        assert world.system.key_files.numbers("audit") == [signs]
+
     def test_not_without_need(self, world: World) -> None:
         """A log that lacks nothing keeps its name."""
         seal_audit_log()
@@ -294,6 +314,21 @@ class TestKeys:
         told = [event["action"] for event in get_audit_events(100, after=-1) if event["target_type"] == "key"]
         assert told == ["key:add", "key:add", "key:retire"]
 
+    def test_two_rotate_at_once(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Both make the same key; it is added once, and the second person is told to look."""
+
+        def late(**words: Any) -> notes.FileSigner:
+            monkeypatch.setattr("aegis.audit.signing.FileSigner", notes.FileSigner)
+            log.rotate_signing_key(worlds.ACTOR)
+            return notes.FileSigner(**words)
+
+        monkeypatch.setattr("aegis.audit.signing.FileSigner", late)
+        with pytest.raises(Conflict, match="somebody else is adding the key 2"):
+            log.rotate_signing_key(worlds.ACTOR)
+        assert [key.number for key in log.signing_keys()] == [1, 2]
+        seal_audit_log()
+        check_tree(world)
+
     def test_the_only_key_stays(self, world: World) -> None:
         """Without another one nothing could be sealed; an unknown one is told."""
         del world
@@ -303,6 +338,39 @@ class TestKeys:
         log.rotate_signing_key(worlds.ACTOR)
         with pytest.raises(UsageError, match="no key that signs has the id 'zz'"):
             log.retire_signing_key("zz", worlds.ACTOR)
+
+    def test_sealed_while_a_key_is_retired(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its last size is that of the last tree which it signed, also when that grew meanwhile."""
+        seal_audit_log()
+        old = log.signing_keys()[0]
+        log.rotate_signing_key(worlds.ACTOR)
+        prepare = Recorder.prepare
+
+        def late(*arguments: Any) -> Any:
+            monkeypatch.setattr(Recorder, "prepare", prepare)
+            note(1)
+            seal_audit_log()
+            return prepare(*arguments)
+
+        monkeypatch.setattr(Recorder, "prepare", late)
+        ended = log.retire_signing_key(old.verifier.key_id.hex(), worlds.ACTOR)
+        assert newest(world).signers([old.verifier]) == [old.verifier]
+        assert ended.retired_size == check_tree(world).size
+        (event,) = get_audit_events(action="key:retire")
+        assert event["details"]["last_size"] == ended.retired_size
+
+    def test_no_key_signs(self, world: World) -> None:
+        """A log whose every key somebody retired by SQL is not sealed; another key lets it go on."""
+        seal_audit_log()
+        size = check_tree(world).size
+        with world.control.begin() as connection:
+            connection.execute(sa.update(AuditKey).values(retired_size=size))
+        note(1)
+        with pytest.raises(NotPrepared, match="no key signs this log; run `aegis audit keys rotate`"):
+            seal_audit_log()
+        log.rotate_signing_key(worlds.ACTOR)
+        assert seal_audit_log().leaves > 0
+        check_tree(world)
 
     def test_a_key_that_is_not_here(self, world: World) -> None:
         """Its file is named; recording goes on and is sealed when the key is back."""

@@ -217,6 +217,12 @@ def test_what_is_refused(contributions: Any, words: str) -> None:
         clip_contributions(contributions, norm="l1", bound=1.0)
 
 
+def test_a_batch_that_is_one_number() -> None:
+    """A batch has participants, one behind the other; a single number is nobody's contribution."""
+    with pytest.raises(UsageError, match="batch 1 is a single number"):
+        clip_contributions([np.ones((2, 1)), 3.0], batches=True, norm="l1", bound=1.0)
+
+
 def test_noise_that_does_not_fit_the_grid() -> None:
     """Noise of too many steps is refused while it is planned, before anything is charged for it."""
     fine = clip_contributions(np.ones((3, 2)), norm="l1", bound=1.0)

@@ -80,7 +80,14 @@ def test_nobody_else_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "aegis-workers-1:", "aegis-workers-1:AAAA", "aegis-workers-2:" + "A" * 43 + "=", "nonsense"],
+    [
+        "",
+        "aegis-workers-1:",
+        "aegis-workers-1:AAAA",
+        "aegis-workers-1:***",
+        "aegis-workers-2:" + "A" * 43 + "=",
+        "nonsense",
+    ],
 )
 def test_what_is_no_public_key(text: str) -> None:
     """A text that is no key is refused before anything is sealed, and so is the key of the other side."""

@@ -1,11 +1,14 @@
 """Key files and subkeys."""
 
 import base64
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from aegis.errors import NotPrepared, SettingsError
+from aegis.errors import Conflict, NotPrepared, SettingsError
 from aegis.keys import KeyFiles, Purpose, Secret
 
 KEY = Secret(key_id="x", material=bytes(range(32)))
@@ -86,6 +89,42 @@ def test_without_a_folder_no_key_is_made(tmp_path: Path) -> None:
     """A key beside none of the others would be a second beginning."""
     with pytest.raises(NotPrepared, match="aegis init"):
         KeyFiles(tmp_path).make("audit", 1)
+
+
+def test_keys_that_are_there_stay(tmp_path: Path) -> None:
+    """A second beginning is refused, changes no key and leaves nothing behind."""
+    files = KeyFiles(tmp_path)
+    made = {path: path.read_bytes() for path in files.create()}
+    with pytest.raises(Conflict, match="a key is never overwritten"):
+        files.create()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == made
+    assert list(tmp_path.iterdir()) == [files.folder]
+
+
+def test_a_key_that_cannot_be_read_is_not_one_that_is_gone(tmp_path: Path) -> None:
+    """Of a file that another user owns nobody may say that its epoch was destroyed."""
+    files = KeyFiles(tmp_path)
+    files.create()
+    (files.folder / "epoch-1.key").chmod(0)
+    assert files.find("epoch", 2) is None
+    with as_nobody(files.folder), pytest.raises(NotPrepared, match="cannot be read by this user"):
+        files.find("epoch", 1)
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Be an ordinary user who may look into a folder, where the tests are root's."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for each in (folder, *folder.parents):
+        if each.owner() == "root" and each != each.parent and not each.stat().st_mode & 0o001:
+            each.chmod(each.stat().st_mode | 0o011)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_lost_worker_key_is_not_made_again(tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ def test_what_is_left_of_a_person() -> None:
     """One strategy that keeps a part makes the whole pseudonymous; what is not written to does not count."""
     assert masks_of({"a": "null", "b": "preserve"}).outcome == "anonymous"
     assert masks_of({"a": "null", "b": {"json_set": {"$.c": "hmac"}}}).outcome == "pseudonymous"
+    assert masks_of({"a": {"partial": {"first": 1}}, "b": "null"}).outcome == "pseudonymous"
 
 
 def test_each_strategy_has_words() -> None:

@@ -125,6 +125,7 @@ class TestKeys:
             "",
             "name",
             "name+00000000+AAAA",
+            "name+00000000+***",
             "na me+00000000+" + base64.b64encode(b"\x01" + bytes(32)).decode(),
             "name+00000000+" + base64.b64encode(b"\x02" + bytes(32)).decode(),
         ],
@@ -186,6 +187,12 @@ class TestPolicies:
         moved = Signature(name=line.name, key_id=line.key_id, signature=bytes(8) + line.signature[8:])
         with pytest.raises(Tampered, match=r"w1\.example"):
             NOTE.with_signatures([moved]).signers([ONE[0]])
+
+    def test_a_retired_key_without_its_last_size(self) -> None:
+        """A line that does not say up to where its key is trusted is refused, and named."""
+        both = f"{OTHER.verifier.vkey} 4\n{LOG.verifier.vkey}\n"
+        with pytest.raises(UsageError, match="line 2 of the retired keys"):
+            policy("quorum none", logs=(), retired=both)
 
     def test_retired_keys_are_bounded(self) -> None:
         """What a retired key signed stays good up to its last size, and nothing beyond."""

@@ -22,7 +22,7 @@ from aegis.db import dialects, keystore
 from aegis.db.columns import table_of
 from aegis.db.engines import Databases, reading, writing
 from aegis.db.keystore import Epoch, WrappedKey
-from aegis.errors import NotPrepared, Tampered
+from aegis.errors import Tampered
 from aegis.keys import KEY_BYTES, KeyFiles
 
 Kind = Literal["subject", "actor", "log", "archive"]
@@ -245,9 +245,6 @@ class KeyStore:
     ) -> list[dict[str, Any]]:
         """Return the rows of new keys, wrapped under the newest epoch's; each with its look-up and owner."""
         row = keystore.newest(connection)
-        if row is None:
-            message = "the key store has no epoch; run `aegis migrate`"
-            raise NotPrepared(message)
         wrapping, moment = self.wrappings.load(row.number, row.key_id), dialects.now(connection)
         made = []
         for fresh, lookup, owner in keys:

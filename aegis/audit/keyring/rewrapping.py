@@ -16,7 +16,7 @@ from aegis.db import keystore
 from aegis.db.columns import table_of
 from aegis.db.engines import reading, writing
 from aegis.db.keystore import Epoch, WrappedKey
-from aegis.errors import AegisError, NotPrepared
+from aegis.errors import AegisError
 
 #: Keys in one transaction, and in memory.
 PORTION: Final = 200
@@ -107,9 +107,6 @@ def _move(engine: sa.Engine, wrappings: Wrappings, kind: Kind, rows: Rows) -> tu
 
 def _target(connection: sa.Connection, wrappings: Wrappings) -> Wrapping:
     row = keystore.newest(connection)
-    if row is None:
-        message = "the key store has no epoch; run `aegis migrate`"
-        raise NotPrepared(message)
     return wrappings.load(row.number, row.key_id)
 
 
