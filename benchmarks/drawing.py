@@ -16,6 +16,8 @@ _WIDTH: Final = 760
 _RIGHT: Final = 740
 _FIGURE: Final = 60
 _ROW: Final = 19
+#: Where bars begin at least: headings are not crossed by the lines of the scale.
+_LEAST: Final = 240
 _STYLE: Final = """
 svg { --ink: #1f2328; --soft: #59636e; --grid: #d1d9e0; --ours: #0969da; --others: #8c959f; --third: #bf5700;
   font: 12px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; }
@@ -65,7 +67,7 @@ def bars(title: str, axis: Axis, groups: Mapping[str, Sequence[Bar]], *, mark: f
 
     """
     every = [bar for group in groups.values() for bar in group]
-    left = 24 + max(_wide(bar.name) for bar in every)
+    left = max(_LEAST, 24 + max(_wide(bar.name) for bar in every))
     scale = _Scale.over([bar.value for bar in every], axis, left, _RIGHT - _FIGURE)
     parts: list[Element] = []
     at = 44
@@ -87,7 +89,7 @@ def bars(title: str, axis: Axis, groups: Mapping[str, Sequence[Bar]], *, mark: f
     if mark is not None:
         place = f"{scale.place(mark):.1f}"
         through.append(tag("line", x1=place, x2=place, y1="40", y2=f"{at}", class_="one"))
-    return _file(title, at + 44, [*under, *parts, *through])
+    return _file(title, at + 48, [*under, *parts, *through])
 
 
 def lines(title: str, across: Axis, up: Axis, series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
@@ -114,7 +116,7 @@ def lines(title: str, across: Axis, up: Axis, series: Mapping[str, Sequence[tupl
         spots = [(f"{x_scale.place(x):.1f}", f"{y_scale.place(y):.1f}") for x, y in each]
         parts.append(tag("polyline", points=" ".join(map(",".join, spots)), class_=f"s{place}"))
         parts += [tag("circle", cx=x, cy=y, r="3.5", class_=f"s{place}") for x, y in spots]
-    return _file(title, 344, [*keys, *parts])
+    return _file(title, 348, [*keys, *parts])
 
 
 def short(value: float) -> str:
@@ -180,9 +182,9 @@ def _under(
     for value in scale.ticks() if ticks is None else ticks:
         x = f"{scale.place(value):.1f}"
         yield tag("line", x1=x, x2=x, y1=f"{top}", y2=f"{bottom}", class_="grid")
-        yield tag("text", short(value), x=x, y=f"{bottom + 15}", text_anchor="middle", class_="soft")
+        yield tag("text", short(value), x=x, y=f"{bottom + 20}", text_anchor="middle", class_="soft")
     middle = f"{(scale.begin + scale.end) / 2:.0f}"
-    yield tag("text", axis.name, x=middle, y=f"{bottom + 34}", text_anchor="middle", class_="soft")
+    yield tag("text", axis.name, x=middle, y=f"{bottom + 38}", text_anchor="middle", class_="soft")
 
 
 def _keys(names: Sequence[str]) -> Iterator[Element]:
