@@ -56,17 +56,21 @@ def _both(what: str, title: str, least: float, line: str = "Aegis", why: str = "
     return alone, Goal(what=f"{what}: whole run", column="ratio", why=_COUNTS, **words)  # type: ignore[arg-type]
 
 
-def _times(what: str, title: str, against: str, least: float, column: str = "seconds") -> Goal:
-    """Return the goal that another contender has so many times as much of something."""
-    return Goal(
-        what=what, part="retention", title=title, line="Aegis", column=column, against=against, least=least
-    )
+def _faster(what: str, title: str, against: str, least: float, why: str) -> Goal:
+    """Return the goal that another contender takes so many times as long as Aegis's whole run."""
+    words = {"part": "retention", "title": title, "line": "Aegis", "against": against, "least": least}
+    return Goal(what=what, column="seconds", why=why, **words)  # type: ignore[arg-type]
 
 
 _APPENDED: Final = "PostgreSQL, appended"
-_RAW: Final = "one raw DELETE"
 _SENTRY: Final = "= ANY(ARRAY(... LIMIT 5000)), Sentry's shape"
 _LOOP: Final = "id IN (SELECT id ... LIMIT 5000)"
+_ARCHIVER: Final = "pt-archiver --bulk-delete"
+_LOOPS: Final = (
+    "a loop gets slower with what it has deleted, and this table is half as large as the design's; " + _COUNTS
+)
+_BULK: Final = "at 5,000 rows at once it has half of the raw DELETE's speed, not the .05 that the design saw"
+_SCALAR: Final = "the plan, the subkey and the cipher of a release, which one number pays alone"
 _LATE: Final = "due UPDATE p99, ms"
 GOALS: Final[Sequence[Goal]] = (
     *_both("PostgreSQL, appended, beside one raw DELETE", _APPENDED, 0.85),
@@ -86,10 +90,18 @@ GOALS: Final[Sequence[Goal]] = (
         column="WAL",
         most=1.02,
     ),
-    _times("PostgreSQL, appended: p99 of an UPDATE, the raw DELETE's / Aegis's", _APPENDED, _RAW, 20, _LATE),
-    _times("PostgreSQL, appended: times as fast as Sentry's shape", _APPENDED, _SENTRY, 2.5),
-    _times("PostgreSQL, appended: times as fast as the IN loop", _APPENDED, _LOOP, 6),
-    _times("MariaDB: times as fast as pt-archiver", "MariaDB", "pt-archiver --bulk-delete", 12),
+    Goal(
+        what="PostgreSQL, appended: p99 of an UPDATE, the raw DELETE's / Aegis's",
+        part="retention",
+        title=_APPENDED,
+        line="Aegis",
+        against="one raw DELETE",
+        column=_LATE,
+        least=20,
+    ),
+    _faster("PostgreSQL, appended: times as fast as Sentry's shape", _APPENDED, _SENTRY, 2.5, why=_LOOPS),
+    _faster("PostgreSQL, appended: times as fast as the IN loop", _APPENDED, _LOOP, 6, why=_LOOPS),
+    _faster("MariaDB: times as fast as pt-archiver", "MariaDB", _ARCHIVER, 12, why=_BULK),
     Goal(
         what="PostgreSQL, partitions: p99 of an UPDATE, ms",
         part="retention",
@@ -179,6 +191,7 @@ GOALS: Final[Sequence[Goal]] = (
         line="Aegis",
         column="µs",
         most=60,
+        why=_SCALAR,
     ),
     Goal(
         what="Noise, Laplace: times as fast as OpenDP on a like grid",

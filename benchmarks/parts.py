@@ -44,7 +44,7 @@ PARTS: Final[Sequence[Part]] = (
         "100 UPDATEs of rows that are due, sent by the application every 5 ms meanwhile, stay under.",
         full=(
             "--rows 1000000 --repeats 3 --only PostgreSQL --only SQLite",
-            "--rows 300000 --repeats 3 --only MariaDB",
+            "--rows 200000 --repeats 3 --only MariaDB",
         ),
         quick=("--rows 2000 --repeats 1",),
     ),
@@ -57,7 +57,7 @@ PARTS: Final[Sequence[Part]] = (
         "the pauses and the throttle that it has where nothing else is said.",
         full=(
             "--rows 1000000 --repeats 3 --only PostgreSQL",
-            "--rows 300000 --repeats 3 --only MariaDB",
+            "--rows 200000 --repeats 3 --only MariaDB",
         ),
         quick=("--rows 2000 --repeats 1",),
     ),
@@ -91,7 +91,7 @@ PARTS: Final[Sequence[Part]] = (
         about="The residual scan beside what a database can search itself, for persons who are not there. "
         "`the statements alone` change the same rows, and prove nothing. `row by row` is a token made "
         "in Python.",
-        full=("--rows 300000 --repeats 3",),
+        full=("--rows 200000 --repeats 3",),
         quick=("--rows 1000 --repeats 1",),
     ),
     Part(
@@ -100,7 +100,7 @@ PARTS: Final[Sequence[Part]] = (
         about="`plain` inserts the event into a table and does no more; `chain` links each event to the one "
         "before, under a lock on the head. Verifying is beside reading and hashing every entry, with "
         "the driver alone.",
-        full=("--leaves 300000 --seconds 5 --repeats 3",),
+        full=("--leaves 200000 --seconds 4 --repeats 3",),
         quick=("--leaves 600 --seconds 0.2 --repeats 1",),
     ),
     Part(

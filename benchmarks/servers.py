@@ -82,7 +82,14 @@ class Place:
     def _create(self, name: str, model: Copy | None) -> str:
         if self.server is None:
             return f"sqlite:///{self.folder / name}.db"
-        return self.server.create_database(name, model.app.url.database if model else None)
+        if model is None:
+            return self.server.create_database(name)
+        # As files: through the write-ahead log it takes four times as long.
+        copied = f"CREATE DATABASE {name} TEMPLATE {model.app.url.database} STRATEGY FILE_COPY"
+        engine = sa.create_engine(engine_url(self.server.url()), poolclass=sa.NullPool)
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql(copied)
+        return self.server.url(name)
 
 
 @contextlib.contextmanager

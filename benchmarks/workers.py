@@ -66,30 +66,31 @@ def main(words: Sequence[str] | None = None) -> list[Section]:
 def _sections(given: argparse.Namespace) -> Iterator[Section]:
     figures: dict[int, list[Figure]] = {number: [] for number in given.workers}
     with tempfile.TemporaryDirectory() as temporary, EmbeddedPostgres(Path(temporary) / "server") as server:
-        version = Place(folder=Path(temporary), server=server).version()
-        for repeat in range(given.repeats):
-            for number in in_turn(given.workers, repeat):
-                progress(f"{number} workers, {repeat + 1} of {given.repeats}")
-                figures[number].append(_measure(Path(temporary), server, number, given.rows))
+        where = Place(folder=Path(temporary), server=server)
+        version = where.version()
+        with where.copy("bench_model", rows=given.rows) as model:
+            for repeat in range(given.repeats):
+                for number in in_turn(given.workers, repeat):
+                    progress(f"{number} workers, {repeat + 1} of {given.repeats}")
+                    figures[number].append(_measure(where, server, number, model))
     lines: Lines = [_HEADINGS, *(_line(number, figures) for number in given.workers)]
     title = f"A run in {_RANGES} ranges, {given.rows:,} rows, medians of {given.repeats}. {version}"
     yield Section(title=title, lines=lines)
 
 
-def _measure(folder: Path, server: EmbeddedPostgres, number: int, rows: int) -> Figure:
+def _measure(where: Place, server: EmbeddedPostgres, number: int, model: Copy) -> Figure:
     """Let so many workers do one run on a fresh copy, and check its account."""
     name = f"bench_{secrets.token_hex(4)}"
-    where = Place(folder=folder, server=server)
     with (
-        where.copy(name, rows=rows) as copy,
-        EmbeddedRedis(folder / f"redis_{name}") as redis,
+        where.copy(name, rows=model.rows, model=model) as copy,
+        EmbeddedRedis(where.folder / f"redis_{name}") as redis,
         _control(server, f"{name}_control") as url,
         contextlib.closing(_prepared(dataclasses.replace(copy.settings, database_url=url))) as system,
     ):
         system.migrate_source("app")
         privacy.register_retention_policy("bench", copy.table, retention_days=copy.days, parallel=_RANGES)
         with contextlib.ExitStack() as stack:
-            begin = (_worker(folder / name, redis.url, it, system.settings) for it in range(number))
+            begin = (_worker(where.folder / name, redis.url, it, system.settings) for it in range(number))
             running = [stack.enter_context(it) for it in begin]
             due = _due(copy)
             begun = time.perf_counter()

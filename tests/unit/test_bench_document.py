@@ -13,7 +13,7 @@ from benchmarks.goals import GOALS, Goal
 from benchmarks.noisemakers import MAKERS
 from benchmarks.recording import WAYS
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.sections import Section, find
+from benchmarks.sections import Lines, Section, find
 from tests import chromium
 from tests.chromium import DARK_DESKTOP, DESKTOP, Chromium
 
@@ -44,7 +44,7 @@ def test_a_goal_says_by_how_much_it_is_missed(ratio: str, said: tuple[str, str])
 
 def test_a_goal_without_a_figure_is_not_met() -> None:
     """Where the table, the line or the figure is missing, the goal was not measured."""
-    lines = [("", "ratio"), ("Aegis", "skipped: no server")]
+    lines: Lines = [("", "ratio"), ("Aegis", "skipped: no server")]
     tables = [[], [Section(title="SQLite", lines=[("", "ratio")])], [Section(title="SQLite", lines=lines)]]
     for sections in tables:
         assert _GOAL.cells({"retention": sections})[2:] == ("-", "not measured here", "")
