@@ -1,6 +1,6 @@
 """How long the application's UPDATEs take while rows go: `python -m benchmarks.latency`.
 
-Two sessions of the application send an UPDATE every 5 ms each: one of rows that are due, another one each
+Two sessions of the application send an UPDATE every 10 ms each: one of rows that are due, another one each
 time, and one of a single hot row that stays. Each counts from when it was to begin, as users who do not wait
 for each other see it: who comes while a statement holds the row's lock waits for its end.
 """
@@ -61,7 +61,7 @@ def _lines(results: Results) -> Lines:
     lines: Lines = [_HEADINGS]
     for name, figures in results.figures.items():
         cells = [
-            _median([of(figure).at(share) for figure in figures])
+            _median([late for figure in figures if (late := of(figure).at(share)) is not None])
             for of in _SESSIONS.values()
             for share in _SHARES.values()
         ]
@@ -73,7 +73,7 @@ def _lines(results: Results) -> Lines:
 
 
 def _median(seconds: Sequence[float]) -> str:
-    return f"{statistics.median(seconds) * 1000:,.1f}"
+    return f"{statistics.median(seconds) * 1000:,.1f}" if seconds else "-"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from benchmarks.copies import Copy
 from benchmarks.processes import FRESH
 
 #: Seconds between two UPDATEs of the application.
-_EVERY: Final = 0.005
+_EVERY: Final = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +23,9 @@ class Latency:
 
     times: Sequence[float]
 
-    def at(self, share: float) -> float:
-        """Return the percentile."""
-        return self.times[min(int(len(self.times) * share), len(self.times) - 1)] if self.times else 0.0
+    def at(self, share: float) -> float | None:
+        """Return the percentile; None where no UPDATE began."""
+        return self.times[min(int(len(self.times) * share), len(self.times) - 1)] if self.times else None
 
 
 @dataclass(frozen=True, kw_only=True)

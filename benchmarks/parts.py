@@ -41,7 +41,7 @@ PARTS: Final[Sequence[Part]] = (
         "of the same repeat / the contender's; `batches alone` leaves out what Aegis counts before its "
         "first row, for the guards, and after its last, to tell what is left. WAL is beside that of "
         "the raw statement, without that of the application's UPDATEs. `due UPDATE p99` is what 99 of "
-        "100 UPDATEs of rows that are due, sent by the application every 5 ms meanwhile, stay under.",
+        "100 UPDATEs of rows that are due, sent by the application every 10 ms meanwhile, stay under.",
         full=(
             "--rows 1000000 --repeats 3 --only PostgreSQL --only SQLite",
             "--rows 200000 --repeats 3 --only MariaDB",
@@ -51,7 +51,7 @@ PARTS: Final[Sequence[Part]] = (
     Part(
         name="latency",
         title="Latency of the application meanwhile",
-        about="Two sessions of the application send an UPDATE every 5 ms each while rows go: of one hot row "
+        about="Two sessions of the application send an UPDATE every 10 ms each while rows go: of one hot row "
         "that stays, and of rows that are due. Each counts from when it was to begin: one that comes "
         "while a statement holds the lock waits for its end. Aegis runs at full speed, and once with "
         "the pauses and the throttle that it has where nothing else is said.",

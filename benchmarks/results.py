@@ -65,7 +65,7 @@ class Results:
             _median([raw.seconds / it.batches for it, raw in pairs if it.batches], "{:.2f}"),
             f"{seconds / gone * 1e6:.2f}",
             _median([it.wal / max(1, raw.wal) for it, raw in pairs if it.wal and raw.wal], "{:.2f}"),
-            _median([it.due.at(0.99) * 1000 for it in mine], "{:.1f}"),
+            _median([late * 1000 for it in mine if (late := it.due.at(0.99)) is not None], "{:.1f}"),
             _median([it.memory / 2**20 for it in mine if it.memory is not None], "{:.0f}"),
         )
 
