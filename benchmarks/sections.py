@@ -23,8 +23,6 @@ class Section:
 
     title: str
     lines: Lines
-    #: What the figures mean, where the headings do not say it.
-    note: str = ""
     #: The command that made it.
     command: str = field(default="", compare=False)
 
@@ -33,7 +31,7 @@ class Section:
         """The section as it stands in a file."""
         headings, *lines = self.lines
         rows = [_row(headings), _row(["---"] * len(headings)), *map(_row, lines)]
-        said = [f"{_TITLE}{self.title}", f"`{self.command}`" if self.command else "", self.note]
+        said = [f"{_TITLE}{self.title}", f"`{self.command}`" if self.command else ""]
         return "\n\n".join([*filter(None, said), "\n".join(rows)])
 
     def cell(self, line: str | int, heading: str) -> float | None:
