@@ -124,18 +124,20 @@ def test_a_scan_of_the_catalog_is_measured_beside_patterns() -> None:
     assert [line[2] for line in section.lines[1:]] == ["0", "0", "100", "100"]
 
 
-@pytest.mark.timeout(600)
-def test_the_queue_is_measured_beside_the_same_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is due is gone and every event is there, whichever way it was asked for."""
-    monkeypatch.setattr(system, "_CURRENT", [])
-    runs, events = queueing.main(["--rows", "200", "--requests", "2", "--repeats", "1"])
-    for section, column in ((runs, "fixed, ms"), (events, "requests a second")):
-        assert [line[0].partition(",")[0] for line in section.lines[1:]] == [
-            "Aegis",
-            "Aegis",
-            "a plain Celery task",
-        ]
-        assert all(section.cell(line[0], column) for line in section.lines[1:])
+if LONG:  # it starts servers and two workers
+
+    @pytest.mark.timeout(600)
+    def test_the_queue_is_measured_beside_the_same_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is due is gone and every event is there, whichever way it was asked for."""
+        monkeypatch.setattr(system, "_CURRENT", [])
+        runs, events = queueing.main(["--rows", "200", "--requests", "2", "--repeats", "1"])
+        for section, column in ((runs, "fixed, ms"), (events, "requests a second")):
+            assert [line[0].partition(",")[0] for line in section.lines[1:]] == [
+                "Aegis",
+                "Aegis",
+                "a plain Celery task",
+            ]
+            assert all(section.cell(line[0], column) for line in section.lines[1:])
 
 
 if LONG:  # it starts servers and four workers
