@@ -82,14 +82,8 @@ lint: $(STAMP) ## Check style, format, types and the floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure retention, the audit log, erasure and noise beside their alternatives, large updates and several workers
-	@$(BIN)/python -m benchmarks.retention
-	@$(BIN)/python -m benchmarks.audit
-	@$(BIN)/python -m benchmarks.erasure
-	@$(BIN)/python -m benchmarks.noise
-	@$(BIN)/python -m benchmarks.updates
-	@$(BIN)/python -m benchmarks.cataloguing
-	@$(BIN)/python -m benchmarks.workers
+bench: $(STAMP) ## Measure everything beside its alternatives and write benchmarks/RESULTS.md, in some 25 minutes
+	@$(BIN)/python -m benchmarks
 
 clean: ## Remove .venv, real applications, the caches and what was run here
 	@rm -rf $(VENV) $(OLDEST) .schemas mutants $(CACHES) $(PLACE) $(TRACES) .coverage .aegis .aegis-demo

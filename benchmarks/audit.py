@@ -1,4 +1,4 @@
-"""The audit log beside its alternatives: `make bench`, or `python -m benchmarks.audit`.
+"""The audit log beside its alternatives: `python -m benchmarks.audit`.
 
 Recording: transactions a second of eight processes on PostgreSQL, in turn; a ratio is to the plain
 insert of the same repeat. Verifying: rows a second, and the ratio to reading and hashing alone.
@@ -7,60 +7,45 @@ insert of the same repeat. Verifying: rows a second, and the ratio to reading an
 import argparse
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from aegis.embedded.postgres import EmbeddedPostgres
 from benchmarks import recording, verifying
+from benchmarks.program import arguments, finish, in_turn, progress
 from benchmarks.recording import WAYS, Rate
-from benchmarks.results import machine
+from benchmarks.sections import Lines, Section
 from benchmarks.verifying import Verified
 
-Lines = list[tuple[str, ...]]
 
-
-def main(words: Sequence[str] | None = None) -> list[tuple[str, Lines]]:
+def main(words: Sequence[str] | None = None) -> list[Section]:
     """Measure, print, and write where that was asked for."""
-    given = _arguments(words)
-    sections: list[tuple[str, Lines]] = []
+    parser = arguments(__doc__, repeats=5)
+    parser.add_argument("--leaves", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long the writers write")
+    parser.add_argument("--only", choices=["recording", "verifying"])
+    given = parser.parse_args(words)
+    return finish("audit", words, _sections(given), given.write)
+
+
+def _sections(given: argparse.Namespace) -> Iterator[Section]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with EmbeddedPostgres(folder / "server") as server:
             if given.only in {None, "recording"}:
-                sections.append(_recording(server, folder, given))
-                show(*sections[-1])
+                yield _recording(server, folder, given)
             if given.only in {None, "verifying"}:
                 for database in ("PostgreSQL", "SQLite"):
                     for leaves in (given.leaves // 10, given.leaves):
                         place = server if database == "PostgreSQL" else None
-                        sections.append(_verifying(place, folder, leaves, database, given.repeats))
-                        show(*sections[-1])
-    if given.write:
-        about = f"`python -m benchmarks.audit --leaves {given.leaves} --repeats {given.repeats}`"
-        parts = ["# Results of the audit log's benchmarks", about, machine()]
-        parts += [f"## {title}\n\n{markdown(lines)}" for title, lines in sections]
-        given.write.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return sections
+                        yield _verifying(place, folder, leaves, database, given.repeats)
 
 
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--leaves", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long the writers write")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", choices=["recording", "verifying"])
-    parser.add_argument("--write", type=Path, help="a Markdown file for the results")
-    return parser.parse_args(words)
-
-
-def _recording(server: EmbeddedPostgres, folder: Path, given: argparse.Namespace) -> tuple[str, Lines]:
+def _recording(server: EmbeddedPostgres, folder: Path, given: argparse.Namespace) -> Section:
     rates: dict[str, list[Rate]] = {way.name: [] for way in WAYS}
     for repeat in range(given.repeats):
-        # Each in turn, and another one first each time.
-        for way in (*WAYS[repeat % len(WAYS) :], *WAYS[: repeat % len(WAYS)]):
+        for way in in_turn(WAYS, repeat):
+            progress(f"recording, {way.name}, {repeat + 1} of {given.repeats}")
             rates[way.name].append(recording.measure(way, server, folder, given.seconds))
     plain = rates[WAYS[0].name]
     lines: Lines = [("", "transactions a second", "ratio", "waiting at the end")]
@@ -70,16 +55,18 @@ def _recording(server: EmbeddedPostgres, folder: Path, given: argparse.Namespace
         speed = statistics.median(it.per_second for it in mine)
         pending = str(max(it.pending for it in mine)) if way.sealing else "-"
         lines.append((way.name, f"{speed:,.0f}", f"{ratio:.2f}", pending))
-    return f"Recording by {recording.WRITERS} processes, PostgreSQL, medians of {given.repeats}", lines
+    title = f"Recording by {recording.WRITERS} processes, PostgreSQL, medians of {given.repeats}"
+    return Section(title=title, lines=lines)
 
 
 def _verifying(
     server: EmbeddedPostgres | None, folder: Path, leaves: int, database: str, repeats: int
-) -> tuple[str, Lines]:
+) -> Section:
     lines: Lines = [("", "rows a second", "ratio", "MiB")]
     with verifying.sealed_log(server, folder, leaves) as (settings, sealed):
         floors, hashes, columns = [], [], []
-        for _ in range(repeats):
+        for repeat in range(repeats):
+            progress(f"verifying, {database}, {leaves:,} leaves, {repeat + 1} of {repeats}")
             floors.append(verifying.floor(settings))
             hashes.append(verifying.verified(settings, columns=False))
             columns.append(verifying.verified(settings, columns=True))
@@ -91,7 +78,8 @@ def _verifying(
         _line("aegis audit prune, once", gone, floors[:1]),
         ("sealing", f"{sealed:,.0f}", "-", "-"),
     ]
-    return f"Verifying {leaves:,} leaves, {database}, medians of {repeats}", lines
+    title = f"Verifying {leaves:,} leaves, {database}, medians of {repeats}"
+    return Section(title=title, lines=lines)
 
 
 def _line(name: str, mine: Sequence[Verified], floors: Sequence[Verified]) -> tuple[str, ...]:
@@ -99,22 +87,6 @@ def _line(name: str, mine: Sequence[Verified], floors: Sequence[Verified]) -> tu
     ratio = statistics.median(it.per_second / raw.per_second for it, raw in zip(mine, floors, strict=True))
     memory = statistics.median(it.memory for it in mine)
     return name, f"{speed:,.0f}", f"{ratio:.2f}", f"{memory / 2**20:,.0f}"
-
-
-def show(title: str, lines: Lines) -> None:
-    """Print a section."""
-    table = Table(box=None, title=title, title_justify="left")
-    for heading in lines[0]:
-        table.add_column(heading, no_wrap=True)
-    for line in lines[1:]:
-        table.add_row(*line)
-    Console(width=120).print(table, "")
-
-
-def markdown(lines: Lines) -> str:
-    """Return a section's table for a file."""
-    rows = [lines[0], ("---",) * len(lines[0]), *lines[1:]]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Ways to make the same rows go. Each is prepared, and then measured while it runs."""
 
-import multiprocessing
 import os
 import resource
 import shutil
@@ -8,7 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
@@ -16,9 +15,10 @@ import sqlalchemy as sa
 from aegis.operations import system
 from aegis.operations.pace import Pace
 from aegis.retention import cutoffs, definition, target, walkers
-from aegis.settings import Settings
+from aegis.settings import RetentionSettings, Settings, ThrottleSettings
 from api import privacy
 from benchmarks.copies import TENANTS, Copy
+from benchmarks.processes import FRESH
 
 #: Rows of a batch of those who count rows.
 ROWS: Final = 5000
@@ -30,6 +30,8 @@ TENANT_DAYS: Final[Mapping[str, int]] = {f"t{number}": 60 + number for number in
 class Work:
     """What a contender took."""
 
+    #: When it began, by the clock that all processes share.
+    began: float
     seconds: float
     #: The most bytes of memory of one process, where it has its own.
     memory: int | None = None
@@ -78,7 +80,7 @@ class Statement:
             with copy.app.begin() as connection:
                 gone = connection.execute(statement, values).rowcount
             if not (self.repeated and gone):
-                return Work(seconds=time.monotonic() - began)
+                return Work(began=began, seconds=time.monotonic() - began)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +107,30 @@ class InTurn:
                 with copy.app.begin() as connection:
                     values = {"tenant": tenant, "cutoff": copy.moment(days)}
                     gone = connection.execute(statement, values).rowcount
-        return Work(seconds=time.monotonic() - began)
+        return Work(began=began, seconds=time.monotonic() - began)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Nobody:
+    """Nothing at all, for a while: what the application's own statements take."""
+
+    name: str = "nobody deletes"
+    seconds: float = 2.0
+
+    def missing(self) -> str | None:
+        """Take part everywhere."""
+
+    def prepare(self, copy: Copy) -> None:
+        """Nothing is needed."""
+
+    def run(self, copy: Copy) -> Work:  # noqa: ARG002 - as the others
+        """Wait."""
+        began = time.monotonic()
+        time.sleep(self.seconds)
+        return Work(began=began, seconds=self.seconds)
+
+
+NOBODY: Final = Nobody()
 BY_TENANT: Final = InTurn()
 RAW: Final = Statement(name="one raw DELETE", sql="DELETE FROM {table} WHERE created_at < :cutoff")
 RAW_UPDATE: Final = Statement(
@@ -123,6 +146,12 @@ SENTRY: Final = Statement(
     name="= ANY(ARRAY(... LIMIT 5000)), Sentry's shape",
     sql="DELETE FROM {table} WHERE id = ANY(ARRAY(SELECT id FROM {table} WHERE created_at < :cutoff"
     " LIMIT {rows}))",
+    repeated=True,
+)
+#: What people write on MariaDB, which has no LIMIT inside of IN.
+DELETE_LIMIT: Final = Statement(
+    name="DELETE ... LIMIT 5000",
+    sql="DELETE FROM {table} WHERE created_at < :cutoff LIMIT {rows}",
     repeated=True,
 )
 IN_LIMIT: Final = Statement(
@@ -163,7 +192,7 @@ class Bare:
                 connection.execute(sa.delete(table.layout.table).where(where))
             mark = portion.mark
             pace.worked(time.monotonic() - began)
-        return Work(seconds=time.monotonic() - first)
+        return Work(began=first, seconds=time.monotonic() - first)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +201,8 @@ class Aegis:
 
     name: str = "Aegis"
     workers: int = 1
+    #: With the pauses and the throttle that are in force where nothing else is said.
+    gentle: bool = False
     #: What its policy says beyond the table and the days.
     policy: Mapping[str, Any] = field(default_factory=dict)
 
@@ -180,7 +211,10 @@ class Aegis:
 
     def prepare(self, copy: Copy) -> None:
         """Register the policy; approval is off in here."""
-        system.use(copy.settings)
+        settings = copy.settings
+        if self.gentle:
+            settings = replace(settings, retention=RetentionSettings(), throttle=ThrottleSettings())
+        system.use(settings)
         system.current().migrate_source("app")
         words = {"retention_days": copy.days, "parallel": self.workers, **self.policy}
         privacy.register_retention_policy(copy.table, copy.table, **words)
@@ -189,14 +223,13 @@ class Aegis:
         """Create a run and let every worker advance it; they are there before the clock starts."""
         (run,) = privacy.create_retention_runs(str(uuid.uuid4()), policies=[copy.table])
         system.current().close()
-        return self._together(copy.settings, run)
+        return self._together(system.current().settings, run)
 
     def _together(self, settings: Settings, run: str) -> Work:
-        context = multiprocessing.get_context("spawn")
-        results: Any = context.SimpleQueue()
-        ready = context.Barrier(self.workers)
+        results: Any = FRESH.SimpleQueue()
+        ready = FRESH.Barrier(self.workers)
         arguments = (settings, run, ready, results)
-        others = [context.Process(target=_advance, args=arguments, daemon=True) for _ in range(self.workers)]
+        others = [FRESH.Process(target=_advance, args=arguments, daemon=True) for _ in range(self.workers)]
         for process in others:
             process.start()
         for process in others:
@@ -205,7 +238,8 @@ class Aegis:
             message = f"{self.name} did not come to its end"
             raise SystemExit(message)
         began, ended, memory, batches = zip(*(results.get() for _ in others), strict=True)
-        return Work(seconds=max(ended) - min(began), memory=max(memory), batches=max(batches))
+        first = min(began)
+        return Work(began=first, seconds=max(ended) - first, memory=max(memory), batches=max(batches))
 
 
 def _advance(settings: Settings, run: str, ready: Any, results: Any) -> None:
@@ -250,4 +284,4 @@ class PtArchiver:
         if process.returncode:
             message = f"{self.name} failed"
             raise SystemExit(message)
-        return Work(seconds=time.monotonic() - began, memory=used.ru_maxrss * 1024)
+        return Work(began=began, seconds=time.monotonic() - began, memory=used.ru_maxrss * 1024)

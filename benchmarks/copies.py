@@ -13,7 +13,7 @@ DAYS: Final = 90
 #: Days between the oldest row and the newest.
 SPAN: Final = 180
 TENANTS: Final = 51
-LAYOUTS: Final = ("appended", "scattered", "partitioned")
+TABLE: Final = "safety_events"
 _NUMBERS: Final = {
     "postgresql": "SELECT i FROM generate_series(1, :rows) AS g(i)",
     "mariadb": "SELECT seq AS i FROM seq_1_to_{rows}",

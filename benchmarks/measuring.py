@@ -1,16 +1,31 @@
-"""What one contender costs: seconds, write-ahead log, and the stall of an UPDATE meanwhile."""
+"""What one contender costs: seconds, write-ahead log, and the time of the application's UPDATEs meanwhile."""
 
 import contextlib
-import multiprocessing
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 
-from benchmarks.contenders import Contender
+from benchmarks.contenders import Contender, Work
 from benchmarks.copies import Copy
+from benchmarks.processes import FRESH
+
+#: Seconds between two UPDATEs of the application.
+_EVERY: Final = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """What the UPDATEs of one session of the application took, in seconds, from the shortest."""
+
+    times: Sequence[float]
+
+    def at(self, share: float) -> float | None:
+        """Return the percentile; None where no UPDATE began."""
+        return self.times[min(int(len(self.times) * share), len(self.times) - 1)] if self.times else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +35,10 @@ class Figure:
     seconds: float
     #: Bytes of write-ahead log without those of the UPDATEs (PostgreSQL).
     wal: int | None = None
-    #: 99th percentile of an UPDATE of a row that is being deleted meanwhile, in seconds.
-    stall: float | None = None
+    #: Of UPDATEs of rows that are due, each of another one.
+    due: Latency = Latency(times=())
+    #: Of UPDATEs of one row that stays, again and again.
+    hot: Latency = Latency(times=())
     #: The most memory of Aegis's process, in bytes.
     memory: int | None = None
     #: The seconds that Aegis's batches took.
@@ -30,19 +47,29 @@ class Figure:
     left: tuple[int, ...] = ()
 
 
-def measure(contender: Contender, copy: Copy, *, snapshot: bool = False) -> Figure:
-    """Prepare and run a contender, with or without an old snapshot that somebody holds open."""
+def measure(contender: Contender, copy: Copy, *, snapshot: bool = False, hot: bool = False) -> Figure:
+    """Prepare and run a contender while the application updates rows.
+
+    Args:
+        contender: who is measured.
+        copy: the rows.
+        snapshot: somebody holds an old snapshot open.
+        hot: a second session of the application updates one row that stays.
+
+    """
     contender.prepare(copy)
     if copy.dialect == "postgresql":
         copy.maintain("CHECKPOINT")
     before = _written(copy)
-    probe = _Probe(copy)
-    with _snapshot(copy) if snapshot else contextlib.nullcontext(), probe:
+    due, one = _Probe(copy, hot=False), _Probe(copy, hot=True) if hot else None
+    with _snapshot(copy) if snapshot else contextlib.nullcontext(), due, one or contextlib.nullcontext():
         work = contender.run(copy)
+    written = due.written + (one.written if one else 0)
     return Figure(
         seconds=work.seconds,
-        wal=_written(copy) - before - probe.written if copy.dialect == "postgresql" else None,
-        stall=probe.stall(),
+        wal=_written(copy) - before - written if copy.dialect == "postgresql" else None,
+        due=due.during(work),
+        hot=one.during(work) if one else Latency(times=()),
         memory=work.memory,
         batches=work.batches,
         left=copy.left(),
@@ -65,14 +92,14 @@ def _snapshot(copy: Copy) -> Iterator[None]:
 
 
 class _Probe:
-    """Another process that updates expired rows while they go, and notes how long each took."""
+    """Another process that updates rows at a steady pace, and notes how long each took."""
 
-    def __init__(self, copy: Copy) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._stop, self._ready = context.Event(), context.Event()
-        self._told: Any = context.SimpleQueue()
-        arguments = (copy.app.url, copy.table, copy.due, (self._ready, self._stop, self._told))
-        self._process = context.Process(target=_update_rows, args=arguments, daemon=True)
+    def __init__(self, copy: Copy, *, hot: bool) -> None:
+        self._stop, self._ready = FRESH.Event(), FRESH.Event()
+        self._told: Any = FRESH.SimpleQueue()
+        rows = range(copy.rows, copy.rows + 1) if hot else range(1, 1 + max(1, copy.due))
+        arguments = (copy.app.url, copy.table, rows, (self._ready, self._stop, self._told))
+        self._process = FRESH.Process(target=_update_rows, args=arguments, daemon=True)
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -81,19 +108,23 @@ class _Probe:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        times, self.written = self._told.get()
-        self.times = sorted(times)
+        self._times, self.written = self._told.get()
         self._process.join()
 
-    def stall(self) -> float:
-        """Return the 99th percentile."""
-        return float(self.times[int(len(self.times) * 0.99)]) if self.times else 0.0
+    def during(self, work: Work) -> Latency:
+        """Return what those took that began while the work was done, and not while it was made ready."""
+        ended = work.began + work.seconds
+        return Latency(times=sorted(spent for begun, spent in self._times if work.began <= begun <= ended))
 
 
-def _update_rows(url: sa.URL, table: str, due: int, shared: tuple[Any, Any, Any]) -> None:
-    """Update rows that are due until told to stop; the probe's own process."""
+def _update_rows(url: sa.URL, table: str, rows: range, shared: tuple[Any, Any, Any]) -> None:
+    """Update one row after the other until told to stop; the probe's own process.
+
+    Users do not wait for each other: an UPDATE counts from when it was to begin, also where the one before
+    it was held up.
+    """
     ready, stop, told = shared
-    spent: list[float] = []
+    spent: list[tuple[float, float]] = []
     # SQLite's writers wait for each other: for as long as it takes.
     patience = {"timeout": 600} if url.get_backend_name() == "sqlite" else {}
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", connect_args=patience)
@@ -102,12 +133,17 @@ def _update_rows(url: sa.URL, table: str, due: int, shared: tuple[Any, Any, Any]
         connection.execute(update, {"id": 0})
         before = _own_written(connection)
         ready.set()
-        place = 0
-        while not stop.wait(0.005):
-            place = (place + 7919) % max(1, due)
-            began = time.perf_counter()
-            connection.execute(update, {"id": 1 + place})
-            spent.append(time.perf_counter() - began)
+        place, begin, end = 0, time.monotonic() + _EVERY, math.inf
+        while True:
+            if stop.wait(max(0.0, begin - time.monotonic())):
+                # What was to begin before is still waited for.
+                end = min(end, time.monotonic())
+            if begin >= end:
+                break
+            place = (place + 7919) % len(rows)
+            connection.execute(update, {"id": rows[place]})
+            spent.append((begin, time.monotonic() - begin))
+            begin += _EVERY
         written = _own_written(connection) - before
     engine.dispose()
     told.put((spent, written))

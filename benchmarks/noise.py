@@ -1,4 +1,4 @@
-"""Noise beside that of others, in one run: `make bench`, or `python -m benchmarks.noise`.
+"""Noise beside that of others, in one run: `python -m benchmarks.noise`.
 
 Milliseconds for one release of many numbers, microseconds for one of a single number; a ratio is to
 numpy's raw noise of the same repeat, which is fast and unsafe. Peers come with `pip install -e .[peers]`;
@@ -8,15 +8,15 @@ who is missing is told. Goals: at most 3 times numpy, at least 50 times as fast 
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.audit import Lines, markdown, show
+from aegis.federated.clipping import clip_contributions
 from benchmarks.noisemakers import AEGIS, MAKERS, NUMPY, Kind, Maker
-from benchmarks.results import machine
+from benchmarks.program import arguments, finish, in_turn, progress
+from benchmarks.sections import SKIPPED, Lines, Section
 
 _KINDS: Final[tuple[Kind, ...]] = ("laplace", "gaussian")
 #: A release of one number is measured as this many of them.
@@ -25,42 +25,33 @@ _SINGLES: Final = 500
 _PATIENCE: Final = 10.0
 #: Of so many numbers only numpy and Aegis make noise.
 _LONG: Final = 10_000_000
+_CONTRIBUTIONS: Final = 5
 
 
-def main(words: Sequence[str] | None = None) -> list[tuple[str, Lines]]:
+def main(words: Sequence[str] | None = None) -> list[Section]:
     """Measure, print, and write where that was asked for."""
-    given = _arguments(words)
-    sections: list[tuple[str, Lines]] = []
+    parser = arguments(__doc__, repeats=7)
+    parser.add_argument("--numbers", type=int, default=1_000_000)
+    parser.add_argument("--many", type=int, default=_LONG, help="for numpy and Aegis alone")
+    given = parser.parse_args(words)
+    return finish("noise", words, _sections(given), given.write)
+
+
+def _sections(given: argparse.Namespace) -> Iterator[Section]:
     for kind in _KINDS:
         for count in (1, given.numbers, given.many):
             makers = MAKERS if count < _LONG else (NUMPY, AEGIS)
-            sections.append(_compared(kind, count, makers, given.repeats))
-            show(*sections[-1])
-    if given.write:
-        about = f"`python -m benchmarks.noise --numbers {given.numbers} --repeats {given.repeats}`"
-        parts = ["# Results of the noise's benchmarks", about, f"{machine()}, numpy {np.__version__}"]
-        parts += [f"## {title}\n\n{markdown(lines)}" for title, lines in sections]
-        given.write.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return sections
+            yield _compared(kind, count, makers, given.repeats)
+    yield _clipped(given.numbers, given.repeats)
 
 
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--numbers", type=int, default=1_000_000)
-    parser.add_argument("--many", type=int, default=_LONG, help="for numpy and Aegis alone")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--write", type=Path, help="a Markdown file for the results")
-    return parser.parse_args(words)
-
-
-def _compared(kind: Kind, count: int, makers: Sequence[Maker], repeats: int) -> tuple[str, Lines]:
+def _compared(kind: Kind, count: int, makers: Sequence[Maker], repeats: int) -> Section:
     ready, skipped = _prepared(kind, count, makers)
+    progress(f"{kind} noise on {count:,} numbers")
     spent: dict[str, list[float]] = {name: [] for name in ready}
     values = np.random.default_rng(1).uniform(-100, 100, count)
     for repeat in range(repeats):
-        names = list(ready)
-        # Each in turn, and another one first each time.
-        for name in (*names[repeat % len(names) :], *names[: repeat % len(names)]):
+        for name in in_turn(list(ready), repeat):
             if sum(spent[name]) < _PATIENCE:
                 spent[name].append(_seconds(ready[name], values))
     unit, factor = ("µs", 1e6) if count == 1 else ("ms", 1e3)
@@ -69,9 +60,35 @@ def _compared(kind: Kind, count: int, makers: Sequence[Maker], repeats: int) -> 
         if maker.name in ready:
             lines.append(_line(maker, kind, spent, factor))
         else:
-            lines.append((maker.name, f"skipped: {skipped[maker.name]}", "-", "-", "-", _safe(maker, kind)))
+            lines.append((maker.name, f"{SKIPPED}{skipped[maker.name]}", "-", "-", "-", _safe(maker, kind)))
     numbers = "one number" if count == 1 else f"{count:,} numbers"
-    return f"{kind.title()} noise on {numbers}, medians of up to {repeats}", lines
+    return Section(title=f"{kind.title()} noise on {numbers}, medians of up to {repeats}", lines=lines)
+
+
+def _clipped(count: int, repeats: int) -> Section:
+    """Clip one contribution of so many numbers after the other, beside numpy's float arithmetic."""
+    values = np.random.default_rng(1).standard_normal((_CONTRIBUTIONS, count))
+
+    def plainly(given: Any) -> Any:
+        norms = np.linalg.norm(given, axis=1, keepdims=True)
+        return (given * np.minimum(1.0, 1.0 / norms)).sum(axis=0)
+
+    ways: dict[str, Callable[[Any], Any]] = {
+        "numpy, float sums": plainly,
+        "Aegis, whole steps": lambda given: clip_contributions(given, norm="l2", bound=1.0),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats):
+        for name in in_turn(list(ways), repeat):
+            progress(f"clipping, {name}, {repeat + 1} of {repeats}")
+            began = time.perf_counter()
+            ways[name](values)
+            spent[name].append((time.perf_counter() - began) / _CONTRIBUTIONS)
+    first = spent["numpy, float sums"]
+    lines: Lines = [("", "ms a contribution", "times numpy")]
+    for name, mine in spent.items():
+        lines.append((name, f"{statistics.median(mine) * 1e3:,.3f}", f"{_ratio(mine, first):.2f}"))
+    return Section(title=f"Clipping contributions of {count:,} numbers, medians of {repeats}", lines=lines)
 
 
 def _prepared(

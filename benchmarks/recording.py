@@ -6,7 +6,6 @@ like `audit_logs` and does no more. `chain` links it to the event before, under 
 """
 
 import hashlib
-import multiprocessing
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,11 +23,12 @@ from aegis.db.tables import AuditLog, AuditPending
 from aegis.embedded.postgres import EmbeddedPostgres
 from aegis.operations.system import System
 from aegis.settings import Settings
+from benchmarks.processes import FRESH
 from tests.sealedlog import make
 
 WRITERS: Final = 8
-#: Events that each writer has composed beforehand: more than it can write.
-_STOCK: Final = 20_000
+#: Events a second that each writer has composed beforehand: more than it can write.
+_STOCK: Final = 2_000
 
 _EXTRA: Final = sa.MetaData()
 _BUSINESS: Final = sa.Table(
@@ -102,16 +102,20 @@ def measure(way: Way, server: EmbeddedPostgres, folder: Path, seconds: float) ->
 
 
 def _race(way: Way, system: System, seconds: float) -> Rate:
-    context = multiprocessing.get_context("spawn")
-    start, stop, done = context.Event(), context.Event(), context.SimpleQueue()
-    ready: Any = context.Barrier(WRITERS + way.sealing + 1)
+    start, stop, done = FRESH.Event(), FRESH.Event(), FRESH.SimpleQueue()
+    ready: Any = FRESH.Barrier(WRITERS + way.sealing + 1)
     shared = (ready, start, stop, done)
+    stock = int(_STOCK * max(1.0, seconds))
     processes = [
-        context.Process(target=_writer, args=(system.settings, way.name, number, shared), daemon=True)
+        FRESH.Process(
+            target=_writer,
+            args=(system.settings, way.name, range(number * stock, (number + 1) * stock), shared),
+            daemon=True,
+        )
         for number in range(WRITERS)
     ]
     if way.sealing:
-        processes.append(context.Process(target=_sealer, args=(system.settings, shared), daemon=True))
+        processes.append(FRESH.Process(target=_sealer, args=(system.settings, shared), daemon=True))
     for process in processes:
         process.start()
     ready.wait()
@@ -132,12 +136,12 @@ def _race(way: Way, system: System, seconds: float) -> Rate:
     )
 
 
-def _writer(settings: Settings, name: str, number: int, shared: tuple[Any, Flag, Flag, Any]) -> None:
+def _writer(settings: Settings, name: str, numbers: range, shared: tuple[Any, Flag, Flag, Any]) -> None:
     ready, start, stop, done = shared
     (way,) = (way for way in WAYS if way.name == name)
     system = System(settings)
     # Composing an event costs everybody the same, and is not what is compared.
-    stock = iter(make(_STOCK, first=number * _STOCK))
+    stock = iter(make(len(numbers), first=numbers.start))
     with system.databases.control.connect() as connection:
         connection.execute(sa.select(_HEAD))
         connection.rollback()

@@ -1,21 +1,17 @@
-"""What was measured, as a table for the terminal and for a file."""
+"""What the contenders of one scenario took, as a table."""
 
-import os
-import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-import sqlalchemy as sa
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.contenders import NOBODY
 from benchmarks.measuring import Figure
 from benchmarks.scenarios import Scenario
+from benchmarks.sections import SKIPPED, Section
 
-_HEADINGS: Final = ("", "seconds", "ratio", "batches alone", "µs a row", "WAL", "stall p99, ms", "MiB")
+#: `due UPDATE p99`: 99 of 100 UPDATEs of rows that are due, by the application, took no longer meanwhile.
+_HEADINGS: Final = ("", "seconds", "ratio", "batches alone", "µs a row", "WAL", "due UPDATE p99, ms", "MiB")
 
 
 @dataclass(kw_only=True)
@@ -36,17 +32,26 @@ class Results:
 
     def check(self) -> None:
         """Stop when somebody left other rows than the others: then it was not the same work."""
-        left = {name: {figure.left for figure in figures} for name, figures in self.figures.items()}
+        left = {
+            name: {figure.left for figure in figures}
+            for name, figures in self.figures.items()
+            if name != NOBODY.name
+        }
         if len(set().union(*left.values())) > 1:
             message = f"{self.scenario.name}: not everybody left the same rows: {left}"
             raise SystemExit(message)
 
-    def lines(self) -> list[tuple[str, ...]]:
+    def section(self) -> Section:
         """Return the table: medians, and ratios to the first contender of the same repeat."""
         first = next(iter(self.scenario.contenders)).name
         lines = [self._line(it.name, first) for it in self.scenario.contenders if it.name in self.figures]
         empty = [""] * (len(_HEADINGS) - 2)
-        return lines + [(name, f"skipped: {why}", *empty) for name, why in self.skipped.items()]
+        left_out = [(name, f"{SKIPPED}{why}", *empty) for name, why in self.skipped.items()]
+        return Section(title=self._title(), lines=[_HEADINGS, *lines, *left_out])
+
+    def _title(self) -> str:
+        repeats = max(map(len, self.figures.values()), default=0)
+        return f"{self.scenario.name}: {self.rows:,} rows, medians of {repeats}. {self.version}".strip()
 
     def _line(self, name: str, first: str) -> tuple[str, ...]:
         mine = self.figures[name]
@@ -60,44 +65,9 @@ class Results:
             _median([raw.seconds / it.batches for it, raw in pairs if it.batches], "{:.2f}"),
             f"{seconds / gone * 1e6:.2f}",
             _median([it.wal / max(1, raw.wal) for it, raw in pairs if it.wal and raw.wal], "{:.2f}"),
-            _median([it.stall * 1000 for it in mine if it.stall is not None], "{:.1f}"),
+            _median([late * 1000 for it in mine if (late := it.due.at(0.99)) is not None], "{:.1f}"),
             _median([it.memory / 2**20 for it in mine if it.memory is not None], "{:.0f}"),
         )
-
-
-def machine() -> str:
-    """Return what the figures were taken on."""
-    return (
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, "
-        f"Python {platform.python_version()}, SQLAlchemy {sa.__version__}"
-    )
-
-
-def show(results: Results) -> None:
-    """Print a scenario."""
-    table = Table(box=None, title=_title(results), title_justify="left")
-    for heading in _HEADINGS:
-        table.add_column(heading, no_wrap=True)
-    for line in results.lines():
-        table.add_row(*line)
-    Console(width=140).print(table)
-
-
-def write(path: Path, every: Sequence[Results], about: Sequence[str]) -> None:
-    """Write all scenarios into a Markdown file."""
-    parts = ["# Results of the benchmarks", *about, *(_section(results) for results in every)]
-    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def _section(results: Results) -> str:
-    rows = [_HEADINGS, ["---"] * len(_HEADINGS), *results.lines()]
-    lines = [f"| {' | '.join(cells)} |" for cells in rows]
-    return f"## {_title(results)}\n\n" + "\n".join(lines)
-
-
-def _title(results: Results) -> str:
-    repeats = max(map(len, results.figures.values()), default=0)
-    return f"{results.scenario.name}: {results.rows:,} rows, medians of {repeats}. {results.version}".strip()
 
 
 def _median(values: Sequence[float], spec: str) -> str:

@@ -1,4 +1,4 @@
-"""Retention beside other ways to delete: `make bench`, or `python -m benchmarks.retention`.
+"""Retention beside other ways to delete: `python -m benchmarks.retention`.
 
 All work on the same rows in the same run, in turn: half of the table is expired, with indexes on
 clock, tenant and user. A ratio is the time of one raw statement of the same repeat / the
@@ -7,46 +7,37 @@ before its first row, for the guards, and after its last, to tell what is left: 
 the ratio without that. Each has to leave exactly the rows that the first one left.
 """
 
-import argparse
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from benchmarks.contenders import Contender
-from benchmarks.measuring import measure
-from benchmarks.results import Results, machine, show, write
+from benchmarks.copies import Copy
+from benchmarks.measuring import Figure, measure
+from benchmarks.program import arguments, finish, in_turn, progress
+from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.sections import Section
 from benchmarks.servers import Place, place
 from tests import mariadb
 
 
-def main(words: Sequence[str] | None = None) -> list[Results]:
+def main(words: Sequence[str] | None = None) -> list[Section]:
     """Measure, print, and write where that was asked for."""
-    given = _arguments(words)
-    chosen = [it for it in SCENARIOS if not given.only or any(only in it.name for only in given.only)]
-    every = []
-    for scenario in chosen:
-        every.append(_scenario(scenario, given))
-        show(every[-1])
-    if given.write:
-        command = f"python -m benchmarks.retention --rows {given.rows} --repeats {given.repeats}"
-        write(given.write, every, [f"`{command}`", machine()])
-    return every
-
-
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = arguments(__doc__, repeats=5)
     parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", action="append", help="a part of a scenario's name; may be repeated")
-    parser.add_argument("--pause-share", type=float, default=0.0, help="0: full speed; 0.1: the default")
-    parser.add_argument("--write", type=Path, help="a Markdown file for the results")
-    return parser.parse_args(words)
+    given = parser.parse_args(words)
+    chosen = [it for it in SCENARIOS if not given.only or any(only in it.name for only in given.only)]
+    sections = (run(it, given.rows, given.repeats).section() for it in chosen)
+    return finish("retention", words, sections, given.write)
 
 
-def _scenario(scenario: Scenario, given: argparse.Namespace) -> Results:
-    results = Results(scenario=scenario, rows=given.rows * scenario.factor)
+def run(scenario: Scenario, rows: int, repeats: int) -> Results:
+    """Let everybody who can take part in a scenario do it, in turn, and compare what they left."""
+    results = Results(scenario=scenario, rows=rows)
     there = scenario.database != "mariadb" or mariadb.found()
     for contender in scenario.contenders:
         reason = contender.missing() if there else "no MariaDB on this machine"
@@ -56,28 +47,39 @@ def _scenario(scenario: Scenario, given: argparse.Namespace) -> Results:
     if len(chosen) > 1:
         with tempfile.TemporaryDirectory() as folder, place(scenario.database, Path(folder)) as where:
             results.version = where.version()
-            for number in range(given.repeats):
-                # Who begins changes from repeat to repeat.
-                turn = number % len(chosen)
-                _repeat(where, results, [*chosen[turn:], *chosen[:turn]], given)
+            progress(f"{scenario.name}: {rows:,} rows are made")
+            for repeat, contender, figure in _figures(where, scenario, rows, chosen, repeats):
+                said = f"{repeat + 1} of {repeats}: {contender.name}, {figure.seconds:.2f} s"
+                progress(f"{scenario.name}, {said}")
+                results.add(contender.name, figure)
     results.check()
     return results
 
 
-def _repeat(
-    where: Place, results: Results, contenders: Sequence[Contender], given: argparse.Namespace
-) -> None:
-    scenario = results.scenario
-    for contender in contenders:
-        name = f"bench_{secrets.token_hex(4)}"
-        with where.copy(
-            name,
-            rows=results.rows,
-            layout=scenario.layout,
-            days=scenario.days,
-            pause_share=given.pause_share,
-        ) as copy:
-            results.add(contender.name, measure(contender, copy, snapshot=scenario.snapshot))
+def _figures(
+    where: Place, scenario: Scenario, rows: int, contenders: Sequence[Contender], repeats: int
+) -> Iterator[tuple[int, Contender, Figure]]:
+    with _model(where, scenario, rows) as model:
+        for repeat in range(repeats):
+            for contender in in_turn(contenders, repeat):
+                with _copy(where, scenario, rows, model) as copy:
+                    yield (
+                        repeat,
+                        contender,
+                        measure(contender, copy, snapshot=scenario.snapshot, hot=scenario.hot),
+                    )
+
+
+def _model(where: Place, scenario: Scenario, rows: int) -> AbstractContextManager[Copy | None]:
+    """Make the rows once, where each contender's copy can be taken from files."""
+    return _copy(where, scenario, rows) if scenario.database == "postgresql" else nullcontext()
+
+
+def _copy(
+    where: Place, scenario: Scenario, rows: int, model: Copy | None = None
+) -> AbstractContextManager[Copy]:
+    name = f"bench_{secrets.token_hex(4)}"
+    return where.copy(name, rows=rows, layout=scenario.layout, days=scenario.days, model=model)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ the output that is kept) and into sealing and keeping the answer is measured in 
 
 import argparse
 import base64
-import contextlib
 import itertools
 import json
 import statistics
@@ -22,20 +21,14 @@ from unittest.mock import patch
 
 import numpy as np
 import psutil
-import sqlalchemy as sa
 
-from aegis.client import Client
-from aegis.embedded.postgres import EmbeddedPostgres
-from aegis.embedded.redis import EmbeddedRedis
-from aegis.envelopes import workers_public_key
 from aegis.federated import inputs
-from aegis.keys import new_client_key
-from aegis.operations.system import System, use
-from aegis.settings import Settings
 from api import federated
-from benchmarks.audit import markdown, show
-from benchmarks.results import machine
-from tests.workerkit import client, wait_until, worker
+from benchmarks import services
+from benchmarks.program import arguments, finish, progress
+from benchmarks.sections import Section
+from benchmarks.services import Service
+from tests.workerkit import client, wait_until
 
 _MIB: Final = 1024 * 1024
 _ROWS: Final = (
@@ -61,90 +54,26 @@ class Seconds:
     peak: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A service, its broker, and the control database."""
-
-    folder: Path
-    system: System
-    service: Client
-    broker: str
-
-    @contextlib.contextmanager
-    def worker(self) -> Iterator[psutil.Process]:
-        """Run a worker with one child while the block runs; yield the child."""
-        settings = self.system.settings
-        environ = {"AEGIS_HOME": str(settings.home), "AEGIS_DATABASE_URL": str(settings.database_url)}
-        options = ("--concurrency", "1", "--queues", "federated")
-        words: dict[str, Any] = {"application": "worker.app", **environ}
-        with worker(self.folder / "worker", self.broker, *options, **words) as running:
-            (child,) = psutil.Process(running.process.pid).children()
-            yield child
-
-    def worked(self, request: str) -> float:
-        """Return the seconds between the acceptance of a request and its end."""
-        query = "SELECT received_at, finished_at FROM aegis_requests WHERE request_id = :id"
-        with self.system.databases.control.connect() as connection:
-            begun, ended = connection.execute(sa.text(query), {"id": request}).one()
-        return float((ended - begun).total_seconds())
-
-
-def main(words: Sequence[str] | None = None) -> list[tuple[str, ...]]:
+def main(words: Sequence[str] | None = None) -> list[Section]:
     """Measure, print, and write where that was asked for."""
-    given = _arguments(words)
-    columns: list[tuple[str, ...]] = [("", *_ROWS)]
-    with tempfile.TemporaryDirectory() as temporary, _place(Path(temporary)) as place:
-        for numbers, mechanism in itertools.product(given.numbers, ("laplace", "gaussian")):
-            columns.append(_column(numbers, mechanism, _measure(place, numbers, mechanism, given.repeats)))
-    lines = list(zip(*columns, strict=True))
-    title = f"Arrays of float32 through the task, PostgreSQL, medians of {given.repeats}"
-    show(title, lines)
-    if given.write:
-        about = f"`python -m benchmarks.updates --repeats {given.repeats}`"
-        parts = ["# Results of large aggregates", about, machine(), f"## {title}", markdown(lines)]
-        given.write.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return lines
-
-
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = arguments(__doc__, repeats=5)
     parser.add_argument("--numbers", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--write", type=Path, help="a Markdown file for the results")
-    return parser.parse_args(words)
+    given = parser.parse_args(words)
+    return finish("updates", words, _sections(given), given.write)
 
 
-@contextlib.contextmanager
-def _place(folder: Path) -> Iterator[Place]:
-    with EmbeddedPostgres(folder / "server") as server, EmbeddedRedis(folder / "redis") as redis:
-        settings = Settings(home=folder / "home", database_url=server.create_database("updates"))
-        settings.home.mkdir()
-        _prepare(settings)
-        system = use(settings)
+def _sections(given: argparse.Namespace) -> Iterator[Section]:
+    columns: list[tuple[str, ...]] = [("", *_ROWS)]
+    with tempfile.TemporaryDirectory() as temporary, services.start(Path(temporary)) as place:
         federated.create_budget("gaussian", epsilon=1000.0, delta=1e-6, composition="zcdp")
-        new_client_key(folder / "service.key")
-        service = Client(
-            redis.url,
-            workers_key=workers_public_key(system.worker_key),
-            key_file=folder / "service.key",
-            database_url=settings.database_url,
-            inputs=settings.inputs_url,
-            outputs=settings.outputs_url,
-        )
-        yield Place(folder=folder, system=system, service=service, broker=redis.url)
-        service.close()
-        system.close()
+        for numbers, mechanism in itertools.product(given.numbers, ("laplace", "gaussian")):
+            progress(f"arrays of {numbers:,}, {mechanism}")
+            columns.append(_column(numbers, mechanism, _measure(place, numbers, mechanism, given.repeats)))
+    title = f"Arrays of float32 through the task, PostgreSQL, medians of {given.repeats}"
+    yield Section(title=title, lines=list(zip(*columns, strict=True)))
 
 
-def _prepare(settings: Settings) -> None:
-    system = System(settings)
-    system.init_keys()
-    system.migrate()
-    system.signing_keys.begin("aegis.invalid/updates", actor="benchmark")
-    system.close()
-
-
-def _measure(place: Place, numbers: int, mechanism: str, repeats: int) -> Seconds:
+def _measure(place: Service, numbers: int, mechanism: str, repeats: int) -> Seconds:
     """Send an aggregate several times under new ids to a worker with a fresh child."""
     value = np.random.default_rng(numbers).standard_normal(numbers, dtype=np.float32)
     terms: Any = {"dp_epsilon": 0.5, "mechanism": mechanism}
@@ -152,7 +81,7 @@ def _measure(place: Place, numbers: int, mechanism: str, repeats: int) -> Second
     found, name = Seconds(), f"{numbers}-{mechanism}"
     for repeat in range(repeats):
         found.message = _stages(place, value, f"{name}-alone-{repeat}", terms, found)
-    with place.worker() as child:
+    with place.worker("federated") as child:
         found.rest = _memory(child, "VmRSS")
         for repeat in range(repeats):
             _there_and_back(place, value, f"{name}-{repeat}", terms, found)
@@ -160,13 +89,13 @@ def _measure(place: Place, numbers: int, mechanism: str, repeats: int) -> Second
     return found
 
 
-def _there_and_back(place: Place, value: Any, request: str, terms: Any, found: Seconds) -> None:
+def _there_and_back(place: Service, value: Any, request: str, terms: Any, found: Seconds) -> None:
     begun = time.perf_counter()
-    place.service.protect(value, 100, request_id=request, **terms)
+    place.client.protect(value, 100, request_id=request, **terms)
     sent = time.perf_counter()
-    wait_until(lambda: place.service.status(request).state not in _OPEN, "it has ended", 300)
+    wait_until(lambda: place.client.status(request).state not in _OPEN, "it has ended", 300)
     done = time.perf_counter()
-    place.service.result(request)
+    place.client.result(request)
     ended = time.perf_counter()
     found.sent.append(sent - begun)
     found.worked.append(place.worked(request))
@@ -174,9 +103,9 @@ def _there_and_back(place: Place, value: Any, request: str, terms: Any, found: S
     found.whole.append(ended - begun)
 
 
-def _stages(place: Place, value: Any, request: str, terms: Any, found: Seconds) -> int:
+def _stages(place: Service, value: Any, request: str, terms: Any, found: Seconds) -> int:
     """Answer a message in this process, stage by stage; return its length in Redis, in bytes."""
-    place.service.protect(value, 100, request_id=request, **terms)
+    place.client.protect(value, 100, request_id=request, **terms)
     with client(place.broker) as redis:
         (waiting,) = redis.lrange("federated", 0, -1)
         redis.delete("federated")

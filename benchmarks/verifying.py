@@ -6,7 +6,6 @@ alone. Each verification runs in a process of its own, so that its memory is its
 
 import datetime as dt
 import hashlib
-import multiprocessing
 import resource
 import time
 from collections.abc import Iterator
@@ -25,15 +24,13 @@ from aegis.operations.system import System, use
 from aegis.settings import Settings
 from api.audit import verify_audit_log
 from api.log import prune_log
+from benchmarks.processes import FRESH
 from tests.sealedlog import NOW, make
 
 #: Events that are stored at once.
 _CHUNK: Final = 10_000
 #: The newest event is so old that all of them can be pruned.
 _AGE: Final = dt.timedelta(days=60)
-#: Its processes have imported what they need, and nothing else.
-_FRESH: Final = multiprocessing.get_context("forkserver")
-_FRESH.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +143,8 @@ def _hash(settings: Settings) -> tuple[int, float]:
 
 
 def _apart(work: Any, *arguments: Any) -> Verified:
-    told = _FRESH.SimpleQueue()
-    process = _FRESH.Process(target=_told, args=(told, work, arguments))
+    told = FRESH.SimpleQueue()
+    process = FRESH.Process(target=_told, args=(told, work, arguments))
     process.start()
     process.join()
     if process.exitcode:

@@ -27,9 +27,9 @@ from aegis.operations.table import ENFORCE, ROUTES
 from aegis.settings import Settings
 from api import privacy
 from api.audit import relay_journals
-from benchmarks.audit import Lines, markdown, show
-from benchmarks.copies import DAYS, Copy
-from benchmarks.results import machine
+from benchmarks.copies import Copy
+from benchmarks.program import arguments, finish, in_turn, progress
+from benchmarks.sections import Lines, Section
 from benchmarks.servers import Place
 from tests import account
 from tests.workerkit import WorkerProcess, sender, wait_until, worker
@@ -54,50 +54,43 @@ class Figure:
     busy: int
 
 
-def main(words: Sequence[str] | None = None) -> Lines:
+def main(words: Sequence[str] | None = None) -> list[Section]:
     """Measure, print, and write where that was asked for."""
-    given = _arguments(words)
-    figures: dict[int, list[Figure]] = {number: [] for number in given.workers}
-    with tempfile.TemporaryDirectory() as temporary, EmbeddedPostgres(Path(temporary) / "server") as server:
-        version = Place(folder=Path(temporary), server=server).version()
-        for repeat in range(given.repeats):
-            # Who begins changes from repeat to repeat.
-            turn = repeat % len(given.workers)
-            for number in (*given.workers[turn:], *given.workers[:turn]):
-                figures[number].append(_measure(Path(temporary), server, number, given.rows))
-    lines: Lines = [_HEADINGS, *(_line(number, figures) for number in given.workers)]
-    title = f"A run in {_RANGES} ranges, {given.rows:,} rows, medians of {given.repeats}. {version}"
-    show(title, lines)
-    if given.write:
-        about = f"`python -m benchmarks.workers --rows {given.rows} --repeats {given.repeats}`"
-        parts = ["# Results of several workers", about, machine(), f"## {title}", markdown(lines)]
-        given.write.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return lines
-
-
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = arguments(__doc__, repeats=3)
     parser.add_argument("--rows", type=int, default=4_000_000, help="rows of the table; half of them go")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="the first is the measure")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--write", type=Path, help="a Markdown file for the results")
-    return parser.parse_args(words)
+    given = parser.parse_args(words)
+    return finish("workers", words, _sections(given), given.write)
 
 
-def _measure(folder: Path, server: EmbeddedPostgres, number: int, rows: int) -> Figure:
+def _sections(given: argparse.Namespace) -> Iterator[Section]:
+    figures: dict[int, list[Figure]] = {number: [] for number in given.workers}
+    with tempfile.TemporaryDirectory() as temporary, EmbeddedPostgres(Path(temporary) / "server") as server:
+        where = Place(folder=Path(temporary), server=server)
+        version = where.version()
+        with where.copy("bench_model", rows=given.rows) as model:
+            for repeat in range(given.repeats):
+                for number in in_turn(given.workers, repeat):
+                    progress(f"{number} workers, {repeat + 1} of {given.repeats}")
+                    figures[number].append(_measure(where, server, number, model))
+    lines: Lines = [_HEADINGS, *(_line(number, figures) for number in given.workers)]
+    title = f"A run in {_RANGES} ranges, {given.rows:,} rows, medians of {given.repeats}. {version}"
+    yield Section(title=title, lines=lines)
+
+
+def _measure(where: Place, server: EmbeddedPostgres, number: int, model: Copy) -> Figure:
     """Let so many workers do one run on a fresh copy, and check its account."""
     name = f"bench_{secrets.token_hex(4)}"
-    where = Place(folder=folder, server=server)
     with (
-        where.copy(name, rows=rows, layout="appended", days=DAYS, pause_share=0.0) as copy,
-        EmbeddedRedis(folder / f"redis_{name}") as redis,
+        where.copy(name, rows=model.rows, model=model) as copy,
+        EmbeddedRedis(where.folder / f"redis_{name}") as redis,
         _control(server, f"{name}_control") as url,
         contextlib.closing(_prepared(dataclasses.replace(copy.settings, database_url=url))) as system,
     ):
         system.migrate_source("app")
         privacy.register_retention_policy("bench", copy.table, retention_days=copy.days, parallel=_RANGES)
         with contextlib.ExitStack() as stack:
-            begin = (_worker(folder / name, redis.url, it, system.settings) for it in range(number))
+            begin = (_worker(where.folder / name, redis.url, it, system.settings) for it in range(number))
             running = [stack.enter_context(it) for it in begin]
             due = _due(copy)
             begun = time.perf_counter()
