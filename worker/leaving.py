@@ -54,6 +54,7 @@ def _tell(**_: Any) -> None:
 
 def _end() -> None:
     log.warning(
-        "The worker ends without Redis, which does not answer; what it had not acknowledged comes again"
+        "The worker ends without waiting longer: Redis does not answer, or a task does not end. "
+        "What it had not acknowledged comes again"
     )
     os._exit(1)

@@ -53,4 +53,4 @@ def test_a_worker_that_is_told_to_end_ends_although_redis_is_gone(
         running.wait_for("Initiating Soft Shutdown")
         broker.kill()
         running.process.wait(60)
-        running.wait_for("ends without Redis")
+        running.wait_for("ends without waiting longer")
