@@ -27,7 +27,7 @@ from tests import worlds
 from tests.campaigntables import ASKER, MAPS, POLICIES, TABLES
 from tests.hostshim import Shim
 from tests.meddler import Meddler
-from tests.workerkit import DEADLINE, WorkerProcess
+from tests.workerkit import WorkerProcess
 
 #: What a service calls the campaign's budget, and releases of a tenth that it lets through.
 BUDGET: Final = "campaign"
@@ -70,6 +70,8 @@ hard_time_limit_seconds = 18
 """
 WORKERS: Final = {"worker-0": set(ROUTES.values()) - {"seal"}, "worker-1": set(ROUTES.values())}
 BEATS: Final = ("beat-0", "beat-1")
+#: Longest wait for processes; only a finding takes so long, on a machine on which much else runs.
+PATIENCE: Final = 300.0
 #: The only one that seals.
 SEALER: Final = "worker-1"
 
@@ -163,7 +165,7 @@ class Site:
     def wait_until_ready(self) -> None:
         """Wait until all are at work."""
         for name, process in self.processes.items():
-            process.wait_for(" ready." if name in WORKERS else "beat: Starting")
+            process.wait_for(" ready." if name in WORKERS else "beat: Starting", PATIENCE)
 
     def kill(self, name: str) -> None:
         """Kill a process and its children; the next `start` replaces it."""
@@ -198,7 +200,7 @@ class Site:
         for name, process in self.processes.items():
             # A second signal would be a harder one; this one lets Python say where it is.
             try:
-                process.process.wait(DEADLINE)
+                process.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.process.send_signal(signal.SIGABRT)
             if code := process.stop():

@@ -24,14 +24,12 @@ from typing import Final
 from aegis.errors import AegisError
 from api import erasure, privacy
 from tests import campaignload as load
-from tests.campaignsite import BEATS, WORKERS, Site, running
+from tests.campaignsite import BEATS, PATIENCE, WORKERS, Site, running
 from tests.campaigntables import ASKER
 from tests.faults import campaignchecks as checks
 from tests.faults.misfortunes import AT_A_COMMIT, MISFORTUNES, Misfortune, suffer
 from tests.workerkit import wait_until
 
-#: Longest wait for the system to settle; only a finding takes so long.
-PATIENCE: Final = 240.0
 #: Members with which a round begins.
 MEMBERS: Final = 12
 #: Rounds of one system; the checks read all that it has done since it began.
@@ -76,11 +74,8 @@ def settle(site: Site) -> None:
     gone, masked = checks.changed(site)
     wait_until(lambda: _ledger(site) == gone.total() + masked.total(), "beat tells what is gone", PATIENCE)
     for name in WORKERS:
-        counted = site.processes[name].scrape()
-        for metric, rows in (("aegis_rows_deleted_total", gone), ("aegis_rows_anonymized_total", masked)):
-            mine = _sum(counted, metric)
-            assert mine <= rows.total(), f"{name} has counted {mine} rows in {metric}, of {rows}"
-            site.counts[metric] += int(mine)
+        counted = checks.check_counters(name, site.processes[name].scrape(), gone, masked)
+        site.counts.update({f"counted by workers: {kind}": rows for kind, rows in counted.items()})
     site.leave()
     assert not site.findings, site.findings
 
@@ -125,11 +120,7 @@ def ask_again(site: Site, open_: dict[str, str]) -> None:
 
 
 def _ledger(site: Site) -> float:
-    return _sum(site.processes[BEATS[0]].scrape(), "aegis_ledger_rows_total")
-
-
-def _sum(samples: dict[str, float], name: str) -> float:
-    return sum(value for sample, value in samples.items() if sample.startswith(f"{name}{{"))
+    return checks.total(site.processes[BEATS[0]].scrape(), "aegis_ledger_rows_total")
 
 
 def campaign(folder: Path, seed: str, seconds: float, *, faults: int = 80, rows: int = 40) -> Counter[str]:
@@ -150,7 +141,7 @@ def campaign(folder: Path, seed: str, seconds: float, *, faults: int = 80, rows:
         with running(place) as site:
             for _ in range(ROUNDS):
                 number += 1
-                _round(site, seed, number, faults, rows)
+                one_round(site, seed, number, faults, rows)
                 if time.monotonic() >= end:
                     break
         figures += site.counts
@@ -164,7 +155,8 @@ def faults_in(counts: Counter[str]) -> int:
     return sum(n for name, n in counts.items() if name.startswith("fault: "))
 
 
-def _round(site: Site, seed: str, number: int, faults: int, rows: int) -> None:
+def one_round(site: Site, seed: str, number: int, faults: int, rows: int) -> None:
+    """Play a round, and say what it was if it fails."""
     chance = random.Random(f"{seed} {number}")  # noqa: S311 - repeatable
     order = chance.choices([*MISFORTUNES], [*MISFORTUNES.values()], k=faults)
     plan = [(misfortune, chance.uniform(0.1, 0.8)) for misfortune in order]

@@ -6,6 +6,7 @@ Each check looks at the bare tables and files, and at what the campaign asked fo
 import contextlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -65,6 +66,22 @@ def check_account(site: Site, gone: Counter[str], masked: Counter[str]) -> None:
         masked=masked,
         canaries=[text.encode() for one in (PERSON, ASKER) for text in (one.email, one.name)],
     )
+
+
+def check_counters(
+    worker: str, samples: Mapping[str, float], gone: Counter[str], masked: Counter[str]
+) -> dict[str, int]:
+    """A worker has counted no more rows than there are; return how many."""
+    counted: dict[str, int] = {}
+    for kind, rows in (("deleted", gone), ("anonymized", masked)):
+        counted[kind] = int(total(samples, f"aegis_rows_{kind}_total"))
+        assert counted[kind] <= rows.total(), f"{worker} has counted {counted[kind]} rows {kind} of {rows}"
+    return counted
+
+
+def total(samples: Mapping[str, float], name: str) -> float:
+    """Return the sum of a metric over its labels."""
+    return sum(value for sample, value in samples.items() if sample.startswith(f"{name}{{"))
 
 
 def check_cutoffs(site: Site) -> None:
