@@ -6,7 +6,7 @@ Each check looks at the bare tables and files, and at what the campaign asked fo
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, Final, cast
 
@@ -44,7 +44,7 @@ def check(site: Site) -> None:
     check_archives(site)
     check_exports(site)
     check_silence(site)
-    site.counts["rows gone"], site.counts["rows masked"] = gone.total(), masked.total()
+    site.counts["rows deleted"], site.counts["rows anonymized"] = gone.total(), masked.total()
 
 
 def changed(site: Site) -> tuple[Counter[str], Counter[str]]:
@@ -68,15 +68,18 @@ def check_account(site: Site, gone: Counter[str], masked: Counter[str]) -> None:
     )
 
 
-def check_counters(
-    worker: str, samples: Mapping[str, float], gone: Counter[str], masked: Counter[str]
-) -> dict[str, int]:
-    """A worker has counted no more rows than there are; return how many."""
-    counted: dict[str, int] = {}
-    for kind, rows in (("deleted", gone), ("anonymized", masked)):
-        counted[kind] = int(total(samples, f"aegis_rows_{kind}_total"))
-        assert counted[kind] <= rows.total(), f"{worker} has counted {counted[kind]} rows {kind} of {rows}"
-    return counted
+def check_counters(samples: Iterable[Mapping[str, float]], rows: Mapping[str, int]) -> None:
+    """All workers together have counted no more rows than went while they lived.
+
+    Args:
+        samples: a scrape of each.
+        rows: those that were deleted, and anonymized, since the first of them began.
+
+    """
+    scraped = [*samples]
+    for kind, real in rows.items():
+        counted = int(sum(total(one, f"aegis_rows_{kind}_total") for one in scraped))
+        assert counted <= real, f"the workers have counted {counted} rows {kind}, of {real}"
 
 
 def total(samples: Mapping[str, float], name: str) -> float:
