@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.errors import AegisError
+from aegis.errors import AegisError, Unreachable
 from api import erasure, privacy
 from tests import campaigntables as tables
 from tests.campaignsite import BUDGET, Asked, Held, Site
@@ -85,7 +85,9 @@ def _placed(site: Site, kind: str, member: int) -> Callable[[], Any]:
     if kind == "row":
         privacy.place_hold(table="members", key={"id": member}, **words)
         return lambda: _there(app, member)
-    privacy.stop_operations("the campaign", ASKER.email, datasource="app")
+    (stopped,) = privacy.stop_operations("the campaign", ASKER.email, datasource="app")
+    if not stopped.in_force:
+        raise Unreachable(stopped.reason)
     return lambda: tables.changed(app, "app")
 
 
