@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from aegis.errors import AegisError, Unreachable
 from api import erasure, privacy
 from tests import campaigntables as tables
-from tests.campaignsite import BUDGET, Asked, Held, Site
+from tests.campaignsite import BUDGET, EXPORTS, Asked, Held, Site
 from tests.campaigntables import ASKER, PERSON, POLICIES
 
 #: Before everything that the campaign does.
@@ -53,7 +53,7 @@ def come_back(site: Site, chance: random.Random) -> None:
 def export(site: Site, chance: random.Random) -> None:
     """Let a service have the log exported."""
     with contextlib.suppress(AegisError):
-        site.client.export_audit(name=chance.choice(("lines", "tiles")))
+        site.client.export_audit(name=chance.choice(EXPORTS))
         site.counts["exports asked"] += 1
 
 

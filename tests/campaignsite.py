@@ -68,6 +68,8 @@ resend_seconds = 2.0
 visibility_timeout_seconds = 20
 hard_time_limit_seconds = 18
 """
+#: The names of the exports.
+EXPORTS: Final = ("lines", "tiles")
 WORKERS: Final = {"worker-0": set(ROUTES.values()) - {"seal"}, "worker-1": set(ROUTES.values())}
 BEATS: Final = ("beat-0", "beat-1")
 #: Longest wait for processes; only a finding takes so long, on a machine on which much else runs.
@@ -192,19 +194,23 @@ class Site:
             return psutil.Process(process.process.pid).children() if process else []
         return []
 
+    def see_off(self, name: str, process: WorkerProcess) -> None:
+        """Wait for the end of a process that was told to end; one that does not end in peace is a finding."""
+        # A second signal would be a harder one; this one lets Python say where it is.
+        try:
+            process.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.process.send_signal(signal.SIGABRT)
+        if code := process.stop():
+            self.findings.append(f"{name} ended with {code} when it was told to, see {process.log_path}")
+
     def leave(self) -> None:
         """Tell everybody to end, and see that they do so in peace."""
         for process in self.processes.values():
             if process.alive:
                 process.process.terminate()
         for name, process in self.processes.items():
-            # A second signal would be a harder one; this one lets Python say where it is.
-            try:
-                process.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.process.send_signal(signal.SIGABRT)
-            if code := process.stop():
-                self.findings.append(f"{name} ended with {code} when it was told to, see {process.log_path}")
+            self.see_off(name, process)
         self.processes.clear()
 
     def _process(self, name: str) -> WorkerProcess:

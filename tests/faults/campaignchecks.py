@@ -21,7 +21,7 @@ from api import log as log_doors
 from tests import account, canary
 from tests import campaigntables as tables
 from tests.budgetkit import check_books
-from tests.campaignsite import RELEASES, Site, disk_of
+from tests.campaignsite import EXPORTS, RELEASES, Site, disk_of
 from tests.campaigntables import ASKER, PERSON
 
 #: Who may stand in Redis: whoever can write to a queue can read it.
@@ -195,7 +195,7 @@ def check_archives(site: Site) -> None:
 def check_exports(site: Site) -> None:
     """Whatever the disk did, each export now has every leaf, from the first, with the bytes of the log."""
     leaves = 0
-    for name in ("lines", "tiles"):
+    for name in EXPORTS:
         leaves = audit.export_as_configured(name).next
     with site.control.connect() as connection:
         query = "SELECT leaf, entry FROM audit_logs JOIN aegis_audit_leaves USING (id) WHERE leaf < :n"

@@ -15,7 +15,8 @@ import psutil
 import redis
 import sqlalchemy as sa
 
-from tests.campaignsite import BEATS, SEALER, WORKERS, Site
+from aegis.errors import AegisError
+from tests.campaignsite import BEATS, EXPORTS, SEALER, WORKERS, Site
 from tests.hostshim import Shim
 from tests.workerkit import raw_client
 
@@ -58,10 +59,13 @@ def move_clock(site: Site, chance: random.Random) -> None:
 
 
 def fill_disk(site: Site, chance: random.Random) -> None:
-    """Let the disk with the exports and the archives be full for a while."""
+    """Let the disk with the exports and the archives be full for a while, in which somebody exports."""
     shim = _shim(site)
     shim.fill_disk()
-    site.later(chance.uniform(0.5, 4), shim.make_room)
+    site.later(chance.uniform(1.5, 5), shim.make_room)
+    with contextlib.suppress(AegisError):
+        for name in EXPORTS:
+            site.client.export_audit(name=name)
 
 
 def kill_sealing_child(site: Site, _: random.Random) -> None:
@@ -92,8 +96,8 @@ def end_worker(site: Site, chance: random.Random) -> None:
     if process is None or " ready." not in process.log:
         raise InVain
     del site.processes[name]
-    if code := process.stop(signal.SIGTERM):
-        site.findings.append(f"{name} ended with {code} on SIGTERM, see {process.log_path}")
+    process.process.terminate()
+    site.see_off(name, process)
 
 
 def kill_beat(site: Site, chance: random.Random) -> None:
