@@ -1,6 +1,10 @@
 """What beat sends at fixed intervals, besides the policies' own instants."""
 
+import datetime as dt
+import time
 from typing import Any, Final
+
+from celery.schedules import schedule
 
 from aegis.operations.table import CATALOG_SCAN, RECONCILE, RELAY, ROUTES, SEAL
 
@@ -34,4 +38,12 @@ def entries(resend_seconds: float) -> dict[str, dict[str, Any]]:
 
 def _every(task: str, seconds: float) -> dict[str, Any]:
     options = {"queue": ROUTES[task], "expires": max(seconds, STALE_SECONDS)}
-    return {"task": task, "schedule": seconds, "options": options}
+    return {"task": task, "schedule": schedule(seconds, nowfun=_steady), "options": options}
+
+
+def _steady() -> dt.datetime:
+    """Tell how much later one call is than another, by a clock that nobody sets.
+
+    By the host's time, Celery would send nothing for an hour when that is set back by an hour.
+    """
+    return dt.datetime.fromtimestamp(time.monotonic(), dt.UTC)

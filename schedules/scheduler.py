@@ -33,6 +33,7 @@ class PolicyScheduler(Scheduler):
         self.last_tick: float | None = None
         self._reported: set[str] = set()
         self._broker_away = False
+        self._ended = False
         self._heart = Heartbeat(kwargs["app"].settings.home, "beat")
         super().__init__(*args, **kwargs)
 
@@ -42,6 +43,8 @@ class PolicyScheduler(Scheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Plan, send what is due, and return the seconds until the next look."""
+        if self._ended:
+            raise SystemExit
         settings = self.app.settings
         self._heart.beat()
         if time.monotonic() >= self._next_plan:
@@ -50,6 +53,15 @@ class PolicyScheduler(Scheduler):
             self.last_tick = time.time()
         wait = super().tick(*args, **kwargs)
         return min(float(wait), float(settings.worker.tick_seconds))
+
+    def close(self) -> None:
+        """Take note that beat was told to end.
+
+        Celery raises SystemExit wherever the signal finds it, and a library that is cleaning up may raise an
+        error of its own in its place: beat would go on for ever.
+        """
+        self._ended = True
+        super().close()
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         """Send a fixed entry; a broker that is away is told once, and again when it is back."""

@@ -1,14 +1,11 @@
-"""The system of the fault campaign: two workers and two beats as processes, behind a proxy that meddles.
-
-The application notes the rows that it inserts and removes in the same transaction (`births`), so that what
-is gone besides can be told exactly although its own connections are cut.
-"""
+"""The system of the fault campaign: two workers and two beats as processes, behind a proxy that meddles."""
 
 import contextlib
 import dataclasses
 import itertools
 import os
-import random
+import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,28 +18,38 @@ import sqlalchemy as sa
 from aegis.client import Client
 from aegis.embedded import EmbeddedPostgres, EmbeddedRedis
 from aegis.envelopes import workers_public_key
-from aegis.errors import AegisError
 from aegis.keys import new_client_key
-from aegis.operations.system import System, use
+from aegis.operations.system import System, current, use
 from aegis.operations.table import ROUTES
 from aegis.settings import load_settings
 from api import budgets, privacy
 from tests import worlds
-from tests.canary import Person
+from tests.campaigntables import ASKER, MAPS, POLICIES, TABLES
+from tests.hostshim import Shim
 from tests.meddler import Meddler
-from tests.workerkit import DEADLINE, WorkerProcess
+from tests.workerkit import WorkerProcess
 
-#: Stands in every row of a member, in every actor and in what is told to the log.
-PERSON: Final = Person(role="camp", number=7)
+#: What a service calls the campaign's budget, and releases of a tenth that it lets through.
 BUDGET: Final = "campaign"
-#: Releases of a tenth that the budget lets through.
 RELEASES: Final = 30
 CONFIG: Final = """
 home = "{home}"
 database_url = "{control}"
 [datasources.app]
 url = "{app}"
-datamap = "{datamap}"
+datamap = "{home}/app.datamap.yaml"
+[datasources.shop]
+url = "{shop}"
+datamap = "{home}/shop.datamap.yaml"
+[archives]
+url = "{disk}/archives"
+[audit.exports.lines]
+format = "jsonl"
+to = "{disk}/audit.jsonl"
+cursor = "{disk}/audit.cursor"
+[audit.exports.tiles]
+format = "tiles"
+to = "{disk}/tiles"
 [retention]
 soft_landing_hours = 0
 batch_milliseconds = 5
@@ -61,45 +68,12 @@ resend_seconds = 2.0
 visibility_timeout_seconds = 20
 hard_time_limit_seconds = 18
 """
-MAP: Final = """
-subjects:
-  user: {table: members, key: id, tenant: tenant, identifiers: {email: email, name: name}}
-tables:
-  members: {row: delete}
-  visits: {row: delete, via: member}
-  letters: {row: delete, via: member}
-  notes: {row: delete, via: letter}
-"""
-TABLES: Final = """
-CREATE TABLE births (table_name TEXT, rows BIGINT);
-CREATE TABLE members (id BIGINT PRIMARY KEY, tenant TEXT, email TEXT, name TEXT);
-CREATE TABLE visits (id BIGINT PRIMARY KEY, member BIGINT REFERENCES members, created_at TIMESTAMPTZ);
-CREATE TABLE letters (id BIGINT PRIMARY KEY, member BIGINT REFERENCES members, created_at TIMESTAMPTZ);
-CREATE TABLE notes (id BIGINT PRIMARY KEY, letter BIGINT REFERENCES letters ON DELETE CASCADE, body TEXT);
-CREATE TABLE probes (id BIGINT PRIMARY KEY, body TEXT, created_at TIMESTAMPTZ);
-CREATE INDEX ON visits (created_at);
-CREATE INDEX ON visits (member);
-CREATE INDEX ON letters (member);
-CREATE INDEX ON letters (created_at);
-CREATE INDEX ON notes (letter);
-CREATE INDEX ON probes (created_at)
-"""
-#: The rows of a member with a number; half of those with a time are due.
-_AGE: Final = "now() - (CASE WHEN i % 2 = 0 THEN 90 ELSE 1 END) * interval '1 day' + i * interval '1 second'"
-FILL: Final = (
-    ("members", "SELECT i, 't' || i % 3, i || '.' || :email, :name FROM generate_series({n}, {n}) i"),
-    ("visits", "SELECT {n}000 + i, {n}, {age} FROM generate_series(1, {rows}) i"),
-    ("letters", "SELECT {n}000 + i, {n}, {age} FROM generate_series(1, {rows} / 4) i"),
-    ("notes", "SELECT {n}000 + i, {n}001 + i % ({rows} / 4), :name FROM generate_series(1, {rows} / 2) i"),
-    ("probes", "SELECT {n}000 + i, 'raw ' || i, {age} FROM generate_series(1, {rows} / 2) i"),
-)
-POLICIES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
-    "visits_30": ("visits", {"parallel": 3}),
-    "letters_30": ("letters", {"cascades": ("notes",)}),
-    "probes_30": ("probes", {"action": "anonymize", "masks": {"body": "surrogate"}, "parallel": 2}),
-}
+#: The names of the exports.
+EXPORTS: Final = ("lines", "tiles")
 WORKERS: Final = {"worker-0": set(ROUTES.values()) - {"seal"}, "worker-1": set(ROUTES.values())}
 BEATS: Final = ("beat-0", "beat-1")
+#: Longest wait for processes; only a finding takes so long, on a machine on which much else runs.
+PATIENCE: Final = 300.0
 #: The only one that seals.
 SEALER: Final = "worker-1"
 
@@ -115,6 +89,16 @@ class Asked:
     member: int | None = None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Held:
+    """A legal hold, or a stop, that is in force."""
+
+    kind: str
+    #: Returns what must not change by Aegis's doing.
+    look: Callable[[], Any]
+    seen: Any
+
+
 @dataclasses.dataclass(kw_only=True)
 class Site:
     """Everything that runs, and what was asked of it."""
@@ -123,19 +107,46 @@ class Site:
     postgres: EmbeddedPostgres
     redis: EmbeddedRedis
     meddler: Meddler
+    #: None: no compiler made it.
+    shim: Shim | None
     client: Client
-    #: Past the proxy.
-    app: sa.Engine
+    #: By name, past the proxy.
+    sources: dict[str, sa.Engine]
     control: sa.Engine
     processes: dict[str, WorkerProcess] = dataclasses.field(default_factory=dict)
     asked: list[Asked] = dataclasses.field(default_factory=list)
     #: Members that can still be erased.
     members: list[int] = dataclasses.field(default_factory=list)
+    #: One at a time.
+    held: Held | None = None
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
-    #: What went wrong with processes.
+    #: What was released, as it was first seen.
+    released: dict[str, Any] = dataclasses.field(default_factory=dict)
+    #: Runs whose archives were compared.
+    archived: set[str] = dataclasses.field(default_factory=set)
+    #: What went wrong, with processes and otherwise.
     findings: list[str] = dataclasses.field(default_factory=list)
     _numbers: Iterator[int] = dataclasses.field(default_factory=lambda: itertools.count(1))
     _lives: Iterator[int] = dataclasses.field(default_factory=lambda: itertools.count(1))
+    _passing: list[threading.Timer] = dataclasses.field(default_factory=list)
+
+    def number(self) -> int:
+        """Return a number that was not used."""
+        return next(self._numbers)
+
+    def later(self, seconds: float, undo: Callable[[], object]) -> None:
+        """Let a misfortune pass by itself."""
+        self._passing.append(threading.Timer(seconds, undo))
+        self._passing[-1].start()
+
+    def calm(self) -> None:
+        """Let every misfortune pass, those that last too."""
+        for timer in self._passing:
+            timer.join()
+        self._passing.clear()
+        self.meddler.calm()
+        if self.shim:
+            self.shim.calm()
 
     # -- processes -----------------------------------------------------------------------
 
@@ -156,7 +167,7 @@ class Site:
     def wait_until_ready(self) -> None:
         """Wait until all are at work."""
         for name, process in self.processes.items():
-            process.wait_for(" ready." if name in WORKERS else "beat: Starting")
+            process.wait_for(" ready." if name in WORKERS else "beat: Starting", PATIENCE)
 
     def kill(self, name: str) -> None:
         """Kill a process and its children; the next `start` replaces it."""
@@ -183,16 +194,23 @@ class Site:
             return psutil.Process(process.process.pid).children() if process else []
         return []
 
+    def see_off(self, name: str, process: WorkerProcess) -> None:
+        """Wait for the end of a process that was told to end; one that does not end in peace is a finding."""
+        # A second signal would be a harder one; this one lets Python say where it is.
+        try:
+            process.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.process.send_signal(signal.SIGABRT)
+        if code := process.stop():
+            self.findings.append(f"{name} ended with {code} when it was told to, see {process.log_path}")
+
     def leave(self) -> None:
         """Tell everybody to end, and see that they do so in peace."""
         for process in self.processes.values():
             if process.alive:
                 process.process.terminate()
         for name, process in self.processes.items():
-            # A second signal would be a harder one.
-            process.process.wait(DEADLINE)
-            if code := process.stop():
-                self.findings.append(f"{name} ended with {code} when it was told to, see {process.log_path}")
+            self.see_off(name, process)
         self.processes.clear()
 
     def _process(self, name: str) -> WorkerProcess:
@@ -209,95 +227,11 @@ class Site:
                 "AEGIS_CONFIG": str(self.folder / "aegis.toml"),
                 "AEGIS_HOME": str(self.folder / "home"),
                 "AEGIS_WORKER__TICK_SECONDS": "0.2",
+                "PYTHONFAULTHANDLER": "1",
+                **(self.shim.environ(name) if self.shim else {}),
             },
             application="worker.app",
         )
-
-    # -- the application and its services ------------------------------------------------
-
-    def born(self, rows: int) -> None:
-        """Let a new member come, with rows; its number is only used when all is committed."""
-        number = next(self._numbers)
-        with self.app.begin() as connection:
-            words = {"email": PERSON.email, "name": PERSON.name}
-            for table, query in FILL:
-                insert = sa.text(f"INSERT INTO {table} {query.format(n=number, rows=rows, age=_AGE)}")
-                _noted(connection, table, connection.execute(insert, words).rowcount)
-        self.members.append(number)
-        self.counts["rows born"] += int(rows * 2.25) + 1
-
-    def remove(self, chance: random.Random) -> None:
-        """Remove some rows as the application does, beside everything else, and change others."""
-        with self.app.begin() as connection:
-            remainder = chance.randrange(97)
-            gone = connection.execute(sa.text("DELETE FROM visits WHERE id % 97 = :r"), {"r": remainder})
-            _noted(connection, "visits", -gone.rowcount)
-            connection.execute(
-                sa.text("UPDATE letters SET created_at = created_at WHERE id % 97 = :r"), {"r": remainder}
-            )
-
-    def changed(self) -> tuple[Counter[str], Counter[str]]:
-        """Return the rows gone and the rows masked that were not the application's doing, by table."""
-        with self.app.connect() as connection:
-            rows = connection.execute(sa.text("SELECT table_name, sum(rows) FROM births GROUP BY 1"))
-            gone = Counter({str(table): int(born) for table, born in rows})
-            for table, _ in FILL:
-                gone[table] -= int(connection.scalar(sa.text(f"SELECT count(*) FROM {table}")) or 0)  # noqa: S608
-            masked = connection.scalar(sa.text("SELECT count(*) FROM probes WHERE body NOT LIKE 'raw %'"))
-        return +gone, Counter(probes=int(masked or 0))
-
-    def ask(self, chance: random.Random) -> None:
-        """Let a service ask for something; what the broker does not take is sent when all is calm."""
-        number, actor = next(self._numbers), PERSON.email
-        kind = chance.choices(("enforce", "erase", "note", "protect"), (4, 3, 3, 2))[0]
-        name = f"{kind}-{number}"
-        words: dict[str, Any] = {"request_id": name, "actor": actor}
-        member: int | None = None
-        send: Callable[..., str] = self.client.enforce_retention
-        if kind == "erase" and self.members:
-            member = self.members.pop(chance.randrange(len(self.members)))
-            words |= {"user_id": member}
-            send = self.client.anonymize_user
-        elif kind == "note":
-            words |= {"action": "note", "target_type": "user", "target_id": PERSON.email}
-            words |= {"details": {"why": PERSON.text}}
-            send = self.client.record_audit
-        elif kind == "protect":
-            words |= {"value": 7.5, "participant_count": 20, "dp_epsilon": 0.1, "budget": BUDGET}
-            send = self.client.protect
-        else:
-            kind = "enforce"
-            words |= {"dry_run": False, "policies": chance.sample(sorted(POLICIES), 2)}
-        self.asked.append(Asked(kind=kind, id=name, member=member, send=lambda: send(**words)))
-        self.counts[f"asked: {kind}"] += 1
-        with contextlib.suppress(AegisError):
-            self.asked[-1].send()
-
-    @contextlib.contextmanager
-    def busy(self, chance: random.Random, rows: int) -> Iterator[None]:
-        """Let the application and its services do one thing after the other while the block runs."""
-        over = threading.Event()
-
-        def work() -> None:
-            while not over.wait(chance.uniform(0.1, 0.6)):
-                # Its own connections are cut too; `births` knows what was committed.
-                with contextlib.suppress(sa.exc.OperationalError, sa.exc.InterfaceError):
-                    chance.choices(
-                        (lambda: self.ask(chance), lambda: self.born(rows), lambda: self.remove(chance)),
-                        (5, 2, 1),
-                    )[0]()
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
-def _noted(connection: sa.Connection, table: str, rows: int) -> None:
-    connection.execute(sa.text("INSERT INTO births VALUES (:table, :rows)"), {"table": table, "rows": rows})
 
 
 @contextlib.contextmanager
@@ -307,18 +241,22 @@ def running(folder: Path) -> Iterator[Site]:
         postgres = undo.enter_context(EmbeddedPostgres(folder / "postgres"))
         redis = undo.enter_context(EmbeddedRedis(folder / "redis"))
         meddler = undo.enter_context(Meddler(postgres.port))
-        direct = {name: postgres.create_database(name) for name in ("control", "app")}
+        shim = Shim.build(folder / "host")
+        direct = {name: postgres.create_database(name) for name in ("control", *MAPS)}
         behind = {
             name: url.replace(f":{postgres.port}/", f":{meddler.port}/") for name, url in direct.items()
         }
-        (folder / "app.datamap.yaml").write_text(MAP, "utf-8")
-        places = {"home": folder / "home", "datamap": folder / "app.datamap.yaml"}
-        (folder / "aegis.toml").write_text(CONFIG.format(**places, **behind), "utf-8")
-        app, control = worlds.engine(direct["app"]), worlds.engine(direct["control"])
-        with app.begin() as connection:
-            connection.exec_driver_sql(TABLES)
+        home = folder / "home"
+        home.mkdir()
+        for name, text in MAPS.items():
+            (home / f"{name}.datamap.yaml").write_text(text, "utf-8")
+        (folder / "aegis.toml").write_text(CONFIG.format(home=home, disk=disk_of(folder), **behind), "utf-8")
+        sources = {name: worlds.engine(direct[name]) for name in MAPS}
+        for name, engine in sources.items():
+            with engine.begin() as connection:
+                connection.exec_driver_sql(TABLES[name])
         aegis = _prepared(folder)
-        undo.callback(aegis.close)
+        undo.callback(lambda: current().close())
         new_client_key(folder / "service.key")
         client = Client(
             redis.url,
@@ -332,12 +270,18 @@ def running(folder: Path) -> Iterator[Site]:
             postgres=postgres,
             redis=redis,
             meddler=meddler,
+            shim=shim,
             client=client,
-            app=app,
-            control=control,
+            sources=sources,
+            control=worlds.engine(direct["control"]),
         )
         undo.callback(site.kill_all)
         yield site
+
+
+def disk_of(folder: Path) -> Path:
+    """Return where exports and archives are written, on a disk that can be full."""
+    return folder / "host" / "disk"
 
 
 def _prepared(folder: Path) -> System:
@@ -346,10 +290,11 @@ def _prepared(folder: Path) -> System:
         fresh.init_keys()
         fresh.migrate()
         fresh.signing_keys.begin("logs.example.com/campaign", actor="tests")
-        fresh.migrate_source("app")
+        for name in MAPS:
+            fresh.migrate_source(name)
     aegis = use(load_settings())
     for name, (table, words) in POLICIES.items():
-        privacy.register_retention_policy(name, table, retention_days=30, datasource="app", **words)
-        privacy.approve_retention_policy(name, PERSON.email)
-    budgets.create_budget(BUDGET, epsilon=RELEASES / 10, actor=PERSON.email)
+        privacy.register_retention_policy(name, table, retention_days=30, **words)
+        privacy.approve_retention_policy(name, ASKER.email)
+    budgets.create_budget(BUDGET, epsilon=RELEASES / 10, actor=ASKER.email)
     return aegis

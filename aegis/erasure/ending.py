@@ -126,6 +126,10 @@ def settle(
         digest = requests.plan_digest(system, claimed.run["request_id"])
         event = ended(system, claimed.run, state, report | reported.counts(), digest)
         piece.total = total(claimed.run, report)
+    request_id = claimed.run["request_id"]
+    also = [request_state(request_id, state, piece.reason)]
+    if waits_for is Wait.PARTS:
+        also.append(lambda connection: parts.look_again(connection, request_id))
     claims.settle(
         system,
         claimed,
@@ -134,7 +138,7 @@ def settle(
         wait=wait,
         event=event,
         waits_for=waits_for,
-        also=[request_state(claimed.run["request_id"], state, piece.reason)],
+        also=also,
         **values,
     )
 

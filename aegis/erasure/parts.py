@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.tables import Run
+from aegis.db.tables import Request, Run
 from aegis.erasure import asking
 from aegis.erasure.plan import joint_digest
 from aegis.errors import Refused
@@ -102,9 +102,26 @@ def told(one: Part) -> str:
 def wake_home(connection: sa.Connection, request: Mapping[str, Any]) -> None:
     """Make the home's part due at once, in the transaction that ends one of the others."""
     home = home_of(request)
+    if home is None:
+        return
+    # A home that is about to wait has locked its row: it waits before our look, or looks behind our end.
+    connection.execute(sa.select(Run.id).where(Run.request_id == home).with_for_update()).all()
+    _wake(connection, home)
+
+
+def look_again(connection: sa.Connection, request_id: str) -> None:
+    """Make the home's part due at once if the last of the others ended before it began to wait."""
+    asked = sa.select(Request.arguments).where(Request.request_id == request_id)
+    arguments = connection.scalars(asked).one() or {}
+    others_of_it = Run.request_id.in_((arguments.get("parts") or {}).values())
+    query = sa.select(sa.func.count()).select_from(Run).where(others_of_it, Run.state != State.DONE)
+    if not connection.scalar(query):
+        _wake(connection, request_id)
+
+
+def _wake(connection: sa.Connection, home: str) -> None:
     waiting = (Run.request_id == home) & (Run.state == State.WAITING) & (Run.waits_for == Wait.PARTS)
-    if home is not None:
-        connection.execute(sa.update(Run).where(waiting).values(not_before=dialects.now(connection)))
+    connection.execute(sa.update(Run).where(waiting).values(not_before=dialects.now(connection)))
 
 
 def rows(system: System, first: Part) -> int:

@@ -106,7 +106,8 @@ def fetch(system: System, run_id: str) -> Mapping[str, Any]:
 def due(system: System, limit: int = 100, *, erasures: bool = False) -> list[str]:
     """Return runs that nobody works on although somebody should, and note them as sent again.
 
-    Either those of policies, or the erasures.
+    Either those of policies, or the erasures. What is due stays so until somebody claims it: its message may
+    be lost too.
     """
     with writing(system.databases.control, _CONTROL) as connection:
         moment = dialects.now(connection)
@@ -122,13 +123,13 @@ def due(system: System, limit: int = 100, *, erasures: bool = False) -> list[str
             sa.or_(
                 sa.and_(Run.not_before.is_(None), sa.not_(waiting), Run.sent_at < stale),
                 sa.and_(Run.not_before.is_(None), waiting, Run.sent_at < long_ago),
-                Run.not_before <= moment,
+                sa.and_(Run.not_before <= moment, sa.or_(Run.sent_at <= Run.not_before, Run.sent_at < stale)),
             ),
         )
         ids = list(connection.scalars(query.order_by(Run.created_at).limit(limit)))
         # A worker for each open range.
         wanted = {run_id: max(1, ranges.unfinished(connection, run_id)) for run_id in ids}
-        sent = sa.update(Run).where(Run.id.in_(ids)).values(sent_at=moment, not_before=None)
+        sent = sa.update(Run).where(Run.id.in_(ids)).values(sent_at=moment)
         connection.execute(sent)
     return [run_id for run_id, workers in wanted.items() for _ in range(workers)]
 

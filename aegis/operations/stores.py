@@ -24,6 +24,8 @@ _LONGEST: Final = 500
 _NOT_THERE: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
 )
+#: What may pass by itself.
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Store(Protocol):
@@ -65,11 +67,14 @@ class FolderStore:
 
         Raises:
             Refused: the folder cannot be written.
+            Unreachable: there is no room in it now.
 
         """
         try:
             _round_trip(self, str(self._root))
         except Unreachable as error:
+            if isinstance(error.__context__, OSError) and error.__context__.errno in _NO_ROOM:
+                raise
             raise Refused(str(error)) from None
 
     def put(self, folder: str, name: str, data: bytes) -> None:

@@ -1,4 +1,7 @@
-"""What happens to the system of the campaign: each misfortune a function of the site and of chance."""
+"""What happens to the system of the campaign: each misfortune a function of the site and of chance.
+
+One that finds nobody to happen to says so by `InVain`, and is not counted.
+"""
 
 import contextlib
 import json
@@ -12,7 +15,9 @@ import psutil
 import redis
 import sqlalchemy as sa
 
-from tests.campaignsite import BEATS, SEALER, WORKERS, Site
+from aegis.errors import AegisError
+from tests.campaignsite import BEATS, EXPORTS, SEALER, WORKERS, Site
+from tests.hostshim import Shim
 from tests.workerkit import raw_client
 
 #: What the application's own session is not called.
@@ -22,16 +27,53 @@ WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND (:share > 
 """
 
 
+class InVain(Exception):
+    """There was nobody to whom it could happen."""
+
+
 def kill_child(site: Site, chance: random.Random) -> None:
     """Kill one process of a pool; the worker replaces it."""
-    if children := site.children(chance.choice(sorted(WORKERS))):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            chance.choice(children).kill()
+    _child(site, chance).kill()
+
+
+def freeze_child(site: Site, chance: random.Random) -> None:
+    """Stop one process of a pool for longer than its lease lasts; then it goes on as if nothing had been."""
+    _freeze(site, chance, [_child(site, chance)])
+
+
+def freeze_worker(site: Site, chance: random.Random) -> None:
+    """Stop a worker with its pool for longer than its leases last."""
+    name = chance.choice(sorted(WORKERS))
+    _freeze(site, chance, [*_main(site, name), *site.children(name)])
+
+
+def freeze_beat(site: Site, chance: random.Random) -> None:
+    """Stop a beat for a while."""
+    _freeze(site, chance, _main(site, chance.choice(BEATS)))
+
+
+def move_clock(site: Site, chance: random.Random) -> None:
+    """Move the clock of one process: by a correction, by what a machine sleeps, or back again."""
+    name = chance.choice((*WORKERS, *BEATS))
+    _shim(site).move_clock(name, chance.choice((0.0, 1.0, 1.0, 60.0, 900.0)) * chance.uniform(-4, 4))
+
+
+def fill_disk(site: Site, chance: random.Random) -> None:
+    """Let the disk with the exports and the archives be full for a while, in which somebody exports."""
+    shim = _shim(site)
+    shim.fill_disk()
+    site.later(chance.uniform(1.5, 5), shim.make_room)
+    with contextlib.suppress(AegisError):
+        for name in EXPORTS:
+            site.client.export_audit(name=name)
 
 
 def kill_sealing_child(site: Site, _: random.Random) -> None:
     """Kill the whole pool of the worker that seals."""
-    for child in site.children(SEALER):
+    children = site.children(SEALER)
+    if not children:
+        raise InVain
+    for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.kill()
 
@@ -49,11 +91,13 @@ def kill_sealer(site: Site, _: random.Random) -> None:
 def end_worker(site: Site, chance: random.Random) -> None:
     """Tell a worker to end, in the middle of everything."""
     name = chance.choice(sorted(WORKERS))
-    process = site.processes.pop(name, None)
-    if process is None:
-        return
-    if code := process.stop(signal.SIGTERM):
-        site.findings.append(f"{name} ended with {code} on SIGTERM, see {process.log_path}")
+    process = site.processes.get(name)
+    # Before it has begun to listen, the signal is the end of any process.
+    if process is None or " ready." not in process.log:
+        raise InVain
+    del site.processes[name]
+    process.process.terminate()
+    site.see_off(name, process)
 
 
 def kill_beat(site: Site, chance: random.Random) -> None:
@@ -127,7 +171,8 @@ def cut_backends(site: Site, chance: random.Random) -> None:
 
 def cut_connections(site: Site, _: random.Random) -> None:
     """Cut every connection to PostgreSQL on its way."""
-    site.meddler.cut()
+    if not site.meddler.cut():
+        raise InVain
 
 
 def cut_before_a_commit(site: Site, _: random.Random) -> None:
@@ -154,6 +199,8 @@ def repeat_messages(site: Site, chance: random.Random) -> None:
         for kept in client.hvals("unacked"):
             message, _, queue = json.loads(kept)
             found.append((queue.encode(), json.dumps(message).encode()))
+        if not found:
+            raise InVain
         for queue, entry in chance.sample(found, min(5, len(found))):
             for _ in range(chance.randint(1, 4)):
                 client.lpush(queue, entry)
@@ -167,6 +214,8 @@ def delay_messages(site: Site, chance: random.Random) -> None:
         for queue in _queues():
             while entry := client.rpop(queue):
                 taken.append((queue, entry))
+        if not taken:
+            raise InVain
         time.sleep(chance.uniform(0.5, 3))
         chance.shuffle(taken)
         for queue, entry in taken:
@@ -178,10 +227,49 @@ def _queues() -> list[str]:
     return sorted(WORKERS[SEALER])
 
 
+def _shim(site: Site) -> Shim:
+    if site.shim is None:
+        raise InVain
+    return site.shim
+
+
+def _child(site: Site, chance: random.Random) -> psutil.Process:
+    children = site.children(chance.choice(sorted(WORKERS)))
+    if not children:
+        raise InVain
+    return chance.choice(children)
+
+
+def _main(site: Site, name: str) -> list[psutil.Process]:
+    process = site.processes.get(name)
+    return [psutil.Process(process.process.pid)] if process and process.alive else []
+
+
+def _freeze(site: Site, chance: random.Random, processes: list[psutil.Process]) -> None:
+    if not processes:
+        raise InVain
+    for process in processes:
+        process.suspend()
+
+    def thaw() -> None:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    site.later(chance.uniform(3.5, 6), thaw)
+
+
+#: Misfortunes that the proxy counts.
+AT_A_COMMIT: Final = {cut_before_a_commit: "before", cut_behind_a_commit: "after"}
 Misfortune = Callable[[Site, random.Random], None]
 #: Each with how often it comes, beside the others; what takes everything away comes seldom.
 MISFORTUNES: Final[Mapping[Misfortune, int]] = {
     kill_child: 6,
+    freeze_child: 4,
+    freeze_worker: 1,
+    freeze_beat: 1,
+    move_clock: 5,
+    fill_disk: 3,
     kill_sealing_child: 3,
     kill_worker: 2,
     kill_sealer: 1,
@@ -207,5 +295,10 @@ MISFORTUNES: Final[Mapping[Misfortune, int]] = {
 
 def suffer(site: Site, misfortune: Misfortune, chance: random.Random) -> None:
     """Let one thing happen, also while another one has not passed yet."""
-    with contextlib.suppress(redis.RedisError, sa.exc.DBAPIError):
+    try:
         misfortune(site, chance)
+    except (InVain, redis.RedisError, sa.exc.DBAPIError, psutil.NoSuchProcess):
+        site.counts["in vain"] += 1
+    else:
+        # What waits for a commit has only happened when there was one.
+        site.counts[f"fault: {misfortune.__name__}"] += misfortune not in AT_A_COMMIT

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aegis.embedded.redis import EmbeddedRedis
 from aegis.operations.table import ENFORCE, ROUTES
 from tests.conftest import balance
-from tests.workerkit import client, sender, wait_until, worker
+from tests.workerkit import DEADLINE, client, program, sender, wait_until, worker
 from tests.worlds import Builder, World
 from worker.shutdown import GRACE_SECONDS
 
@@ -75,3 +75,13 @@ def the_run(world: World) -> dict[str, Any]:
     """Return the only run."""
     with world.control.connect() as connection:
         return dict(connection.execute(sa.text("SELECT * FROM aegis_runs")).mappings().one())
+
+
+def test_beat_ends_although_the_exit_was_lost(tmp_path: Path) -> None:
+    """A driver may raise an error of its own in the place of the exit: beat ends all the same."""
+    words = ("beat", "--scheduler", "tests.workerkit_deaf.DeafScheduler")
+    with (
+        EmbeddedRedis(tmp_path / "redis") as redis,
+        program(tmp_path / "beat", redis.url, *words, application="worker.app") as beat,
+    ):
+        assert beat.process.wait(DEADLINE) == 0, beat.log

@@ -10,13 +10,21 @@ import sqlalchemy as sa
 
 from aegis.doctor.erasures import check_erasures
 from aegis.doctor.patient import Patient
+from aegis.erasure import parts
 from aegis.erasure.outcomes import Erasure
 from aegis.errors import InvalidDataMap, Refused, UnknownName
-from aegis.operations.states import State
+from aegis.operations.states import State, Waits
 from aegis.settings import CopySettings, ErasureSettings, SourceSettings
 from api import erasure
 from api.audit import get_audit_events, relay_journals
-from api.erasure import anonymize_user, approve_erasure, carry_out_erasure, erasure_receipt, resume_erasure
+from api.erasure import (
+    anonymize_user,
+    approve_erasure,
+    carry_out_erasure,
+    erasure_receipt,
+    request_erasure,
+    resume_erasure,
+)
 from tests.oneperson import begin, content, expect
 from tests.worlds import ACTOR, World, on
 
@@ -125,6 +133,34 @@ def test_everything_everywhere(world: World, sources: dict[str, sa.Engine]) -> N
         assert told[part.datasource]["receipt"] == own.sha256
     # Each source was searched for what the others call the person.
     assert {"email", "billing:email"} <= set(receipt["searched"]["identifiers"])
+
+
+@on("sqlite+sqlite", "sqlite+postgresql")
+@pytest.mark.usefixtures("sources")
+def test_a_part_that_ends_while_the_home_begins_to_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The home sees that it waits for nobody: it is due at once, not when somebody looks at it again."""
+    request_erasure(["7"], "r1", datasource="app", actor=ACTOR)
+    with world.control.connect() as connection:
+        found = connection.execute(sa.text("SELECT datasource, id FROM aegis_runs")).all()
+    runs = {row.datasource: row.id for row in found}
+    look = parts.wait_for_others
+
+    def late(*words: Any) -> None:
+        try:
+            look(*words)
+        except Waits:
+            monkeypatch.setattr(parts, "wait_for_others", look)
+            for name in ("billing", "clicks"):
+                assert erasure.advance_erasure(runs[name])["outcome"] == "done"
+            raise
+
+    monkeypatch.setattr(parts, "wait_for_others", late)
+    assert erasure.advance_erasure(runs["app"])["outcome"] == "waiting"
+    assert erasure.due_erasures() == [runs["app"]]
+    assert erasure.advance_erasure(runs["app"])["outcome"] == "done"
+    expect_home(world, erasure.erasure_status("r1"))
 
 
 @on("sqlite+sqlite")

@@ -1,5 +1,7 @@
 """A database without room is one that is away: what was begun goes on when there is room again."""
 
+import errno
+import os
 from typing import Final
 
 import pytest
@@ -7,6 +9,7 @@ import sqlalchemy as sa
 
 from aegis.db.engines import writing
 from aegis.errors import Unreachable
+from aegis.operations.stores import FolderStore
 from api import privacy
 from tests.worlds import World, on
 
@@ -40,6 +43,28 @@ def test_a_run_waits_for_room(world: World) -> None:
     assert (report["outcome"], world.run_row(run)["state"]) == ("retry", "accepted")
     assert "no disk, memory or connection left" in report["reason"]
     world.execute(ROOM[world.dialect].format(journal=world.journal))
+    with world.control.begin() as connection:
+        connection.execute(sa.text("UPDATE aegis_runs SET not_before = NULL"))
+    assert world.finish(run)["outcome"] == "done"
+    assert world.count("safety_events") == 0
+
+
+@on("sqlite-one")
+def test_a_run_waits_for_room_for_its_archive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its first row too, a full disk under the archives puts a run off, and asks for nobody."""
+    world.safety_events()
+    world.events(range(5), 40)
+    world.policy(archive={"keep_days": 14})
+    run = world.start()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "_write", full)
+        report = privacy.advance_run(run)
+    assert (report["outcome"], world.run_row(run)["state"]) == ("retry", "accepted")
+    assert "No space left on device; make room" in report["reason"]
     with world.control.begin() as connection:
         connection.execute(sa.text("UPDATE aegis_runs SET not_before = NULL"))
     assert world.finish(run)["outcome"] == "done"

@@ -10,7 +10,10 @@ from typing import Any
 
 import psutil
 import pytest
+import sqlalchemy as sa
 
+from aegis.db.columns import table_of
+from aegis.db.tables import Run
 from aegis.errors import Refused
 from aegis.operations import holds, stops
 from aegis.operations.scopes import Scope
@@ -109,6 +112,29 @@ def test_in_force_at_the_next_batch(world: World, place: Callable[[World], Calla
     assert privacy.due_runs() == [run]
     assert world.finish(run)["outcome"] == "done"
     assert world.count("safety_events") == 0
+
+
+@on("sqlite-one", "postgresql-one")
+def test_the_message_that_wakes_a_run_may_be_lost(world: World) -> None:
+    """A run that may go on is sent again, soon and again, until a worker has claimed it."""
+    world.safety_events()
+    world.events(range(9), 60)
+    world.policy()
+    run = world.start()
+    release = hold(world)
+    assert privacy.advance_run(run)["outcome"] == "waiting"
+    release()
+    assert privacy.due_runs() == [run]
+    assert privacy.due_runs() == []
+    with world.control.begin() as connection:
+        resend = dt.timedelta(seconds=world.settings.operations.resend_seconds + 1)
+        columns = table_of(Run).c
+        row = connection.execute(sa.select(columns.sent_at, columns.not_before)).one()._asdict()
+        # As if so much time had passed.
+        connection.execute(sa.update(Run).values({name: at - resend for name, at in row.items() if at}))
+    assert privacy.due_runs() == [run]
+    assert world.finish(run)["outcome"] == "done"
+    assert privacy.due_runs() == []
 
 
 @on("sqlite-one", "sqlite+postgresql")
