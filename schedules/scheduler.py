@@ -55,13 +55,14 @@ class PolicyScheduler(Scheduler):
         return min(float(wait), float(settings.worker.tick_seconds))
 
     def close(self) -> None:
-        """Take note that beat was told to end.
+        """Take the sign of life away, and note that beat was told to end.
 
         Celery raises SystemExit wherever the signal finds it, and a library that is cleaning up may raise an
         error of its own in its place: beat would go on for ever.
         """
         self._ended = True
         super().close()
+        self._heart.end()
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         """Send a fixed entry; a broker that is away is told once, and again when it is back."""
@@ -80,11 +81,6 @@ class PolicyScheduler(Scheduler):
     def _ensure_connected(self) -> Any:
         """Connect when a message is sent; Celery would wait here, for ever, until the broker is back."""
         return self.connection
-
-    def close(self) -> None:
-        """End as it should: the sign of life is taken away."""
-        super().close()
-        self._heart.end()
 
     def plan_policies(self, catch_up: dt.timedelta) -> None:
         """Create and send the runs of all due instants; a fault of one policy stops no other."""
