@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aegis.audit.exported import checking
+from aegis.audit.exported.folder import pruned_up_to
+from aegis.audit.exported.parts import parts
 from aegis.audit.exported.report import MOST, Report
 from aegis.audit.exports.formats import jsonl
 from aegis.audit.exports.tilefolder import TileFolder
@@ -20,7 +22,7 @@ from aegis.audit.tlog import frontier, merkle, notes, tiles
 from aegis.audit.tlog.frontier import Frontier
 from aegis.audit.tlog.notes import COSIGNATURE, Signature, Verifier
 from aegis.audit.tlog.trust import Group, Policy, Witness
-from aegis.errors import Tampered, UsageError
+from aegis.errors import OperationFailed, Tampered, UsageError
 from tests.paperlog import ORIGIN, PaperLog, signer
 from tests.repeats import examples
 
@@ -28,6 +30,8 @@ from tests.repeats import examples
 PARTS: Final = ((0, 7, 10), (7, 10, 10), (10, 20, 20), (20, 23, 23), (23, 33, 40), (33, 40, 40))
 LOG: Final = PaperLog().grow(40)
 LINES: Final = LOG.lines(*PARTS)
+#: What an event of a prune says.
+PRUNE: Final = {"first": 0, "last": 4, "rows": 0, "root": "", "before": ""}
 Change = Callable[[list[bytes]], None]
 
 
@@ -113,6 +117,22 @@ class TestClean:
         assert (report.findings, report.unproven, report.events) == ([], [], 40)
         assert report.repeated == 10
 
+    def test_lines_that_were_left_of_a_batch_that_came_in_three(self, tmp_path: Path) -> None:
+        """Each of them waits until the batch that has it."""
+        parts = ((10, 12, 20), (12, 15, 20), (15, 20, 20), (20, 40, 40))
+        report = check(tmp_path, [*LINES[: end(2)], *LOG.lines(*parts)])
+        assert (report.findings, report.unproven, report.events) == ([], [], 40)
+        assert report.repeated == 10
+
+    def test_files_of_which_one_begins_with_pruned_leaves(self, tmp_path: Path) -> None:
+        """It comes where its pruned leaves were."""
+        log, _ = pruned_log()
+        parts = {"b.jsonl": jsonl.lines(log.batch(5, 12, 12, pruned=0)), "a.jsonl": log.lines((12, 20, 20))}
+        for name, lines in parts.items():
+            (tmp_path / name).write_bytes(b"".join(line + b"\n" for line in lines))
+        report = checking.check(tmp_path, log.policy)
+        assert (report.findings, report.unproven, report.events) == ([], [], 15)
+
     def test_a_folder_in_any_order_of_names(self, tmp_path: Path) -> None:
         """Files that a rotation has renamed are read in the order of their leaves; others are left alone."""
         first, second = end(1) + 1, end(3) + 1
@@ -162,6 +182,14 @@ class TestClean:
         assert all("has no checkpoint behind it, and was pruned since" in one for one in report.unproven)
         assert len(report.unproven) == 4
 
+    def test_a_checkpoint_that_ends_among_pruned_leaves(self, tmp_path: Path) -> None:
+        """Nothing here leads up to it any more: that is told, and no finding."""
+        log = PaperLog().grow(12).grow(1, action="audit:prune", clear=PRUNE | {"last": 10}).grow(7)
+        lines = [*log.lines((0, 7, 9)), *jsonl.lines(log.batch(11, 20, 20, pruned=7))]
+        report = check(tmp_path, lines, policy=log.policy)
+        assert report.findings == []
+        assert report.unproven == ["the checkpoint of size 9 ends among leaves 7 to 10, which were pruned"]
+
     @given(st.integers(1, 40), st.data())
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_however_it_was_cut(self, tmp_path: Path, size: int, data: st.DataObject) -> None:
@@ -180,7 +208,7 @@ class TestClean:
 def pruned_log() -> tuple[PaperLog, int]:
     """Return a log of 20 leaves whose leaf 10 says that leaves 0 to 4 were pruned, and that 4."""
     log = PaperLog().grow(10)
-    log.grow(1, action="audit:prune", clear={"first": 0, "last": 4, "rows": 0, "root": "", "before": ""})
+    log.grow(1, action="audit:prune", clear=PRUNE)
     return log.grow(9), 4
 
 
@@ -437,6 +465,39 @@ class TestTampering:
         lines.insert(at(PARTS[batch][0]), b'{"pruned":[100,101],"hashes":[]}')
         assert "no batch begins behind them" in said(check(tmp_path, lines))
 
+    def test_two_pruned_lines(self, tmp_path: Path) -> None:
+        """Of two that begin elsewhere the first one is of nothing."""
+        log, _ = pruned_log()
+        lines = [b'{"pruned":[3,4],"hashes":[]}', *jsonl.lines(log.batch(5, 20, 20, pruned=0))]
+        report = check(tmp_path, lines, policy=log.policy)
+        assert named(report) == [("1", 3)]
+        assert "no batch begins behind them" in said(report)
+
+    @pytest.mark.parametrize("action", ["custom:note", "audit:prunes"])
+    def test_an_event_that_only_names_a_prune(self, tmp_path: Path, action: str) -> None:
+        """Whoever can have an event recorded cannot account for leaves that were removed."""
+        log = PaperLog().grow(10).grow(1, action=action, clear=PRUNE | {"reason": "audit:prune"}).grow(9)
+        report = check(tmp_path, jsonl.lines(log.batch(5, 20, 20, pruned=0)), policy=log.policy)
+        assert "no leaf says that they were pruned" in said(report)
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            b"audit:prune",
+            b'["audit:prune"]',
+            b'{"action":"audit:prune"}',
+            b'{"action":"audit:prune","details":[]}',
+            b'{"action":"audit:prune","details":{"last":"soon"}}',
+            b'{"action":"audit:prune","details":{"last":null}}',
+            b'{"action":"custom:note","details":{"last":4,"reason":"audit:prune"}}',
+            b"[" * 100_000 + b'"audit:prune"',
+        ],
+        ids=range(8),
+    )
+    def test_an_entry_that_tells_of_no_prune(self, entry: bytes) -> None:
+        """Whatever its bytes are, it accounts for nothing."""
+        assert pruned_up_to(entry) is None
+
     def test_hashes_of_pruned_leaves_that_do_not_fit(self, tmp_path: Path) -> None:
         """Other hashes lead to another root, and another number of them is none."""
         log, _ = pruned_log()
@@ -512,6 +573,18 @@ class TestEnds:
         report = check(tmp_path, LINES[:-1], torn=LINES[-1][:100])
         assert report.intact
         assert "torn" in report.unproven[0]
+
+    def test_a_pruned_line_without_its_batch(self, tmp_path: Path) -> None:
+        """An export that was killed behind it says nothing about leaves yet."""
+        log, _ = pruned_log()
+        report = check(tmp_path, jsonl.lines(log.batch(5, 12, 12, pruned=0))[:1], policy=log.policy)
+        assert report.intact
+        assert any("no batch follows: an export was stopped there" in one for one in report.unproven)
+
+    def test_a_file_that_cannot_be_read(self, tmp_path: Path) -> None:
+        """It is an error, and neither a finding nor an empty export."""
+        with pytest.raises(OperationFailed, match="cannot be read: Is a directory"):
+            list(parts(tmp_path))
 
     def test_a_last_line_without_its_end(self, tmp_path: Path) -> None:
         """A whole line counts, whether a newline follows or not."""
@@ -719,6 +792,15 @@ class TestTiles:
         """A checkpoint that cannot be read."""
         (folder.path / "checkpoint").write_text("x")
         assert "expected a signed note" in said(self.check(folder))
+
+    def test_a_folder_where_a_file_should_be(self, folder: TileFolder) -> None:
+        """What cannot be read is an error, and not a tile that is missing; the same where one is written."""
+        (folder.path / "tile/0/001").unlink()
+        (folder.path / "tile/0/001").mkdir()
+        with pytest.raises(OperationFailed, match="tile/0/001 cannot be read: Is a directory"):
+            self.check(folder)
+        with pytest.raises(OperationFailed, match="tile/0/000 cannot be made: "):
+            folder.put("tile/0/000/more", b"")
 
     def test_the_quorum(self, folder: TileFolder) -> None:
         """Leaves that no witness vouches for are named."""
