@@ -111,7 +111,9 @@ def import_command(
             places = Places.of(databases.settings, name, folder)
             found = _survey(databases, name, sample=False, quiet=as_json)
             place = place_of(databases, name, prefix, form)
-            labels = FORMATS[form].read(output.text_of(file), file.name, place, sorted(found.catalog.tables))
+            labels = FORMATS[form].read(
+                output.text_of(file), output.name_of(file), place, sorted(found.catalog.tables)
+            )
             made = _proposed(found, places)
             text, count = import_labels(found, made.datamap, str(places.datamap), labels, FORMATS[form].title)
             parse_map(text, str(places.datamap))

@@ -37,6 +37,11 @@ def actor_option(*, required: bool) -> Callable[[Command], Command]:
     return click.option("--actor", metavar="WHO", help=words, **how)
 
 
+def name_of(file: TextIO) -> str:
+    """Return what a file that a person named is called in a message; stdin may be nameless, or a number."""
+    return file.name if isinstance(file.name, str) and file.name != "<stdin>" else "stdin"
+
+
 def text_of(file: TextIO) -> str:
     """Return what stands in a file that a person named, or in stdin.
 
@@ -47,7 +52,7 @@ def text_of(file: TextIO) -> str:
     try:
         return file.read()
     except UnicodeDecodeError:
-        message = f"{file.name} is no text in UTF-8"
+        message = f"{name_of(file)} is no text in UTF-8"
         raise UsageError(message) from None
 
 

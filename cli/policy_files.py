@@ -37,7 +37,7 @@ def apply(*, opened: TextIO, check: bool, actor: str, as_json: bool) -> int:
     when anything in the file is wrong, nothing is changed. A policy that is not in the file stays as it is.
     One that says `status: proposed` or `rejected` is left out; with --check a proposed one is a finding.
     """
-    file = "stdin" if opened.name == "<stdin>" else opened.name
+    file = output.name_of(opened)
     text = output.text_of(opened)
     try:
         steps = privacy.apply_retention_policies(text, file=file, check=check, actor=actor)

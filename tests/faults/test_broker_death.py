@@ -47,10 +47,10 @@ def test_a_worker_that_is_told_to_end_ends_although_redis_is_gone(
 ) -> None:
     """Both are told to end at the same time: the worker does not wait for a Redis that never comes back."""
     with worker(tmp_path / "worker", broker.url, "--concurrency", "1") as running:
-        (tmp_path / "gate").touch()
         send(broker, tmp_path / "gate")
         running.process.terminate()
         running.wait_for("Initiating Soft Shutdown")
         broker.kill()
+        (tmp_path / "gate").touch()
         running.process.wait(60)
         running.wait_for("ends without waiting longer")
