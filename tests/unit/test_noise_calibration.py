@@ -29,6 +29,13 @@ def test_sigma_is_enough_and_hardly_more(epsilon: float, delta: float) -> None:
     assert gaussian_delta(epsilon, sigma * (1 - 1e-6)) > Decimal(delta)
 
 
+@given(epsilon=st.floats(-4, 0.4).map(lambda power: 10.0**power), noise=st.floats(0.1, 5))
+def test_delta_is_rounded_up(epsilon: float, noise: float) -> None:
+    """It is never below the exact δ, and above it by less than counts beside the smallest one, 1e-40."""
+    above = calibration.gaussian_delta(epsilon, noise) - gaussian_delta(epsilon, noise)
+    assert 0 <= above < Decimal("2e-48")
+
+
 @given(epsilon=EPSILONS, delta=DELTAS, sensitivity=SENSITIVITIES)
 def test_sigma_grows_with_the_sensitivity_and_is_rounded_up(
     epsilon: float, delta: float, sensitivity: float
