@@ -70,7 +70,7 @@ def gaussian_noise(epsilon: float, delta: float) -> float:
 def gaussian_delta(epsilon: float, noise: Fraction | float) -> Decimal:
     """Return the δ that a Gaussian of sigma/Δ₂ = `noise` has at ε, rounded up; falls as the noise grows."""
     ratio = Fraction(noise)
-    with localcontext(Context(prec=_DIGITS, Emax=999_999, Emin=-999_999)):
+    with localcontext(Context(prec=_DIGITS)):
         near, far = _decimal(1 / (2 * ratio)), _decimal(Fraction(epsilon) * ratio)
         delta = normal_tail(far - near) - Decimal(epsilon).exp() * normal_tail(far + near)
         return max(Decimal(0), delta) + Decimal(10) ** (12 - _DIGITS)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aegis.errors import UsageError
@@ -27,6 +27,21 @@ def test_sigma_is_enough_and_hardly_more(epsilon: float, delta: float) -> None:
     sigma = calibration.gaussian_sigma(epsilon, delta, 1.0)
     assert gaussian_delta(epsilon, sigma) <= Decimal(delta)
     assert gaussian_delta(epsilon, sigma * (1 - 1e-6)) > Decimal(delta)
+
+
+@given(epsilon=st.floats(-4, 0.4).map(lambda power: 10.0**power), noise=st.floats(0.1, 5))
+@example(epsilon=1000.0, noise=0.0224)
+def test_delta_is_rounded_up(epsilon: float, noise: float) -> None:
+    """It is above the exact δ by 1e-48, also where e^ε lifts the tail most: its digits lose far less."""
+    above = calibration.gaussian_delta(epsilon, noise) - gaussian_delta(epsilon, noise)
+    assert abs(above - Decimal("1e-48")) < Decimal("1e-52")
+
+
+@pytest.mark.parametrize(("point", "tail"), [("100.1", 0), ("-100.1", 1)])
+def test_the_tail_beyond_a_hundred_is_known(point: str, tail: int) -> None:
+    """Nothing is above it, or everything; at a hundred itself there is still a little."""
+    assert calibration.normal_tail(Decimal(point)) == tail
+    assert 0 < calibration.normal_tail(Decimal(100)) < Decimal("1e-2173")
 
 
 @given(epsilon=EPSILONS, delta=DELTAS, sensitivity=SENSITIVITIES)
