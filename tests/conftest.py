@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import coverage
 import hypothesis
 import pytest
 import sqlalchemy as sa
@@ -49,6 +50,13 @@ def pytest_report_header() -> str:
         broker = str(error)
     browser = "Chromium on PATH" if chromium.found() else "no Chromium (Debian: chromium)"
     return f"servers: {broker}, PostgreSQL from its wheel, {maria}; {browser}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Save what `make coverage` has seen here: pytest-xdist kills a worker that takes long to end."""
+    if measured := coverage.Coverage.current():
+        measured.save()
 
 
 @pytest.fixture(autouse=True)
