@@ -20,8 +20,8 @@ def check_erasures(patient: Patient) -> Found:
         what = f"request {one.request} is {one.status}"
         late = f", and was due {one.due_at}" if one.late else ""
         why = f": {one.reason}" if one.reason else ""
-        cure = "resume" if one.status in STUCK else "status"
-        yield fault("erasures", f"{what}{late}{why}", f"aegis erasure {cure} {one.request}")
+        cure = "aegis erasure resume" if one.status in STUCK else "aegis erasure status"
+        yield fault("erasures", f"{what}{late}{why}", f"{cure} {one.request}")
     overdue = copies.overdue(system)
     for copy in overdue:
         text = (
