@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from aegis.embedded.redis import EmbeddedRedis
@@ -42,8 +43,9 @@ def test_worker_survives_redis_death_while_a_late_acknowledged_task_runs(
         assert "Unrecoverable error" not in running.log
 
 
+@pytest.mark.parametrize("ends", [True, False], ids=["a task that ends", "a task that does not"])
 def test_a_worker_that_is_told_to_end_ends_although_redis_is_gone(
-    broker: EmbeddedRedis, tmp_path: Path
+    broker: EmbeddedRedis, tmp_path: Path, *, ends: bool
 ) -> None:
     """Both are told to end at the same time: the worker does not wait for a Redis that never comes back."""
     with worker(tmp_path / "worker", broker.url, "--concurrency", "1") as running:
@@ -51,6 +53,9 @@ def test_a_worker_that_is_told_to_end_ends_although_redis_is_gone(
         running.process.terminate()
         running.wait_for("Initiating Soft Shutdown")
         broker.kill()
-        (tmp_path / "gate").touch()
+        if ends:
+            (tmp_path / "gate").touch()
         running.process.wait(60)
         running.wait_for("ends without waiting longer")
+    child = int((tmp_path / "gate.begun").read_text("ascii"))
+    wait_until(lambda: not psutil.pid_exists(child), "its child ends with it")
