@@ -16,6 +16,7 @@ import pytest
 from tests.pages import Block, Told, blocks, compare, told
 from tests.shells import Shell
 from tests.starter import starter
+from tests.workerkit import ROOT
 
 #: What only a shell does: pipes, other files, variables, several commands.
 _FOR_A_SHELL: Final = re.compile(r"[|><;&]|\$[({A-Z]|^for ")
@@ -59,6 +60,8 @@ class Reader:
         assert not faults, "\n\n".join(faults)
         stated = {*self.here, *self.before, *self.codes, *self.elsewhere, *self.given}
         assert self._used == stated, f"nothing on the page needs {sorted(stated - self._used)}"
+        named = re.findall(r"tests/[\w/]+\.py", " ".join(self.elsewhere.values()))
+        assert [test for test in named if not (ROOT / test).is_file()] == []
 
     def _steps(self) -> Iterator[Callable[[], object]]:
         for block in blocks(self.page):
