@@ -45,10 +45,10 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         exec(readme.replace("redis://shop@redis/0", at.redis.url), {})  # noqa: S102 - our own page
         relay = threading.Thread(target=names["relay"])
         relay.start()
-        for request in ("shop-closing-17", "shop-consent-1", "shop-closing-18"):
+        for request in ("shop-closing-17", "shop-consent-1", "shop-closing-18", "shop-closing-19"):
             wait_until(lambda one=request: names["aegis"].status(one).state != UNKNOWN, request)  # type: ignore[misc]
             assert names["aegis"].wait(request, DEADLINE) == Status(state=State.DONE)
-        assert at.count("users", "id IN (17, 18)") == 0
+        assert at.count("users", "id IN (17, 18, 19)") == 0
         (event,) = audit.get_audit_events(action="custom:consent:withdrawn")
         assert event["details"] == {"channel": "newsletter", "asked_by": "phone"}
         wait_until(lambda: not at.count("aegis_outbox"), "the outbox is empty")
