@@ -17,7 +17,7 @@ from aegis.db.engines import reading
 from aegis.errors import AegisError, Interrupted
 from aegis.operations import statuses, system
 from aegis.operations.brokers import client_of
-from aegis.operations.states import State
+from aegis.operations.states import FINAL, State
 from aegis.operations.statuses import KEPT_SECONDS, Status, is_id, key_of, written
 from aegis.operations.table import ERASE, FOR_SERVICES, PROTECT, RUN
 from aegis.settings import Settings
@@ -66,6 +66,8 @@ def _told(task: Any, report: Mapping[str, Any]) -> None:
         while (found := _found(task, report)) is not None and found != told:
             tell(task.app.settings, *found)
             told = found
+            if found[1].state in FINAL:
+                break
     except AegisError as error:
         log.warning("What became of a request is not told in Redis: %s", type(error).__name__)
 
