@@ -3,22 +3,31 @@
 Without it the child would be killed in mid-run at the end of the grace. Nothing is lost by that either, but
 the next worker would have to wait until the lease has ended.
 
+Celery would do all of its end where the signal interrupts the main thread: in the middle of anything, such
+as sending an event under a lock that the end needs as well. Here the signal is noted, and the end begins when
+the main thread asks for it, between two things.
+
 And ending at all: where Redis goes at the same time, Celery would try to reach it again for ever.
 """
 
+import faulthandler
 import logging
 import mmap
 import os
+import sys
 import threading
+import time
 from typing import Any, Final
 
-from celery import signals
-from celery.apps.worker import Worker
+from celery import platforms, signals
+from celery.apps.worker import Worker, on_cold_shutdown  # type: ignore[attr-defined]
+from celery.worker import state
 
 from aegis.operations import slices
+from worker.shutdown import GRACE_SECONDS
 
-#: Seconds from the end of the grace until the process ends, whoever still waits for what.
-END_SECONDS: Final = 15.0
+#: Seconds from the signal until the process ends, whoever still waits for what.
+END_SECONDS: Final = GRACE_SECONDS + 15.0
 
 log = logging.getLogger(__name__)
 
@@ -34,27 +43,43 @@ class LeavingWorker(Worker):
         slices.LEAVING.append(lambda: bool(_TOLD[0]))
         # Ctrl-C, after which Celery waits for tasks without a limit.
         signals.worker_shutting_down.connect(_tell)
+        self._signal = threading.Event()
+        threading.Thread(target=self._end, name="end", daemon=True).start()
         super().__init__(*args, **options)
 
-    def wait_for_soft_shutdown(self) -> Any:
-        """Tell the children, and let them finish; Celery's own signal comes only after that."""
-        _tell()
-        try:
-            return super().wait_for_soft_shutdown()
-        finally:
-            # A thread of the pool's end tries Redis again for ever, and has a lock that the main one needs.
-            end = threading.Timer(END_SECONDS, _end)
-            end.daemon = True
-            end.start()
+    def install_platform_tweaks(self, worker: Any) -> None:
+        """Have the signals noted that Celery would act upon at once."""
+        super().install_platform_tweaks(worker)
+        platforms.signals["SIGTERM"] = platforms.signals["SIGQUIT"] = self._note
+
+    def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:  # noqa: FBT001, FBT002
+        """End, after the grace where a signal asks for it."""
+        if self._signal.is_set():
+            self.exitcode = exitcode
+            on_cold_shutdown(self)
+            self.terminate()
+        else:
+            super().stop(in_sighandler=in_sighandler, exitcode=exitcode)
+
+    def _note(self, *_: Any) -> None:
+        """Tell the children, and the loops of the main thread, which call `stop`."""
+        if not self._signal.is_set():
+            _tell()
+            state.should_stop = os.EX_OK  # type: ignore[assignment]
+            self._signal.set()
+
+    def _end(self) -> None:
+        """End whatever the main thread waits for: Redis, or a task that does not end."""
+        self._signal.wait()
+        time.sleep(END_SECONDS)
+        log.warning(
+            "The worker ends without waiting longer: Redis does not answer, or a task does not end. "
+            "What it had not acknowledged comes again. Where it waited:"
+        )
+        # Names of files and functions, and numbers of lines.
+        faulthandler.dump_traceback(sys.__stderr__ or 2)
+        os._exit(1)
 
 
 def _tell(**_: Any) -> None:
     _TOLD[0] = 1
-
-
-def _end() -> None:
-    log.warning(
-        "The worker ends without waiting longer: Redis does not answer, or a task does not end. "
-        "What it had not acknowledged comes again"
-    )
-    os._exit(1)

@@ -1,13 +1,15 @@
 """Redis dies while a worker works."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from aegis.embedded.redis import EmbeddedRedis
-from tests.workerkit import sender, wait_until, worker
+from tests.workerkit import DEADLINE, client, sender, wait_until, worker
 
 
 @pytest.fixture
@@ -59,3 +61,26 @@ def test_a_worker_that_is_told_to_end_ends_although_redis_is_gone(
         running.wait_for("ends without waiting longer")
     child = int((tmp_path / "gate.begun").read_text("ascii"))
     wait_until(lambda: not psutil.pid_exists(child), "its child ends with it")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT], ids=lambda number: number.name)
+def test_a_signal_interrupts_nothing_that_the_end_needs(
+    broker: EmbeddedRedis, tmp_path: Path, number: signal.Signals
+) -> None:
+    """A worker that is told to end while it hands a task to a child does so; what did not end comes again."""
+    told = tmp_path / "told"
+    words: Any = {
+        "application": "tests.signalled_app",
+        "TEST_TOLD": str(told),
+        "TEST_SIGNAL": str(number.value),
+    }
+    with worker(tmp_path / "worker", broker.url, "--concurrency", "2", **words) as running:
+        send(broker, tmp_path / "gate")
+        with sender(broker.url) as app:
+            app.send_task("test.echo", kwargs={})
+        wait_until(told.exists, "it is told to end")
+        assert running.process.wait(DEADLINE) == 0, running.log
+        assert "ends without waiting longer" not in running.log
+    with client(broker.url) as looking:
+        assert looking.llen("retention")
+        assert not looking.hlen("unacked")
