@@ -25,7 +25,7 @@ from aegis.audit.sequencer import Sealed
 from aegis.audit.tlog.trust import Policy
 from aegis.audit.verification import verify
 from aegis.audit.verification.findings import Report, Tell
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import Ledger
 from aegis.errors import AegisError, UnknownName, UsageError
 from aegis.operations import requests
@@ -230,14 +230,14 @@ def prune_journals() -> int:
 
 def audit_backlog() -> Backlog:
     """Return how far the log is behind what was recorded."""
-    with reading(current().databases.control, "control database") as connection:
+    with reading(current().databases.control, CONTROL) as connection:
         return head.backlog(connection)
 
 
 def ledger() -> list[tuple[str, str, str, int]]:
     """Return (policy, table, action, rows gone) as the log has them: exact, all doors together."""
     query = sa.select(Ledger.policy, Ledger.table_name, Ledger.action, Ledger.rows)
-    with reading(current().databases.control, "control database") as connection:
+    with reading(current().databases.control, CONTROL) as connection:
         return [(row[0], row[1], row[2], int(row[3])) for row in connection.execute(query)]
 
 

@@ -4,14 +4,12 @@ from typing import Any, Literal
 
 from aegis.arguments import door
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.errors import UsageError
 from aegis.federated import accounts, opening
 from aegis.federated.accounts import Account
 from aegis.federated.opening import Terms
 from aegis.operations.system import current
-
-_CONTROL = "control database"
 
 
 @door
@@ -92,7 +90,7 @@ def show_budgets(name: str | None = None) -> list[Account]:
         ValueError: there is no budget of that name.
 
     """
-    with reading(current().databases.control, _CONTROL) as connection:
+    with reading(current().databases.control, CONTROL) as connection:
         return accounts.listed(connection, dialects.now(connection), name)
 
 
@@ -116,5 +114,5 @@ def budget_history(name: str, *, limit: int = 100, before: int | None = None) ->
         if type(number) is not int or number < 1:
             message = f"{word} must be a whole number of at least 1"
             raise UsageError(message)
-    with reading(current().databases.control, _CONTROL) as connection:
+    with reading(current().databases.control, CONTROL) as connection:
         return accounts.history(connection, name, limit=limit, before=before)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aegis.arguments import Long, Parsed, RequestId, door
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.operations import requests
 from aegis.operations.system import current
@@ -152,7 +152,7 @@ def register_policy_once(request_id: RequestId, definition: Mapping[str, Any]) -
         # A share is a number with a fraction, which a digest's plain data may not have.
         "arguments": {"definition": json.dumps(definition, sort_keys=True)},
     }
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         known = requests.earlier(system, connection, **asked)
     if known is not None:
         return dict(known)

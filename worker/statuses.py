@@ -13,7 +13,7 @@ from typing import Any, Final
 import redis
 from celery import signals
 
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.errors import AegisError, Interrupted
 from aegis.operations import statuses, system
 from aegis.operations.brokers import client_of
@@ -73,7 +73,7 @@ def _told(task: Any, report: Mapping[str, Any]) -> None:
 
 
 def _found(task: Any, report: Mapping[str, Any]) -> tuple[str, Status] | None:
-    with reading(system.current().databases.control, "control database") as connection:
+    with reading(system.current().databases.control, CONTROL) as connection:
         if task.name in _BY_RUN:
             request = statuses.request_of(connection, (task.request.kwargs or {}).get("run_id"))
         else:

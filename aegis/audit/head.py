@@ -15,7 +15,7 @@ from aegis.audit.tlog import merkle, notes, tiles
 from aegis.audit.tlog.notes import Note
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import AuditCheckpoint, AuditLeaf, AuditLog, AuditPending, AuditState, AuditTile
 from aegis.errors import NotPrepared, Tampered
 
@@ -80,7 +80,7 @@ def nodes(engine: sa.Engine) -> merkle.Node:
     """
 
     def fetch(level: int, number: int) -> bytes:
-        with reading(engine, "control database") as connection:
+        with reading(engine, CONTROL) as connection:
             return tile(connection, level, number)
 
     return tiles.reader(fetch)

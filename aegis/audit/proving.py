@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from aegis.audit import head, proofs
 from aegis.audit.proofs import Proof
 from aegis.audit.tlog import merkle, notes
-from aegis.db.engines import Databases, snapshot
+from aegis.db.engines import CONTROL, Databases, snapshot
 from aegis.db.tables import AuditLeaf, AuditLog, AuditPending
 from aegis.errors import Busy, UnknownName
 
@@ -18,7 +18,7 @@ def prove(databases: Databases, event_id: str) -> Proof:
         UnknownName: there is no such event, or its entry was pruned.
 
     """
-    with snapshot(databases.control, "control database") as connection:
+    with snapshot(databases.control, CONTROL) as connection:
         query = sa.select(AuditLeaf.leaf, AuditLog.entry).join(AuditLog, AuditLog.id == AuditLeaf.id)
         found = connection.execute(query.where(AuditLeaf.id == event_id)).one_or_none()
         note = head.newest(connection)

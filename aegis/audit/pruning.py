@@ -24,13 +24,12 @@ from aegis.audit.verification.findings import Progress, Tell
 from aegis.audit.verification.history import Fact
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import Databases, reading, snapshot, writing
+from aegis.db.engines import CONTROL, Databases, reading, snapshot, writing
 from aegis.db.tables import AuditLeaf, AuditLog, AuditPruned
 from aegis.errors import Busy, Refused, Tampered, UsageError
 
 #: Leaves whose entries go in one transaction, so that nobody waits long.
 BATCH: Final = 4 * WIDTH
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +115,7 @@ class _Pruning:
 
     def refuse_young(self) -> None:
         """Refuse a moment until which journals may still have to be compared with the log."""
-        with reading(self._control, _CONTROL) as connection:
+        with reading(self._control, CONTROL) as connection:
             latest = dialects.now(connection) - self._horizon
         if self._before > latest:
             message = (
@@ -143,7 +142,7 @@ class _Pruning:
 
     def do(self, tell: Tell) -> Pruned:
         """Finish what was begun, then prune what is old enough."""
-        with reading(self._control, _CONTROL) as connection:
+        with reading(self._control, CONTROL) as connection:
             first = head.state(connection).minimum
         self._finish(tell)
         while (found := self._plan()).last is not None:
@@ -161,7 +160,7 @@ class _Pruning:
 
     def _plan(self, first: int | None = None) -> Range:
         """Return what goes next, from a leaf on; None: from where the last prune ended."""
-        with snapshot(self._control, _CONTROL) as connection:
+        with snapshot(self._control, CONTROL) as connection:
             state = head.state(connection)
             ends = [fact.details["last"] + 1 for fact in history.prunes(connection)]
             first = max([state.minimum, *ends]) if first is None else first
@@ -170,7 +169,7 @@ class _Pruning:
     def _record(self, found: Range) -> None:
         """Say what goes, before anything does."""
         self._permitted()
-        with reading(self._control, _CONTROL) as connection:
+        with reading(self._control, CONTROL) as connection:
             origin = head.state(connection).origin
             root = merkle.root(found.end, head.node_of(connection))
         details = {
@@ -184,7 +183,7 @@ class _Pruning:
             action=Action.AUDIT_PRUNE, actor=self._actor, target_type="log", target_id=origin, details=details
         )
         event = self._recorder.prepare(note)
-        with writing(self._control, _CONTROL) as connection:
+        with writing(self._control, CONTROL) as connection:
             state = head.state(connection, lock=True)
             told = any(fact.details["last"] >= found.first for fact in history.prunes(connection))
             if told or state.minimum != found.first:
@@ -194,12 +193,12 @@ class _Pruning:
 
     def _finish(self, tell: Tell) -> None:
         """Let everything go that was told to."""
-        with reading(self._control, _CONTROL) as connection:
+        with reading(self._control, CONTROL) as connection:
             waits = any(fact.leaf is None for fact in history.prunes(connection))
         if waits:
             self._permitted()
             self._sequencer.seal()
-        with snapshot(self._control, _CONTROL) as connection:
+        with snapshot(self._control, CONTROL) as connection:
             unfinished = self._unfinished(connection)
         for fact in unfinished:
             end = fact.details["last"] + 1
@@ -238,7 +237,7 @@ class _Pruning:
     def _batch(self, end: int) -> int:
         """Let a few more go; return the first leaf whose entry is there."""
         self._permitted()
-        with writing(self._control, _CONTROL) as connection:
+        with writing(self._control, CONTROL) as connection:
             first = head.state(connection, lock=True).minimum
             if first >= end:
                 return first

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.audit.keyring.keystore import KeyStore
 from aegis.db.columns import table_of
-from aegis.db.engines import Databases, reading
+from aegis.db.engines import CONTROL, Databases, reading
 from aegis.db.tables import Actor, AuditLeaf, AuditLog
 
 #: Most events that one call returns.
@@ -44,7 +44,7 @@ class Reader:
             query = query.where(AuditLog.action == action)
         if correlation is not None:
             query = query.where(AuditLog.correlation_id == correlation)
-        with reading(self._databases.control, "control database") as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             rows = connection.execute(query).mappings().all()
         actors = self.actors({row["actor_ref"] for row in rows})
         return [self._plain(row, actors.get(row["actor_ref"])) for row in rows]
@@ -52,7 +52,7 @@ class Reader:
     def actors(self, references: Collection[str]) -> dict[str, str | None]:
         """Return the names behind references; None where the key of a name was destroyed."""
         sealed = sa.select(Actor.actor_ref, Actor.name_sealed).where(Actor.actor_ref.in_(references))
-        with reading(self._databases.control, "control database") as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             names = {row.actor_ref: row.name_sealed for row in connection.execute(sealed)}
         return {reference: self._actor(reference, name) for reference, name in names.items()}
 

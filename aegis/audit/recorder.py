@@ -12,7 +12,7 @@ from aegis.audit.events import Event
 from aegis.audit.keyring.keystore import KeyStore
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import Databases, writing
+from aegis.db.engines import CONTROL, Databases, writing
 from aegis.db.tables import Actor, AuditLog, AuditPending
 
 
@@ -56,7 +56,7 @@ class Recorder:
             # It may be rolled back, so that the next event has to look again.
             _put_actor(connection, reference, sealed)
             return reference
-        with writing(self._databases.control, "control database") as own:
+        with writing(self._databases.control, CONTROL) as own:
             _put_actor(own, reference, sealed)
         self._known_actors.add(reference)
         return reference
@@ -104,7 +104,7 @@ class Recorder:
     def record(self, note: Note) -> Event:
         """Record in a transaction of its own, committed on return."""
         event = self.prepare(note)
-        with writing(self._databases.control, "control database") as connection:
+        with writing(self._databases.control, CONTROL) as connection:
             store(connection, event)
         return event
 

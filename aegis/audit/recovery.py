@@ -6,7 +6,6 @@ the last one that anybody saw of the old one.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import sqlalchemy as sa
 
@@ -20,12 +19,10 @@ from aegis.audit.signing import SigningKeys, note_of
 from aegis.audit.tlog.notes import Checkpoint, FileSigner, Verifier
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import Databases, reading, writing
+from aegis.db.engines import CONTROL, Databases, reading, writing
 from aegis.db.tables import AuditKey, AuditLog
 from aegis.errors import Refused
 from aegis.keys import KeyFiles
-
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +62,7 @@ def recover(
         Refused: the log is not behind that checkpoint, or belongs to another log.
 
     """
-    with reading(databases.control, _CONTROL) as connection:
+    with reading(databases.control, CONTROL) as connection:
         state = head.state(connection)
         old = [key.verifier for key in signing.keys(connection) if key.retired_size is None]
         numbers = [key.number for key in signing.keys(connection)]
@@ -76,7 +73,7 @@ def recover(
     first = recorder.prepare(_told(state, origin, seen, actor))
     more = [recorder.prepare(note_of(Action.KEY_ADD, signer.verifier, actor))]
     more += [recorder.prepare(note_of(Action.KEY_RETIRE, key, actor, last_size=seen.size)) for key in old]
-    with writing(databases.control, _CONTROL) as connection:
+    with writing(databases.control, CONTROL) as connection:
         now = head.state(connection, lock=True)
         if (now.origin, now.size) != (state.origin, state.size):
             message = "the log changed meanwhile; look at it with `aegis audit verify` and try again"

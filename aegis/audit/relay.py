@@ -8,18 +8,16 @@ to a restored source would hide what it lacks.
 """
 
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import sqlalchemy as sa
 
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, Recorder
 from aegis.audit.transfer import Reverted, Transfer
-from aegis.db.engines import Databases, reading
+from aegis.db.engines import CONTROL, Databases, reading
 from aegis.db.tables import Source
 from aegis.errors import Refused, Tampered
-
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +49,7 @@ class Relay:
 
     def registered(self) -> list[str]:
         """Return the configured sources that were ever used; the others have nothing to relay."""
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             known = set(connection.scalars(sa.select(Source.name)))
         return sorted(known & set(self._databases.settings.sources))
 

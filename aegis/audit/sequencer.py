@@ -24,7 +24,7 @@ from aegis.audit.tlog import merkle, notes
 from aegis.audit.tlog.notes import Checkpoint, Signer
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import Databases, reading, writing
+from aegis.db.engines import CONTROL, Databases, reading, writing
 from aegis.db.tables import AuditCheckpoint, AuditWitness
 from aegis.errors import AegisError, Refused, Tampered
 
@@ -32,7 +32,6 @@ from aegis.errors import AegisError, Refused, Tampered
 PORTION: Final = 2_000
 #: A witness that does not answer is left alone for so long.
 _REST: Final = dt.timedelta(seconds=30)
-_CONTROL: Final = "control database"
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +85,7 @@ class Sequencer:
         if leaves:
             with self._halting():
                 cosigned = self._push_all(_REST)
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             size = head.state(connection).size
         return Sealed(leaves=leaves, size=size, cosigned=tuple(cosigned))
 
@@ -120,7 +119,7 @@ class Sequencer:
             raise Refused(message) from None
 
     def _portion(self) -> int:
-        with writing(self._databases.control, _CONTROL) as connection:
+        with writing(self._databases.control, CONTROL) as connection:
             state = head.state(connection, lock=True)
             entries = head.take(connection, state.size, PORTION)
             if not entries:
@@ -130,7 +129,7 @@ class Sequencer:
         return len(entries)
 
     def _publish(self) -> None:
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             note = head.newest(connection)
         if note:
             self._published.put_checkpoint(note)
@@ -140,7 +139,7 @@ class Sequencer:
         if known is None:
             return
         out = notes.checkpoint(known)
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             state = head.state(connection)
             if state.origin != out.origin:
                 return
@@ -158,7 +157,7 @@ class Sequencer:
                 raise Tampered(message)
 
     def _push_all(self, rest: dt.timedelta) -> list[str]:
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             rows = connection.execute(sa.select(table_of(AuditWitness))).all()
             note = head.newest(connection) if rows else None
             moment = dialects.now(connection)
@@ -182,7 +181,7 @@ class Sequencer:
             raise
         except AegisError as fault:
             log.warning("%s", fault)
-            with writing(self._databases.control, _CONTROL) as connection:
+            with writing(self._databases.control, CONTROL) as connection:
                 failed = {"failed_at": dialects.now(connection), "reason": str(fault)}
                 connection.execute(_which(row.name).values(**failed))
             return False
@@ -191,7 +190,7 @@ class Sequencer:
 
     def _keep(self, name: str, size: int, lines: Sequence[notes.Signature]) -> None:
         """Keep cosignatures with their checkpoint, if it is still there."""
-        with writing(self._databases.control, _CONTROL) as connection:
+        with writing(self._databases.control, CONTROL) as connection:
             head.state(connection, lock=True)
             here = AuditCheckpoint.size == size
             kept = connection.scalar(sa.select(AuditCheckpoint.note).where(here))
@@ -204,7 +203,7 @@ class Sequencer:
 
     def _halt(self, reason: str) -> None:
         """Note why nothing is signed, and record it once."""
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             state = head.state(connection)
         if state.halted is not None:
             return
@@ -219,16 +218,16 @@ class Sequencer:
                 details=details,
             )
         )
-        with writing(self._databases.control, _CONTROL) as connection:
+        with writing(self._databases.control, CONTROL) as connection:
             if head.state(connection, lock=True).halted is None:
                 head.update(connection, halted=reason)
                 store(connection, event)
 
     def _go_on(self) -> None:
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             halted = head.state(connection).halted
         if halted is not None:
-            with writing(self._databases.control, _CONTROL) as connection:
+            with writing(self._databases.control, CONTROL) as connection:
                 head.update(connection, halted=None)
 
 

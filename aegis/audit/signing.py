@@ -17,12 +17,11 @@ from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import FileSigner, Verifier
 from aegis.audit.tlog.trust import NONE, Group, Policy, Witness
 from aegis.db import dialects
-from aegis.db.engines import Databases, reading, writing
+from aegis.db.engines import CONTROL, Databases, reading, writing
 from aegis.db.tables import AuditKey, AuditWitness
 from aegis.errors import Conflict, NotPrepared, Refused, Tampered, UnknownName, UsageError
 from aegis.keys import KeyFiles
 
-_CONTROL: Final = "control database"
 #: Of several witnesses one is enough: the others may be down.
 _QUORUM: Final = "witnesses"
 
@@ -62,7 +61,7 @@ class SigningKeys:
         _check_origin(origin)
         signer = FileSigner(name=origin, seed=self._files.make("audit", 1).material)
         event = self._recorder.prepare(note_of(Action.KEY_ADD, signer.verifier, actor))
-        with writing(self._databases.control, _CONTROL) as connection:
+        with writing(self._databases.control, CONTROL) as connection:
             if not head.begin(connection, origin):
                 message = "the audit log has a signing key already; `aegis audit keys rotate` adds another"
                 raise Conflict(message)
@@ -73,12 +72,12 @@ class SigningKeys:
 
     def rotate(self, *, actor: str) -> Key:
         """Add a key; from now on checkpoints carry its signature beside the others'."""
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             origin = head.state(connection).origin
             number = max(key.number for key in keys(connection)) + 1
         signer = FileSigner(name=origin, seed=self._files.make("audit", number).material)
         event = self._recorder.prepare(note_of(Action.KEY_ADD, signer.verifier, actor))
-        with writing(self._databases.control, _CONTROL) as connection:
+        with writing(self._databases.control, CONTROL) as connection:
             head.state(connection, lock=True)
             if any(key.verifier == signer.verifier for key in keys(connection)):
                 message = f"somebody else is adding the key {number}; look with `aegis audit keys list`"
@@ -102,11 +101,11 @@ class SigningKeys:
 
         """
         while True:
-            with reading(self._databases.control, _CONTROL) as connection:
+            with reading(self._databases.control, CONTROL) as connection:
                 found, size = self._active(connection, key_id), head.state(connection).size
             details = {"last_size": size, "lost": int(lost)}
             event = self._recorder.prepare(note_of(Action.KEY_RETIRE, found.verifier, actor, **details))
-            with writing(self._databases.control, _CONTROL) as connection:
+            with writing(self._databases.control, CONTROL) as connection:
                 # Somebody may have sealed in between; then the size in the event is not the last one.
                 if head.state(connection, lock=True).size == size:
                     self._active(connection, key_id)
@@ -120,7 +119,7 @@ class SigningKeys:
 
     def listed(self) -> list[Key]:
         """Return every key there ever was, the oldest first."""
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             return keys(connection)
 
     def signers(self, connection: sa.Connection, origin: str) -> list[FileSigner]:
@@ -149,7 +148,7 @@ class SigningKeys:
 
     def policy(self) -> Policy:
         """Return whom to trust, as the control database has it."""
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             known = keys(connection)
             rows = connection.execute(
                 sa.select(AuditWitness.name, AuditWitness.vkey, AuditWitness.url).order_by(AuditWitness.name)

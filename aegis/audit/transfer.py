@@ -13,7 +13,7 @@ from aegis.audit.recorder import store
 from aegis.audit.verification import history, sums
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import Databases, reading, writing
+from aegis.db.engines import CONTROL, Databases, reading, writing
 from aegis.db.journal import Entry, Journal, SourceRow, Waiting
 from aegis.db.tables import AuditLog, Ledger, RelayMark, Source
 from aegis.errors import Refused, Tampered
@@ -24,7 +24,6 @@ PORTION: Final = 500
 MOST_NAMED: Final = 200
 #: So often a relay notes that nothing waits.
 NOTED: Final = dt.timedelta(seconds=10)
-_CONTROL: Final = "control database"
 
 
 @dataclass(kw_only=True)
@@ -48,7 +47,7 @@ class Transfer:
         """Return whether both sides count alike; refuse a source that is not the known one."""
         with reading(self.engine, self.label) as connection:
             here = self.journal.source(connection)
-        with writing(self.databases.control, _CONTROL) as connection:
+        with writing(self.databases.control, CONTROL) as connection:
             known = self._known(connection, here)
             noted = known.caught_up_at
             self.note_due = noted is None or dialects.now(connection) - noted >= NOTED
@@ -83,7 +82,7 @@ class Transfer:
 
     def to_log(self, entries: Sequence[Entry]) -> int:
         """Commit the rows that the log does not have yet; return how many."""
-        with writing(self.databases.control, _CONTROL) as connection:
+        with writing(self.databases.control, CONTROL) as connection:
             lock = sa.select(Source.relayed).where(Source.name == self.name).with_for_update()
             connection.execute(lock).one()
             fresh = self._fresh(connection, entries)
@@ -99,7 +98,7 @@ class Transfer:
 
     def caught_up(self) -> None:
         """Note that nothing more waits."""
-        with writing(self.databases.control, _CONTROL) as connection:
+        with writing(self.databases.control, CONTROL) as connection:
             update = sa.update(Source).where(Source.name == self.name)
             connection.execute(update.values(caught_up_at=dialects.now(connection)))
 
@@ -169,7 +168,7 @@ class Transfer:
 
     def _known_now(self) -> Any:
         query = sa.select(Source.relayed, Source.incarnation).where(Source.name == self.name)
-        with reading(self.databases.control, _CONTROL) as connection:
+        with reading(self.databases.control, CONTROL) as connection:
             return connection.execute(query).one()
 
     def _logged_already(self, waiting: Sequence[Waiting]) -> int:
@@ -177,7 +176,7 @@ class Transfer:
         query = sa.select(RelayMark.run, RelayMark.shard, RelayMark.number)
         runs = {part.run for part in waiting}
         query = query.where(RelayMark.datasource == self.name, RelayMark.run.in_(runs))
-        with reading(self.databases.control, _CONTROL) as connection:
+        with reading(self.databases.control, CONTROL) as connection:
             marks = {(row.run, row.shard): int(row.number) for row in connection.execute(query)}
         behind = ((part, marks.get((part.run, part.shard), 0)) for part in waiting)
         return sum(min(part.rows, max(0, mark - part.first + 1)) for part, mark in behind)
@@ -198,14 +197,14 @@ class Transfer:
         """
         with reading(self.engine, self.label) as connection:
             runs = {run for run, _ in self.journal.numbers(connection)}
-        with reading(self.databases.control, _CONTROL) as connection:
+        with reading(self.databases.control, CONTROL) as connection:
             marked = sa.select(RelayMark.run).where(RelayMark.datasource == self.name)
             unmarked = runs.difference(connection.scalars(marked))
             pruned = history.pruned_before(connection)
         with reading(self.engine, self.label) as connection:
             ends = {run: self.journal.ends(connection, run) for run in sorted(unmarked)}
         newest = {run: end[1] for run, end in ends.items() if end}
-        with reading(self.databases.control, _CONTROL) as connection:
+        with reading(self.databases.control, CONTROL) as connection:
             which = sa.select(AuditLog.id)
             logged = {id_ for id_ in newest.values() if connection.scalar(which.where(AuditLog.id == id_))}
         return {
@@ -216,7 +215,7 @@ class Transfer:
         """Return what the log has and the journal lacks: `run/shard` → first and last number."""
         query = sa.select(RelayMark.run, RelayMark.shard, RelayMark.number)
         query = query.where(RelayMark.datasource == self.name).order_by(RelayMark.run.desc(), RelayMark.shard)
-        with reading(self.databases.control, _CONTROL) as connection:
+        with reading(self.databases.control, CONTROL) as connection:
             marks = connection.execute(query.limit(MOST_NAMED)).all()
         with reading(self.engine, self.label) as connection:
             ends = [self.journal.last(connection, mark.run, mark.shard)[0] for mark in marks]
@@ -228,7 +227,7 @@ class Transfer:
 
     def stop(self, state: str, reason: str, *alarm: events.Event) -> None:
         """Take nothing more from this source until a person has looked."""
-        with writing(self.databases.control, _CONTROL) as connection:
+        with writing(self.databases.control, CONTROL) as connection:
             update = sa.update(Source).where(Source.name == self.name, Source.state == "ok")
             # Of several that notice, one tells the log.
             if connection.execute(update.values(state=state, reason=reason)).rowcount:

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Final
 
 import sqlalchemy as sa
 
@@ -13,11 +12,9 @@ from aegis.audit.tlog import notes
 from aegis.audit.tlog.notes import COSIGNATURE
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import Databases, reading, writing
+from aegis.db.engines import CONTROL, Databases, reading, writing
 from aegis.db.tables import AuditWitness
 from aegis.errors import Conflict, UnknownName, UsageError
-
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +57,7 @@ class Witnesses:
             raise UsageError(message)
         event = self._recorder.prepare(self._note(Action.WITNESS_ADD, name, vkey, actor))
         values = {"name": name, "vkey": key.vkey, "url": url, "size": 0}
-        with writing(self._databases.control, _CONTROL) as connection:
+        with writing(self._databases.control, CONTROL) as connection:
             if not dialects.insert_missing(connection, table_of(AuditWitness), values):
                 message = f"there is a witness {name} already; remove it first"
                 raise Conflict(message)
@@ -76,7 +73,7 @@ class Witnesses:
         """
         vkey = next((known.vkey for known in self.listed() if known.name == name), "")
         event = self._recorder.prepare(self._note(Action.WITNESS_REMOVE, name, vkey, actor))
-        with writing(self._databases.control, _CONTROL) as connection:
+        with writing(self._databases.control, CONTROL) as connection:
             gone = connection.execute(sa.delete(AuditWitness).where(AuditWitness.name == name))
             if not gone.rowcount:
                 message = f"there is no witness {name}; `aegis audit witness list` lists those there are"
@@ -86,7 +83,7 @@ class Witnesses:
 
     def listed(self) -> list[Known]:
         """Return every witness by its name."""
-        with reading(self._databases.control, _CONTROL) as connection:
+        with reading(self._databases.control, CONTROL) as connection:
             rows = connection.execute(sa.select(table_of(AuditWitness)).order_by(AuditWitness.name))
             return [Known(**row) for row in rows.mappings()]
 

@@ -9,11 +9,10 @@ import sqlalchemy as sa
 from aegis.catalog.drift import undecided
 from aegis.catalog.reviewing import drift
 from aegis.db import dialects
-from aegis.db.engines import Databases, reading, writing
+from aegis.db.engines import CONTROL, Databases, reading, writing
 from aegis.db.tables import CatalogReview
 from aegis.errors import AegisError
 
-_CONTROL: Final = "control database"
 _REVIEWS: Final[sa.Table] = CatalogReview.__table__  # type: ignore[assignment]
 
 
@@ -38,7 +37,7 @@ def look(databases: Databases, datasource: str) -> Review:
         count, reason = undecided(drift(databases, datasource)), None
     except AegisError as error:
         count, reason = None, f"{type(error).__name__}: {error}"
-    with writing(databases.control, _CONTROL) as connection:
+    with writing(databases.control, CONTROL) as connection:
         now = dialects.now(connection)
         values: dict[str, Any] = {"undecided": count, "reason": reason, "looked_at": now}
         if not dialects.insert_missing(connection, _REVIEWS, {"datasource": datasource, **values}):
@@ -49,6 +48,6 @@ def look(databases: Databases, datasource: str) -> Review:
 
 def reviews(databases: Databases) -> list[Review]:
     """Return the newest look at each source that the settings still name."""
-    with reading(databases.control, _CONTROL) as connection:
+    with reading(databases.control, CONTROL) as connection:
         rows = connection.execute(sa.select(_REVIEWS).order_by(_REVIEWS.c.datasource)).mappings().all()
     return [Review(**row) for row in rows if row["datasource"] in databases.settings.sources]

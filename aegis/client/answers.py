@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from aegis.db.engines import make_engine, reading
+from aegis.db.engines import CONTROL, make_engine, reading
 from aegis.db.tables import Request
 from aegis.envelopes import open_
 from aegis.errors import (
@@ -65,7 +65,7 @@ class Answers:
         """Return how far a request has come; None: no row says it, or none can be asked."""
         if self._database is None:
             return None
-        with reading(self._control(), "control database") as connection:
+        with reading(self._control(), CONTROL) as connection:
             return standing(connection, request_id)
 
     def await_end(self, request_id: str, timeout: float) -> Any:
@@ -115,7 +115,7 @@ class Answers:
     def _row(self, request_id: str) -> Any:
         columns = (Request.state, Request.reason, Request.result, Request.sealed_result)
         mine = (Request.request_id == request_id) & (Request.operation == messages.OPERATION)
-        with reading(self._control(), "control database") as connection:
+        with reading(self._control(), CONTROL) as connection:
             return connection.execute(sa.select(*columns).where(mine)).one_or_none()
 
     def _control(self) -> sa.Engine:

@@ -34,6 +34,9 @@ from aegis.errors import (
 )
 from aegis.settings import Settings, SourceSettings
 
+#: What errors call the control database.
+CONTROL: Final = "control database"
+
 _READ = "aegis_read"
 #: When the statement at work is ended (SQLite).
 _UNTIL: Final = "aegis_until"

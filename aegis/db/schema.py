@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from aegis.db.engines import Databases, reading, translated
+from aegis.db.engines import CONTROL, Databases, reading, translated
 from aegis.errors import NotPrepared
 
 Store = Literal["control", "keys"]
 STORES: Final[tuple[Store, ...]] = get_args(Store)
 
-_LABELS: Final[dict[Store, str]] = {"control": "control database", "keys": "key store"}
+_LABELS: Final[dict[Store, str]] = {"control": CONTROL, "keys": "key store"}
 _FOLDERS: Final[dict[Store, str]] = {"control": "versions", "keys": "keystore"}
 #: Where alembic notes the revision; an application's own `alembic_version` may stand beside it.
 VERSION_TABLES: Final[dict[Store, str]] = {"control": "aegis_version", "keys": "aegis_keys_version"}

@@ -3,10 +3,9 @@
 from typing import Final
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.doctor.findings import Found, Skipped, note, ok
 from aegis.doctor.patient import Patient
-from aegis.doctor.stores import CONTROL
 from aegis.federated import accounts
 
 #: The share of a limit from which on it is told.

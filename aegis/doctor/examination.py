@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from aegis.db.engines import CONTROL
 from aegis.doctor.backlogs import check_backlogs, check_purges, check_runs
 from aegis.doctor.broker import check_broker
 from aegis.doctor.budgets import check_budgets
@@ -21,7 +22,7 @@ from aegis.doctor.rights import check_rights
 from aegis.doctor.secrets import check_secrets
 from aegis.doctor.servers import check_clocks
 from aegis.doctor.sources import check_source
-from aegis.doctor.stores import CONTROL, KEY_STORE, check_control, check_keystore
+from aegis.doctor.stores import KEY_STORE, check_control, check_keystore
 from aegis.doctor.tables import check_tables
 from aegis.doctor.tenants import check_tenants
 from aegis.errors import AegisError

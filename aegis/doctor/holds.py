@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.doctor.findings import Found, Skipped, fault, note, ok
 from aegis.doctor.patient import Patient
-from aegis.doctor.stores import CONTROL
 from aegis.operations import holds
 from aegis.operations.scopes import STOP
 

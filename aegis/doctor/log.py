@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from aegis.audit import head
 from aegis.audit.witnesses import Known
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import AuditWitness
 from aegis.doctor.findings import Found, Skipped, fault, note, ok
 from aegis.doctor.patient import Patient
@@ -24,7 +24,7 @@ def check_log(patient: Patient) -> Found:
     if not patient.control_ready:
         message = "cannot be read while the control database is not ready"
         raise Skipped(message)
-    with reading(patient.system.databases.control, "control database") as connection:
+    with reading(patient.system.databases.control, CONTROL) as connection:
         state, behind = head.begun(connection), head.backlog(connection)
         rows = connection.execute(sa.select(table_of(AuditWitness)).order_by(AuditWitness.name)).mappings()
         witnesses = [Known(**row) for row in rows]

@@ -6,7 +6,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from aegis.db import dialects, facts, transactions
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import Journal
 from aegis.db.tables import DataRetentionPolicy
 from aegis.doctor.findings import Found, Skipped, careful, fault, note, ok
@@ -65,7 +65,7 @@ def _check_approval(system: System, policy: DataRetentionPolicy) -> Found:
         text = f"policy {policy.name} does not run: {policies.why_not_permitted(system, policy)}"
         yield fault("policies", text, f"aegis policy show {policy.name}; find out who wrote to its approval")
         return
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
     left = [
         key.name for key in approvals.signers(system, policies.subject_of(policy)) if not key.valid_at(moment)

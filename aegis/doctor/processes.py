@@ -3,10 +3,9 @@
 import datetime as dt
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.doctor.findings import Found, Skipped, fault, ok, span
 from aegis.doctor.patient import Patient
-from aegis.doctor.stores import CONTROL
 from aegis.retention import scheduling
 from aegis.retention.cron import next_instant
 from aegis.settings import Settings

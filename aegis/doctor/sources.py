@@ -7,13 +7,12 @@ import sqlalchemy as sa
 from aegis.audit.events import made
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import HEADER, NIL, VERSION, Journal
 from aegis.db.tables import Source
 from aegis.doctor import servers
 from aegis.doctor.findings import Found, fault, note, ok, span
 from aegis.doctor.patient import Patient
-from aegis.doctor.stores import CONTROL
 from aegis.settings import masked
 
 #: Journal rows that wait longer have nobody who relays them.

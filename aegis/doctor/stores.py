@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from aegis.db import facts
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.keystore import Epoch
 from aegis.db.schema import Store
 from aegis.db.tables import Run
@@ -17,7 +17,6 @@ from aegis.doctor.findings import Finding, Found, fault, note, ok
 from aegis.doctor.patient import Patient
 from aegis.settings import SourceSettings, masked
 
-CONTROL: Final = "control database"
 KEY_STORE: Final = "key store"
 
 

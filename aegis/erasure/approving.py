@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.db.tables import Approval, Request, Run
 from aegis.erasure import asking, parts, plan
 from aegis.erasure.parts import Part
@@ -18,7 +18,6 @@ from aegis.operations.approvals import Subject
 from aegis.operations.states import FINAL, State, Wait, Waits
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 #: The origin of an erasure of people who were erased before, and came back with a restored database.
 REPLAY: Final = "replay"
 
@@ -98,7 +97,7 @@ def approve(
         correlation_id=run["id"],
     )
     event = system.recorder.prepare(note)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         # Under the run's lock, so that of two people the second sees the first.
         connection.execute(sa.select(Run.id).where(Run.id == run["id"]).with_for_update())
         if approvals.keep(system, connection, subject, given).enough:

@@ -13,7 +13,7 @@ from aegis.audit.events import Event
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import Request
 from aegis.erasure import persons
 from aegis.erasure.denials import denials_recorded
@@ -122,7 +122,7 @@ def fetch(system: System, request_id: str) -> Mapping[str, Any]:
     query = sa.select(table_of(Request)).where(
         Request.request_id == request_id, Request.operation == OPERATION
     )
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         row = connection.execute(query).mappings().one_or_none()
     if row is None:
         message = f"there is no erasure request {request_id}; `aegis erasure status` lists those there are"
@@ -132,7 +132,7 @@ def fetch(system: System, request_id: str) -> Mapping[str, Any]:
 
 def _known(system: System, wish: Wish, request_id: str) -> str:
     """Return the run of a request that was accepted before, if any: by now its people may be gone."""
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         known = requests.earlier(system, connection, request_id, OPERATION, wish.told)
     return str(known or "")
 
@@ -281,5 +281,5 @@ def _event(system: System, wish: Wish, subject: str, person: KeptPerson, details
 
 
 def _now(system: System) -> dt.datetime:
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return dialects.now(connection)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,15 +10,13 @@ from aegis.audit.actions import Action
 from aegis.audit.events import Event
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.db.tables import ErasureCopy, Request
 from aegis.erasure import asking, copies, parts
 from aegis.erasure.copies import Copy
 from aegis.errors import Refused, UnknownName
 from aegis.operations.states import State
 from aegis.operations.system import System
-
-_CONTROL: Final = "control database"
 
 
 def confirm(system: System, request_id: str, name: str, *, actor: str) -> None:
@@ -47,7 +45,7 @@ def confirm(system: System, request_id: str, name: str, *, actor: str) -> None:
     home = parts.home_of(request)
     whole = None if home is None else asking.fetch(system, home)
     whole_closed = None if whole is None else close_event(system, whole, len(known))
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         # Under the request's lock, so that of the two last ones the second sees the first.
         mine = Request.request_id == request_id
         connection.execute(sa.select(Request.request_id).where(mine).with_for_update())

@@ -1,13 +1,13 @@
 """A person's word over a request for an erasure: resume, cancel."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.db.journal import Journal
 from aegis.db.tables import Request
 from aegis.erasure import approving, ending, outcomes, parts, persons, plan
@@ -20,8 +20,6 @@ from aegis.errors import Refused
 from aegis.operations import claims, seizing
 from aegis.operations.states import CLAIMABLE, STUCK, State
 from aegis.operations.system import System
-
-_CONTROL: Final = "control database"
 
 
 def run_of(system: System, request_id: str) -> Mapping[str, Any]:
@@ -52,7 +50,7 @@ def resume(system: System, request_id: str, *, actor: str) -> Erasure:
         raise Refused(message)
     plans = {one.request["request_id"]: _plan(system, one) for one in stuck}
     digest = parts.digest_of(whole, {name: made.digest for name, made in plans.items()})
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         approving.revoke(connection, whole[0].run["id"])
         for one in stuck:
             _accept_again(connection, one.request, plans[one.request["request_id"]])

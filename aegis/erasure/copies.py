@@ -15,13 +15,12 @@ import sqlalchemy as sa
 from aegis.audit.events import stamp
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import ErasureCopy, Request
 from aegis.erasure.persons import Kept
 from aegis.operations.marks import Box
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 #: Of a copy that nobody is asked about: a person sees to it.
 MANUAL: Final = "manual"
 
@@ -114,7 +113,7 @@ def overdue(system: System) -> tuple[Copy, ...]:
 
 def counted_overdue(system: System) -> Mapping[str, int]:
     """Return how many copies of each name nobody has confirmed in time."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         late = ErasureCopy.confirmed_at.is_(None) & (ErasureCopy.due_at < dialects.now(connection))
         query = sa.select(ErasureCopy.name, sa.func.count()).where(late).group_by(ErasureCopy.name)
         return {row[0]: row[1] for row in connection.execute(query.order_by(ErasureCopy.name))}
@@ -130,7 +129,7 @@ def _read(system: System, which: sa.ColumnElement[bool]) -> tuple[Copy, ...]:
     table = table_of(ErasureCopy)
     columns = [column for column in table.c if column.name != "sealed"]
     query = sa.select(*columns, Request.datasource).join(Request).where(which)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         rows = connection.execute(query.order_by(table.c.due_at, table.c.name)).mappings().all()
     return tuple(_copy(dict(row), moment) for row in rows)

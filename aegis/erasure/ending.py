@@ -10,7 +10,7 @@ from aegis.audit.actions import Action, Outcome
 from aegis.audit.events import Event
 from aegis.audit.recorder import Note
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import Request
 from aegis.erasure import burying, closing, copies, parts, persons, receipts, rests
 from aegis.erasure.erasers import Reported
@@ -47,7 +47,7 @@ def finish(
     """
     done = done_by(system, claimed.run)
     changed = total(claimed.run, done)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
     stones = burying.tombstones_of(system, claimed.run, kept, trace, moment)
     planned = copies.planned(system, request["request_id"], claimed.run["datasource"], kept, moment)

@@ -18,7 +18,7 @@ from aegis.audit import posting
 from aegis.audit.events import canonical
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import ErasureCopy, Request
 from aegis.erasure import copies
 from aegis.errors import AegisError, OperationFailed, Refused, SettingsError
@@ -26,7 +26,6 @@ from aegis.operations import claims, stops
 from aegis.operations.system import System
 from aegis.settings import CopySettings
 
-_CONTROL: Final = "control database"
 #: How long after it was asked a copy is asked again.
 AGAIN: Final = dt.timedelta(days=1)
 #: Seconds that a URL may take for each step of its answer.
@@ -61,7 +60,7 @@ def _due(system: System) -> list[Mapping[str, Any]]:
     table = table_of(ErasureCopy)
     columns = (table.c.request_id, table.c.name, table.c.told, table.c.tries, table.c.not_before)
     query = sa.select(*columns, Request.datasource, Request.arguments).join(Request)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         query = query.where(table.c.not_before <= dialects.now(connection), table.c.confirmed_at.is_(None))
         rows = connection.execute(query.order_by(table.c.not_before).limit(_MOST)).mappings()
         return [dict(row) for row in rows]
@@ -70,7 +69,7 @@ def _due(system: System) -> list[Mapping[str, Any]]:
 def _claim(system: System, row: Mapping[str, Any], seconds: float) -> Mapping[str, Any] | None:
     """Keep others from asking the same copy meanwhile; None where somebody was quicker."""
     lease = dt.timedelta(seconds=seconds + PATIENCE + system.settings.operations.lease_seconds)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         values = {"tries": row["tries"] + 1, "not_before": dialects.now(connection) + lease}
         if not _update(connection, row, values):
             return None
@@ -90,7 +89,7 @@ def _ask(system: System, copy: Mapping[str, Any], send: Send, deadline: float) -
         whole = told == len(keys)
     except AegisError as error:
         reason = str(error)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         values: dict[str, Any] = {"told": told, "reason": reason, "not_before": moment}
         if whole:

@@ -16,7 +16,7 @@ from aegis.datamap.model import Group, Subject
 from aegis.datamap.names import meant
 from aegis.db import dialects
 from aegis.db.catalog import Catalog, CatalogTable
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import ErasedPerson, Run
 from aegis.erasure.people import Key, of_tenant
 from aegis.erasure.plan import reference
@@ -104,5 +104,5 @@ def _asked(system: System, datasource: str) -> frozenset[str]:
     query = sa.select(ErasedPerson.reference).join(Run, Run.id == ErasedPerson.run)
     query = query.where(Run.datasource == datasource, Run.state.not_in(sorted(FINAL)))
     query = query.where(sa.or_(Run.waits_for.is_(None), Run.waits_for != Wait.REST))
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return frozenset(connection.scalars(query))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aegis.audit.events import stamp
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import Request, Run
 from aegis.erasure import asking, copies, ending, parts, persons, rests
 from aegis.erasure.asking import OPERATION, Wish
@@ -152,7 +152,7 @@ def standing(system: System, request_id: str) -> Erasure:
 def recent(system: System, limit: int) -> list[Erasure]:
     """Return where the newest requests stand, newest first."""
     query = sa.select(table_of(Request)).where(Request.operation == OPERATION)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = connection.execute(query.order_by(Request.received_at.desc()).limit(_PARTS * limit))
         whole = [
             dict(row) for row in rows.mappings() if not (parts.home_of(dict(row)) or rests.waits(dict(row)))
@@ -177,7 +177,7 @@ def neglected(system: System) -> list[Neglected]:
     unfinished = (Request.operation == OPERATION) & Run.state.not_in(sorted(FINAL))
     query = sa.select(Request.request_id, Request.arguments, Request.due_at, Run.state, Run.reason)
     query = query.join(Run, Run.request_id == Request.request_id).where(unfinished)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         rows = connection.execute(query.order_by(Request.due_at)).mappings().all()
     found = [(row, row["due_at"] is not None and row["due_at"] < moment) for row in rows]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import ErasedPerson
 from aegis.erasure.people import reference_of
 from aegis.erasure.rows import HomeRow, Known
@@ -23,7 +23,6 @@ from aegis.masking.keys import MaskKey
 from aegis.operations.marks import Box
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 _LETTERS: Final = string.ascii_lowercase + string.digits
 
 
@@ -130,7 +129,7 @@ def read(system: System, run: str) -> Kept:
 
     """
     query = sa.select(table_of(ErasedPerson)).where(ErasedPerson.run == run).order_by(ErasedPerson.number)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = connection.execute(query).all()
     if any(row.sealed is None for row in rows):
         message = f"erasure {run} is over, and who it was about is not kept any more"
@@ -148,7 +147,7 @@ def read(system: System, run: str) -> Kept:
 def count(system: System, run: str) -> int:
     """Return how many people a run is about."""
     query = sa.select(sa.func.count()).select_from(ErasedPerson).where(ErasedPerson.run == run)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return int(connection.scalar(query) or 0)
 
 

@@ -17,7 +17,7 @@ from aegis.audit import events
 from aegis.datamap.model import Rule
 from aegis.datamap.periods import parse_period
 from aegis.db import dialects
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import Request, Run
 from aegis.erasure import asking, plan
 from aegis.erasure.decisions import Decision, decisions
@@ -31,7 +31,6 @@ from aegis.operations.system import System
 
 #: The origin of a request that finishes what another one left.
 REST: Final = "rest"
-_CONTROL: Final = "control database"
 _DAY: Final = dt.timedelta(days=1)
 
 
@@ -142,11 +141,11 @@ def begin(
     people = {"subject": subject, "datasource": source, "tenant": run["tenant"]}
     with looking(system, kept.keys, **people, known=kept.known(request["arguments"])) as trace:
         rest = rest_of(trace)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
     if rest is not None and (rest.ends is None or rest.ends > moment):
         until = rest.ends or moment + _DAY
-        with writing(system.databases.control, _CONTROL) as connection:
+        with writing(system.databases.control, CONTROL) as connection:
             mine = sa.update(Request).where(Request.request_id == request["request_id"])
             connection.execute(mine.values(due_at=until))
         raise Waits(Wait.REST, _until(until), seconds=(until - moment).total_seconds())
@@ -154,7 +153,7 @@ def begin(
     with looking(system, kept.keys, **people, known=kept.known(arguments)) as trace:
         made = plan.of(system, trace, source)
     arguments |= {"plan": made.digest, "rows": made.rows}
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         mine = sa.update(Request).where(Request.request_id == request["request_id"])
         values = {"plan_digest": made.digest, "planned_at": moment, "arguments": arguments}
         connection.execute(mine.values(**values))

@@ -15,7 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import Request, Run
 from aegis.erasure import asking, persons
 from aegis.erasure.erasers import Reported
@@ -31,7 +31,6 @@ from aegis.operations.claims import Claim
 from aegis.operations.states import CLAIMABLE, State, Wait
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 #: So long after its rows were changed a request lets others catch up, looking each few seconds.
 GATHER_SECONDS: Final = 30.0
 PAUSE_SECONDS: Final = 5.0
@@ -42,14 +41,14 @@ PEOPLE: Final = 5_000
 
 def note_executed(system: System, claimed: Claim) -> None:
     """Note in its request when all rows of an erasure were changed: from then on others may take it along."""
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         mine = (Request.request_id == claimed.run["request_id"]) & Request.executed_at.is_(None)
         connection.execute(sa.update(Request).where(mine).values(executed_at=dialects.now(connection)))
 
 
 def should_wait(system: System, claimed: Claim) -> bool:
     """Whether a search that has not begun should let others catch up, whose rows are about to be changed."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         mine = sa.select(Request.executed_at).where(Request.request_id == claimed.run["request_id"])
         executed = connection.scalar(mine)
@@ -236,7 +235,7 @@ def _ready(system: System, claimed: Claim, patience: int) -> list[Mapping[str, A
 
     What some wait for does not matter: they let this one go first, or met a fault or stop that is over.
     """
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         query = _others(claimed).where(
             Run.origin == "task",
             Run.state.in_(sorted(CLAIMABLE - {State.RUNNING})),
@@ -255,7 +254,7 @@ def _claimed(system: System, run: Mapping[str, Any], so_far: Searched) -> _Other
         AegisError: somebody else has it, or who it is about cannot be read.
 
     """
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         free = Run.lease_until.is_(None) | (Run.lease_until < dialects.now(connection))
         connection.execute(sa.update(Run).where(Run.id == run["id"], free).values(not_before=None))
     claim = claims.claim(system, run["id"])

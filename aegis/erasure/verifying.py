@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Protocol
 
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import Journal
 from aegis.erasure.decisions import decisions
 from aegis.erasure.residual.finding import Sought
@@ -235,7 +235,7 @@ def _own(system: System, datasource: str, sought: Sought, on_stretch: Callable[[
     """Search Aegis's own databases; where one is the data source it was searched already."""
     here = system.databases.source(datasource).url
     for label, scan in own_scans(system.databases, sought, _digest(system)).items():
-        engine = system.databases.control if label == "control database" else system.databases.keys
+        engine = system.databases.control if label == CONTROL else system.databases.keys
         if engine.url != here:
             for part in scan.run():
                 yield from part.hits

@@ -7,14 +7,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import DataRetentionPolicy, Run
 from aegis.evidence.scope import Scope
 from aegis.operations import approvals, approvers, holds
 from aegis.operations.system import System
 from aegis.retention import policies
 
-_CONTROL: Final = "control database"
 #: Columns whose value is a reference to an actor, and what they are called with the actor's name.
 _ACTORS: Final = {"owner_ref": "owner", "created_by": "created_by", "released_by": "released_by"}
 #: What only Aegis itself goes by.
@@ -36,7 +35,7 @@ def policy_versions(system: System, scope: Scope) -> list[dict[str, Any]]:
         # A name that is none is refused, not answered with nothing.
         policies.find(system, scope.policy)
         query = query.where(table.c.name == scope.policy)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         found = [dict(row) for row in connection.execute(query).mappings()]
     names = _names(system, _refs(found))
     return [
@@ -51,7 +50,7 @@ def policy_versions(system: System, scope: Scope) -> list[dict[str, Any]]:
 
 def approver_keys(system: System) -> list[dict[str, Any]]:
     """Return the public keys of those who may approve, or could once."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         keys = approvers.read(system, connection)
     names = _names(system, [key.actor_ref for key in keys])
     return [

@@ -6,7 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import AuditLeaf, AuditLog, DataRetentionPolicy, Request, Run
 from aegis.erasure import receipts
 from aegis.erasure.receipts import Receipt
@@ -14,7 +14,6 @@ from aegis.evidence.scope import Scope
 from aegis.operations.states import State
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 _OF_A_RUN: Final = (
     "id", "request_id", "datasource", "table_name", "action", "tenant", "origin", "state", "reason",
     "scheduled_for", "cutoff", "rows_expected", "rows", "created_at", "started_at", "finished_at",
@@ -44,7 +43,7 @@ def requests(system: System, scope: Scope) -> list[dict[str, Any]]:
     query = sa.select(*(table.c[name] for name in _OF_A_REQUEST)).where(mine)
     if scope.policy:
         return []
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return [dict(row) for row in connection.execute(query.order_by(table.c.received_at)).mappings()]
 
 
@@ -57,7 +56,7 @@ def receipts_of(system: System, erasures: list[dict[str, Any]]) -> dict[str, Rec
     """
     done = [run["id"] for run in erasures if run["state"] == State.DONE]
     table = table_of(Run)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = connection.execute(sa.select(table).where(table.c.id.in_(done))).mappings().all()
     return {row["id"]: receipts.of_run(system, dict(row)) for row in rows if "text" in (row["report"] or {})}
 
@@ -67,7 +66,7 @@ def events_of(system: System, runs: list[dict[str, Any]], scope: Scope) -> list[
     about = [*(run["id"] for run in runs), *scope.requests]
     query = sa.select(AuditLeaf.id).join(AuditLog, AuditLog.id == AuditLeaf.id)
     query = query.where(AuditLog.correlation_id.in_(about)).order_by(AuditLeaf.leaf)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return list(connection.execute(query).scalars())
 
 
@@ -87,7 +86,7 @@ def _runs(system: System, which: sa.ColumnElement[bool]) -> list[dict[str, Any]]
         .where(AuditLog.correlation_id.in_(sa.select(table.c.id).where(which)))
         .group_by(AuditLog.correlation_id)
     )
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = connection.execute(query.order_by(table.c.created_at, table.c.id)).mappings().all()
         found = {row.correlation_id: row for row in connection.execute(places)}
     names = system.reader.actors({row["actor_ref"] for row in rows})

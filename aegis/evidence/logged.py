@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from aegis.audit import proving
 from aegis.audit.exports import batches
 from aegis.audit.exports.formats import jsonl
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import AuditLeaf, AuditLog, AuditPending
 from aegis.errors import NotPrepared, Refused
 from aegis.operations.system import System
@@ -40,7 +40,7 @@ def span(system: System, start: dt.datetime, end: dt.datetime) -> Span | None:
     leaves = leaves.join(AuditLog, AuditLog.id == AuditLeaf.id).where(mine)
     pending = sa.select(sa.func.count()).select_from(AuditPending)
     pending = pending.join(AuditLog, AuditLog.id == AuditPending.id).where(mine)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         first, last = connection.execute(leaves).one()
         waiting = int(connection.scalar(pending) or 0)
     return None if first is None else Span(first=first, last=last, waiting=waiting)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import ErasedPerson, Request, Run
 from aegis.erasure.plan import reference
 from aegis.errors import UnknownName, UsageError
@@ -68,7 +68,7 @@ def of_request(system: System, request: str) -> Scope:
         UnknownName: nobody asked for anything under this id.
 
     """
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         known = connection.scalar(sa.select(Request.request_id).where(Request.request_id == request))
     if known is None:
         message = f"there is no request {request}; `aegis erasure status` lists those there are"
@@ -85,7 +85,7 @@ def of_person(system: System, subject: str, key: Sequence[object]) -> Scope:
     """
     mine = table_of(ErasedPerson).c.reference == reference(system, subject, tuple(key))
     query = sa.select(Run.request_id).join(ErasedPerson, ErasedPerson.run == Run.id).where(mine).distinct()
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         found = [str(name) for name in connection.execute(query.order_by(Run.request_id)).scalars()]
     if not found:
         message = f"no erasure was ever asked for that {subject}, as far as this Aegis knows"

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.db.tables import Request
 from aegis.errors import Conflict, Interrupted
 from aegis.federated import outputs
@@ -25,7 +25,6 @@ from aegis.operations.system import System
 
 #: A sealed answer up to here stands in its row; what is larger is a file. MariaDB keeps 64 KiB.
 _INLINE_BYTES: Final = 48 * 1024
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,7 @@ def accept(system: System, order: Order) -> Standing:
     values |= {"finished_at": None, "sealed_result": None}
     values |= {"arguments": {"reply_to": order.reply_to}, "reason": None, "result": None}
     mine = Request.request_id == order.request_id
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         if _insert(connection, order.request_id, moment, values):
             return Standing(state=State.ACCEPTED, attempts=1)
@@ -74,7 +73,7 @@ def refuse(system: System, request_id: str, error: NotAccepted) -> None:
     """Show a producer why its message was not accepted; a request that was accepted before stays as it is."""
     values = {"payload_digest": _digest(system, b"unread"), "state": State.FAILED, "attempts": 0}
     values |= {"arguments": None, "reason": str(error), "result": {"reason": error.reason}}
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         values["finished_at"] = moment
         if _insert(connection, request_id, moment, values) or not _unread(_locked(connection, request_id)):
@@ -118,7 +117,7 @@ def let_rest(system: System, order: Order) -> None:
     """Forget the attempts at a request: something else was in the way, and not the request."""
     mine = (Request.request_id == order.request_id) & Request.state.not_in(sorted(FINAL))
     try:
-        with writing(system.databases.control, _CONTROL) as connection:
+        with writing(system.databases.control, CONTROL) as connection:
             connection.execute(sa.update(Request).where(mine).values(attempts=0))
     except Interrupted:
         # It is this database that is in the way.
@@ -137,7 +136,7 @@ def expire(system: System, cutoff: dt.datetime) -> int:
     answered = old & (Request.state == State.DONE)
     told = old & (Request.state == State.FAILED) & Request.sealed_result.is_not(None)
     lost = mine & (Request.state == State.ACCEPTED) & (Request.received_at < cutoff)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         files = [
             name for name in map(_file, connection.scalars(sa.select(Request.result).where(answered))) if name
         ]
@@ -166,7 +165,7 @@ def named_files(connection: sa.Connection) -> set[str]:
 def _end(system: System, order: Order, values: Mapping[str, Any]) -> tuple[Standing, bool]:
     """End a request that is not ended yet; return how it stands, and whether this did it."""
     mine = (Request.request_id == order.request_id) & Request.state.not_in(sorted(FINAL))
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         ended = {**values, "finished_at": dialects.now(connection)}
         row = _locked(connection, order.request_id)
         if row.state in FINAL:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.errors import UsageError
 from aegis.federated.accounts import DEFAULTS, Account, listed, unknown
 from aegis.federated.composition import NANO, cost
@@ -35,7 +35,7 @@ def estimate(system: System, value: Any, terms: Terms) -> dict[str, Any]:
         message = "there is no noise without dp_epsilon, and nothing to estimate"
         raise UsageError(message)
     plan = plan_of(content_of(value, terms), terms, terms.epsilon)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         budgets = list(_priced(connection, terms, plan))
     return {
         "mechanism": plan.mechanism,

@@ -5,12 +5,10 @@ import datetime as dt
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import Release
 from aegis.federated import answers, inputs, outputs
 from aegis.operations.system import System
-
-_CONTROL = "control database"
 
 
 def expire_answers(system: System) -> int:
@@ -23,7 +21,7 @@ def expire_answers(system: System) -> int:
         Unreachable: a place does not answer; the next call goes on.
 
     """
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
     cutoff = moment - dt.timedelta(hours=system.settings.federated.keep_hours)
     gone = answers.expire(system, cutoff)
@@ -32,6 +30,6 @@ def expire_answers(system: System) -> int:
 
 
 def _named(system: System) -> set[str]:
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         released = connection.scalars(sa.select(Release.output_at).where(Release.output_at.is_not(None)))
         return answers.named_files(connection) | {str(name) for name in released}

@@ -10,14 +10,13 @@ import sqlalchemy as sa
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.errors import Conflict, UsageError
 from aegis.federated.accounts import ACCOUNTS, DEFAULT, Account, account_of, unknown
 from aegis.federated.composition import Composition, check_order
 from aegis.federated.conversion import check_delta, limit_of
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 #: Accounts above one: a release is charged to each of them, in one transaction.
 DEEPEST: Final = 7
 #: For which delta `default-gaussian` says what its rho means.
@@ -104,7 +103,7 @@ def create(system: System, terms: Terms, *, actor: str) -> Account:
     columns = terms.columns()
     details = {name: value for name, value in columns.items() if name != "name"}
     event = system.recorder.prepare(_note(Action.BUDGET_CREATE, terms.name, actor, details))
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         now = dialects.now(connection)
         depth = 0 if terms.parent is None else _depth_below(connection, terms)
         values = columns | fresh(now) | {"depth": depth, "created_by": event.actor_ref}
@@ -133,7 +132,7 @@ def change(
     """
     # The key store is asked before anything is locked.
     system.recorder.actor_ref(actor)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         query = sa.select(ACCOUNTS).where(ACCOUNTS.c.name == name)
         row = connection.execute(query.with_for_update()).mappings().first()
         if row is None:

@@ -24,7 +24,7 @@ from aegis.audit.keyring.sealing import seal, unseal
 from aegis.audit.recorder import store
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import Release
 from aegis.errors import Conflict, Expired, Tampered, TooFew
 from aegis.federated import ledger, mechanism, noise, outputs, reports, wire
@@ -38,7 +38,6 @@ from aegis.federated.terms import Terms
 from aegis.federated.values import Flat
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 _ROWS: Final = table_of(Release)
 RESERVED: Final = "reserved"
 RELEASED: Final = "released"
@@ -119,7 +118,7 @@ def expire(system: System, *, most: int = 500) -> int:
     Their ids stay used up, and what they cost stays charged. Returns how many there were.
     """
     kept = dt.timedelta(hours=system.settings.federated.keep_hours)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         over = (_ROWS.c.state == RELEASED) & (_ROWS.c.expires_at <= moment)
         left = (_ROWS.c.state == RESERVED) & (_ROWS.c.reserved_at <= moment - kept)
@@ -130,7 +129,7 @@ def expire(system: System, *, most: int = 500) -> int:
     for row in rows:
         if row.output_at:
             outputs.drop(system, row.output_at)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         gone: dict[str, Any] = {"state": EXPIRED, "output": None, "output_at": None}
         gone |= {"seed_sealed": None, "value_digest": None}
         named = _ROWS.c.id.in_([row.id for row in rows])
@@ -141,7 +140,7 @@ def expire(system: System, *, most: int = 500) -> int:
 
 
 def _find(system: System, account: str, name: str) -> sa.Row[Any] | None:
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         query = sa.select(_ROWS).where(_ROWS.c.account == account, _ROWS.c.release_id == name)
         return connection.execute(query).one_or_none()
 
@@ -166,7 +165,7 @@ def _reserve(
         "actor_ref": system.recorder.actor_ref(asked.actor),
         "tenant": asked.tenant,
     }
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         if account in DEFAULTS.values():
             ledger.ensure_default(connection, account)
@@ -206,7 +205,7 @@ def _finish(
     event = system.recorder.prepare(
         reports.note(terms, asked, Outcome.SUCCESS, account=row.account, of=row.id, plan=aggregate.plan)
     )
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         report = {**row.report, "expires_at": (moment + dt.timedelta(hours=hours)).isoformat()}
         values: dict[str, Any] = {
@@ -223,7 +222,7 @@ def _finish(
 
 def _turn_down(system: System, row: sa.Row[Any], terms: Terms, asked: Asked) -> tuple[Any, Mapping[str, Any]]:
     event = system.recorder.prepare(reports.denial(terms, asked, account=row.account, of=row.id))
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         if _ended(connection, row.id, _without_seed(REFUSED, dialects.now(connection))):
             store(connection, event)
     raise reports.too_few(terms)
@@ -244,7 +243,7 @@ def _again(system: System, row: sa.Row[Any], terms: Terms) -> tuple[Any, Mapping
     """Return what was released under an id before."""
     if row.state == REFUSED:
         raise reports.too_few(terms)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         over = row.state != RELEASED or row.expires_at <= dialects.now(connection)
     if over:
         message = (

@@ -11,7 +11,7 @@ from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.audit.verification import sums
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import Journal
 from aegis.db.tables import AuditLog, AuditPruned, Ledger, RelayMark, Run
 from aegis.operations.states import FINAL
@@ -50,7 +50,7 @@ class Account:
 
 def account(system: System, policy: str) -> Account:
     """Add up a policy's account; relay first, or the log is behind by what waits in the journal."""
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         columns = (Run.id, Run.datasource, Run.state, Run.rows, Run.report, Run.finished_at)
         query = sa.select(*columns).where(Run.policy == policy)
         runs = connection.execute(query).all()

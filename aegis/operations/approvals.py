@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import Approval
 from aegis.errors import Refused
 from aegis.operations import approvers
@@ -24,7 +24,6 @@ from aegis.operations.approvers import Key
 from aegis.operations.signatures import Signature, read_signature
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 TWO_PERSON: Final = "two-person"
 
 
@@ -136,7 +135,7 @@ def check(system: System, subject: Subject, *, actor: str, signature: bytes | No
 
     """
     actor_ref = system.recorder.actor_ref(actor)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment, keys = dialects.now(connection), approvers.read(system, connection)
         before = standing(system, connection, subject)
     if signature is None:
@@ -182,7 +181,7 @@ def told(given: Given) -> dict[str, Any]:
 
 def stands(system: System, subject: Subject) -> Standing:
     """Return how the subject stands now, every signature verified again."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return standing(system, connection, subject)
 
 
@@ -205,14 +204,14 @@ def standing(system: System, connection: sa.Connection, subject: Subject) -> Sta
 
 def signers(system: System, subject: Subject) -> list[Key]:
     """Return the keys with which a subject was approved."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         keys = {key.raw: key for key in approvers.read(system, connection)}
         return [keys[raw] for _, raw in standing(system, connection, subject).signed]
 
 
 def words(system: System, subject: Subject) -> list[Word]:
     """Return the approvals that were given to a subject, the oldest first, each checked again."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = _kept(connection, subject)
         keys = approvers.read(system, connection) if rows else []
     names = system.reader.actors({row["actor_ref"] for row in rows})

@@ -8,7 +8,7 @@ import datetime as dt
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,13 +17,11 @@ from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import Approver, AuditLog
 from aegis.errors import Conflict, UnknownName, UsageError
 from aegis.operations.signatures import PublicKey, fingerprint
 from aegis.operations.system import System
-
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +75,7 @@ def add(
 
     """
     owner_ref = system.recorder.actor_ref(owner)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
     since = since or moment
     if until is not None and until <= max(since, moment):
@@ -107,7 +105,7 @@ def add(
         "added_at": moment,
         "removed_at": None,
     }
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         _refuse_known(read(system, connection), name, key.raw)
         connection.execute(sa.insert(Approver).values(**values, mac=_mac(system, values)))
         store(connection, event)
@@ -130,7 +128,7 @@ def remove(system: System, name: str, *, actor: str) -> Key:
         details={"scheme": found.scheme, "name": name},
     )
     event = system.recorder.prepare(note)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         query = sa.select(table_of(Approver)).where(Approver.id == found.id).with_for_update()
         row = dict(connection.execute(query).mappings().one())
         row["removed_at"] = dialects.now(connection)
@@ -156,7 +154,7 @@ def find(system: System, name: str) -> Key:
 
 def everyone(system: System) -> list[Key]:
     """Return every key that was ever registered, the oldest first."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return read(system, connection)
 
 

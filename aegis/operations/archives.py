@@ -7,7 +7,7 @@ was rolled back, and is removed when the archive is completed.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +16,7 @@ from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects, transactions
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.journal import Journal
 from aegis.db.tables import Archive
 from aegis.errors import Refused, Tampered, UnknownName
@@ -24,8 +24,6 @@ from aegis.operations import manifests
 from aegis.operations.parts import FORMAT, Parts, file_of
 from aegis.operations.stores import open_store
 from aegis.operations.system import System
-
-_CONTROL: Final = "control database"
 
 
 def begin(system: System, run: Mapping[str, Any], keep_days: int) -> Parts:
@@ -35,7 +33,7 @@ def begin(system: System, run: Mapping[str, Any], keep_days: int) -> Parts:
         Refused: it has expired; the run cannot go on.
 
     """
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         values = {
             "id": run["id"],
@@ -116,7 +114,7 @@ def listing(system: System, *, states: Sequence[str] = (), run: str | None = Non
         query = query.where(Archive.state.in_(states))
     if run is not None:
         query = query.where(Archive.run == run)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
@@ -147,7 +145,7 @@ def destroy(system: System, row: Mapping[str, Any]) -> None:
     system.keystore.destroy("archive", row["id"])
     open_store(row["location"]).destroy(row["id"])
     event = system.recorder.prepare(_note(Action.ARCHIVE_EXPIRE, row))
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         update = sa.update(Archive).where(Archive.id == row["id"], Archive.state != "expired")
         values = {"state": "expired", "expired_at": dialects.now(connection)}
         if connection.execute(update.values(**values)).rowcount:
@@ -156,7 +154,7 @@ def destroy(system: System, row: Mapping[str, Any]) -> None:
 
 def _row(system: System, archive: str) -> dict[str, Any] | None:
     query = sa.select(table_of(Archive)).where(Archive.id == archive)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         row = connection.execute(query).mappings().one_or_none()
     return None if row is None else dict(row)
 
@@ -212,7 +210,7 @@ def _close(
     key = system.keystore.key("archive", row["id"])
     place = open_store(row["location"])
     head, _ = Parts(place, row["id"], key).read(parts[0]["digest"])
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
     expires = moment + dt.timedelta(days=keep_days)
     body = {
@@ -242,14 +240,14 @@ def _close(
         "expires_at": expires,
     }
     event = system.recorder.prepare(_note(Action.ARCHIVE_COMPLETE, {**row, **values}))
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         connection.execute(sa.update(Archive).where(Archive.id == row["id"]).values(**values))
         store(connection, event)
 
 
 def _forget(system: System, archive: str) -> None:
     system.keystore.destroy("archive", archive)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         connection.execute(sa.delete(Archive).where(Archive.id == archive))
 
 

@@ -18,15 +18,13 @@ from aegis.audit.actions import Action
 from aegis.audit.events import Event
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import Run, RunShard, Source
 from aegis.errors import Busy, Fenced
 from aegis.operations import ranges
 from aegis.operations.runs import fetch, row
 from aegis.operations.states import CLAIMABLE, FINAL, State, Wait, sources_of
 from aegis.operations.system import System
-
-_CONTROL: Final = "control database"
 
 #: The longest wait between two tries, in seconds.
 LONGEST_WAIT: Final = 300.0
@@ -61,7 +59,7 @@ def claim(system: System, run_id: str) -> Claim:
 
     """
     run = fetch(system, run_id)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         # One claim at a time per source, so that two runs never share a table.
         connection.execute(sa.select(Source.name).where(Source.name == run["datasource"]).with_for_update())
         run = row(connection, run_id, lock=True)
@@ -154,14 +152,14 @@ def _refuse_unless_free(connection: sa.Connection, run: Mapping[str, Any], momen
 def renew(system: System, claimed: Claim, *, progress: bool) -> None:
     """Renew the lease; with progress, that is a batch in the journal, attempts start anew."""
     anew = {"attempts": 0} if progress else {}
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         lease = dt.timedelta(seconds=system.settings.operations.lease_seconds)
         _update(connection, claimed, anew | {"lease_until": dialects.now(connection) + lease})
 
 
 def extend(system: System, claimed: Claim, seconds: float) -> None:
     """Make the lease last for one long statement."""
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         until = dialects.now(connection) + dt.timedelta(seconds=seconds)
         _update(connection, claimed, {"lease_until": until})
 
@@ -176,7 +174,7 @@ def catch_up(system: System, claimed: Claim, epoch: int) -> bool:
     if epoch <= claimed.epoch:
         return False
     free = {"epoch": epoch, "lease_owner": None, "lease_until": None}
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         mine = (Run.id == claimed.id) & Run.state.in_([State.RUNNING, State.VERIFYING])
         if (part := claimed.range_row) is not None:
             still = connection.scalar(sa.select(Run.id).where(mine).with_for_update())
@@ -190,7 +188,7 @@ def catch_up(system: System, claimed: Claim, epoch: int) -> bool:
 
 def note(system: System, claimed: Claim, **values: Any) -> None:
     """Write fields of the run under the claim."""
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         _update(connection, claimed, values)
 
 
@@ -218,7 +216,7 @@ def settle(
     if claimed.range_row and state in {State.RUNNING, State.ACCEPTED}:
         _give_back(system, claimed, claimed.range_row, wait)
         return
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         values |= {
             "state": state,
@@ -246,7 +244,7 @@ def settle(
 
 def _give_back(system: System, claimed: Claim, part: Mapping[str, Any], wait: float | None) -> None:
     """Let go of a range; the run goes on, whatever its other ranges do."""
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         values: dict[str, Any] = {"lease_owner": None, "lease_until": None, "not_before": None}
         if wait is None:
@@ -269,7 +267,7 @@ def _returned(system: System, attempts: int) -> int:
 
 def finish_range(system: System, claimed: Claim, part: Mapping[str, Any]) -> None:
     """Note that a range is through to its end."""
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         values = {"lease_owner": None, "lease_until": None, "attempts": 0, "finished_at": moment}
         connection.execute(sa.update(Run).where(Run.id == claimed.id).values(sent_at=moment))
@@ -278,7 +276,7 @@ def finish_range(system: System, claimed: Claim, part: Mapping[str, Any]) -> Non
 
 def cut(system: System, claimed: Claim, marks: Sequence[Mapping[str, Any]]) -> int:
     """Cut a claimed run into ranges between marks, and give it back; return how many there are."""
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         # The run before its ranges: an insert would only share its lock, and wait for whoever waits for us.
         _update(connection, claimed, {"shards": len(marks) + 1})
         ranges.cut(system, connection, claimed.id, marks)
@@ -289,7 +287,7 @@ def cut(system: System, claimed: Claim, marks: Sequence[Mapping[str, Any]]) -> i
 def shard_epochs(system: System, claimed: Claim) -> dict[int, int]:
     """Return the epoch of each shard of a run; the run itself is shard 0."""
     query = sa.select(RunShard.shard, RunShard.epoch).where(RunShard.run == claimed.id)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return {0: claimed.epoch} | {row.shard: row.epoch for row in connection.execute(query)}
 
 
@@ -313,7 +311,7 @@ def quarantine(system: System, run: Mapping[str, Any]) -> None:
             correlation_id=run["id"],
         )
     )
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         same = (Run.id == run["id"]) & (Run.epoch == run["epoch"]) & Run.state.in_(sorted(CLAIMABLE))
         values = {"state": State.QUARANTINED, "reason": reason, "lease_owner": None, "lease_until": None}
         if connection.execute(sa.update(Run).where(same).values(**values)).rowcount:

@@ -11,11 +11,10 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.audit.verification.sums import BATCHES
-from aegis.db.engines import snapshot
+from aegis.db.engines import CONTROL, snapshot
 from aegis.db.tables import AuditLeaf, AuditLog, AuditPruned
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 #: Stretches of time that a course is summed over, at most.
 MOST_STRETCHES: Final = 48
 #: How long such a stretch may be, in seconds; longer ones are whole days.
@@ -66,7 +65,7 @@ class Course:
 def course_of(system: System, run: Mapping[str, Any]) -> Course:
     """Add up what the audit log has of a run; the events of its batches are read once, a few at a time."""
     mine = AuditLog.correlation_id == run["id"]
-    with snapshot(system.databases.control, _CONTROL) as connection:
+    with snapshot(system.databases.control, CONTROL) as connection:
         time = AuditLog.time
         ends = sa.select(sa.func.min(time, type_=time.type), sa.func.max(time, type_=time.type))
         first, last = connection.execute(ends.where(mine, AuditLog.action.in_(BATCHES))).one()

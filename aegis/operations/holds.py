@@ -19,7 +19,7 @@ from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects, transactions
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.journal import HOLD_SHARD, NIL, Journal
 from aegis.db.reflection import read_layout
 from aegis.db.tables import DataRetentionPolicy, Hold
@@ -46,7 +46,6 @@ __all__ = [
     "release",
 ]
 
-_CONTROL: Final = "control database"
 #: States of a hold: not yet in force; in force; released here, not yet in the source; over.
 PLACED: Final = "placed"
 IN_FORCE: Final = "in_force"
@@ -84,7 +83,7 @@ def place(
         details=details | {"matter": matter},
     )
     event, sealed = system.recorder.prepare(note), matters.seal(system, scope.id, matter)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         values = {
             "id": scope.id,
             "kind": scope.kind,
@@ -137,7 +136,7 @@ def put_in_force(system: System, scope: Scope, datasource: str) -> None:
 
 
 def _move(system: System, hold_id: str, old: str, new: str, when: str, **values: Any) -> bool:
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         update = sa.update(Hold).where(Hold.id == hold_id, Hold.state == old)
         moved = connection.execute(update.values(state=new, **values, **{when: dialects.now(connection)}))
     return moved.rowcount == 1
@@ -145,7 +144,7 @@ def _move(system: System, hold_id: str, old: str, new: str, when: str, **values:
 
 def _undo_if_released(system: System, hold_id: str, datasource: str) -> None:
     """Remove a hold again that somebody released while it was being put in force."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         state = connection.scalar(sa.select(Hold.state).where(Hold.id == hold_id))
     if state in {RELEASING, RELEASED}:
         _remove(system, hold_id, datasource)
@@ -155,7 +154,7 @@ def put_placed_in_force(system: System, datasource: str) -> None:
     """Catch up with a source that could not be reached when holds on it were placed or released."""
     behind = Hold.state.in_([PLACED, RELEASING])
     query = sa.select(table_of(Hold)).where(Hold.datasource == datasource, behind)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         found = connection.execute(query.order_by(Hold.placed_at)).all()
     for row in found:
         if row.state == PLACED:
@@ -167,7 +166,7 @@ def put_placed_in_force(system: System, datasource: str) -> None:
 def bring_in_line(system: System, datasource: str) -> None:
     """Make a restored source hold what the control database says, and nothing that was released since."""
     query = sa.select(table_of(Hold)).where(Hold.datasource == datasource).order_by(Hold.placed_at)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         known = connection.execute(query).all()
     for row in known:
         if row.state in {PLACED, IN_FORCE}:
@@ -203,7 +202,7 @@ def release(system: System, hold_id: str, *, actor: str) -> None:
         Unreachable: the source cannot be reached; rows there stay held until it is.
 
     """
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         columns = sa.select(Hold.datasource, Hold.state, Hold.kind)
         row = connection.execute(columns.where(Hold.id == hold_id)).first()
     if row is None:
@@ -226,7 +225,7 @@ def _record_release(system: System, hold_id: str, row: Any, actor: str) -> None:
         details={"datasource": row.datasource},
     )
     event = system.recorder.prepare(note)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         active = sa.update(Hold).where(Hold.id == hold_id, Hold.state.in_([PLACED, IN_FORCE]))
         values = {"state": RELEASING, "released_by": event.actor_ref}
         if connection.execute(active.values(**values)).rowcount:
@@ -272,7 +271,7 @@ def kept(system: System, *, everything: bool = False, kind: str | None = None) -
         query = query.where(Hold.state != RELEASED)
     if kind is not None:
         query = query.where(Hold.kind == kind)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return [_told(row) for row in connection.execute(query).mappings()]
 
 
@@ -334,7 +333,7 @@ def _refuse_unknown(system: System, scope: Scope, datasource: str) -> None:
         raise UsageError(message)
     if scope.policy is not None:
         query = sa.select(DataRetentionPolicy.id).where(DataRetentionPolicy.name == scope.policy).limit(1)
-        with reading(system.databases.control, _CONTROL) as connection:
+        with reading(system.databases.control, CONTROL) as connection:
             if connection.scalar(query) is None:
                 message = (
                     f"there is no policy {scope.policy}; `aegis policy list` lists those there are. "

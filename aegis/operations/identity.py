@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.journal import Journal
 from aegis.db.tables import Source
 from aegis.errors import Refused
@@ -46,7 +46,7 @@ def renew(system: System, datasource: str) -> Renewed:
 
 def _refuse_original(system: System, name: str, identity: str) -> None:
     query = sa.select(Source.identity).where(Source.name == name)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         known = connection.scalar(query)
     if known == identity:
         message = (

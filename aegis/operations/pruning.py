@@ -6,7 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.journal import Journal
 from aegis.db.tables import RelayMark, Run
 from aegis.operations.states import FINAL
@@ -26,14 +26,14 @@ def prune(system: System, datasource: str) -> int:
     with writing(engine, f"data source {datasource}") as connection:
         done = sorted(set(runs) - journal.waiting_of(connection, runs))
         removed = journal.forget(connection, done)
-    with writing(system.databases.control, "control database") as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         marks = sa.delete(RelayMark).where(RelayMark.datasource == datasource, RelayMark.run.in_(done))
         connection.execute(marks)
     return removed
 
 
 def _old_runs(system: System, datasource: str) -> list[str]:
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         horizon = dialects.now(connection) - dt.timedelta(days=system.settings.operations.journal_days)
         old = sa.select(Run.id).join(RelayMark, RelayMark.run == Run.id)
         old = old.where(Run.datasource == datasource, Run.state.in_(sorted(FINAL)), Run.finished_at < horizon)

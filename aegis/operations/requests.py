@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from aegis.audit.events import canonical
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import Request
 from aegis.errors import Conflict
 from aegis.operations.states import State
@@ -48,7 +48,7 @@ def once(
 
     """
     digest = payload_digest(system, operation, arguments)
-    with writing(system.databases.control, "control database") as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         values = _accepted(request_id, operation, digest, moment)
         values |= {"actor_ref": actor_ref, "arguments": kept, **columns}
@@ -93,7 +93,7 @@ def _accepted(request_id: str, operation: str, digest: str, moment: dt.datetime)
 
 def plan_digest(system: System, request_id: str) -> str:
     """Return the digest of what a request's plan would do."""
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         query = sa.select(Request.plan_digest).where(Request.request_id == request_id)
         return str(connection.scalar(query))
 

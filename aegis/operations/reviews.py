@@ -12,14 +12,13 @@ from aegis.audit.actions import Action, Outcome
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import Hold
 from aegis.errors import AegisError
 from aegis.operations import holds
 from aegis.operations.system import System
 
 log = logging.getLogger(__name__)
-_CONTROL = "control database"
 
 
 def look_after(system: System) -> list[str]:
@@ -40,13 +39,13 @@ def look_after(system: System) -> list[str]:
 def _behind(system: System) -> list[str]:
     """Return the configured sources that have not heard of a hold or of its release."""
     behind = Hold.state.in_([holds.PLACED, holds.RELEASING])
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         names = set(connection.scalars(sa.select(Hold.datasource).where(behind)))
     return sorted(names & set(system.settings.sources))
 
 
 def _overdue(system: System) -> list[sa.Row[tuple[object, ...]]]:
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         today = dialects.now(connection).date()
         past = (Hold.review_by < today) & (Hold.state != holds.RELEASED) & Hold.overdue_at.is_(None)
         return list(connection.execute(sa.select(table_of(Hold)).where(past)))
@@ -64,7 +63,7 @@ def _tell(system: System, hold: sa.Row[tuple[object, ...]]) -> bool:
         details=details | {"review_by": str(hold.review_by)},
     )
     event = system.recorder.prepare(note)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         first = sa.update(Hold).where(Hold.id == hold.id, Hold.overdue_at.is_(None))
         told = connection.execute(first.values(overdue_at=dialects.now(connection))).rowcount == 1
         if told:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from aegis.audit import events
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.journal import Journal
 from aegis.db.tables import Run
 from aegis.errors import UnknownName
@@ -21,7 +21,6 @@ from aegis.operations import ranges
 from aegis.operations.states import CLAIMABLE, State, Wait
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 #: What stands for a policy's name in the runs, events and ledger of erasures.
 ERASURE: Final = "erasure"
 #: How often a run that waits for a person or a hold is looked at again, in seconds.
@@ -75,7 +74,7 @@ def left_behind(system: System, order: Order) -> list[str]:
 
     Those of earlier versions of the policy come first.
     """
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         query = sa.select(Run.id).where(
             Run.policy == order.policy,
@@ -92,14 +91,14 @@ def left_behind(system: System, order: Order) -> list[str]:
 
 def withdraw(system: System, run_id: str) -> bool:
     """Remove a run that nobody ever claimed; return whether it was one."""
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         never = (Run.id == run_id) & (Run.epoch == 0) & Run.lease_until.is_(None)
         return connection.execute(sa.delete(Run).where(never)).rowcount == 1
 
 
 def fetch(system: System, run_id: str) -> Mapping[str, Any]:
     """Return a run's row."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return row(connection, run_id, lock=False)
 
 
@@ -109,7 +108,7 @@ def due(system: System, limit: int = 100, *, erasures: bool = False) -> list[str
     Either those of policies, or the erasures. What is due stays so until somebody claims it: its message may
     be lost too.
     """
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         stale = moment - dt.timedelta(seconds=system.settings.operations.resend_seconds)
         waiting = Run.state == State.WAITING
@@ -136,7 +135,7 @@ def due(system: System, limit: int = 100, *, erasures: bool = False) -> list[str
 
 def abandoned(system: System) -> list[Mapping[str, Any]]:
     """Return the runs that somebody ought to have gone on with: no beat, or no worker, is there."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         long_ago = moment - dt.timedelta(seconds=2 * WAITING_SECONDS)
         query = sa.select(Run.id, Run.policy, Run.state).where(
@@ -151,7 +150,7 @@ def abandoned(system: System) -> list[Mapping[str, Any]]:
 
 def wake_held(system: System, datasource: str) -> None:
     """Make the runs of a source that wait for a hold due at once; the reconciler sends them."""
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         waiting = (Run.datasource == datasource) & (Run.state == State.WAITING)
         held = sa.update(Run).where(waiting, Run.waits_for == Wait.HOLD)
         connection.execute(held.values(not_before=dialects.now(connection)))
@@ -169,14 +168,14 @@ def unfinished(system: System) -> list[Mapping[str, Any]]:
     query = sa.select(table_of(Run)).where(
         Run.policy_id.is_not(None), Run.state.in_(sorted(CLAIMABLE)), unpaused
     )
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         found = connection.execute(query.order_by(Run.created_at, Run.id)).mappings()
         return [dict(row) for row in found]
 
 
 def seconds_until_due(system: System, run_id: str) -> float:
     """Return how long nobody may claim the run yet."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         run = row(connection, run_id, lock=False)
         moment = dialects.now(connection)
         left = run["not_before"] and run["not_before"] - moment
@@ -203,7 +202,7 @@ def newest(system: System, policy: str, limit: int = 20) -> Sequence[Mapping[str
     query = (
         sa.select(table_of(Run)).where(Run.policy == policy).order_by(Run.created_at.desc(), Run.id.desc())
     )
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return [dict(row) for row in connection.execute(query.limit(limit)).mappings()]
 
 
@@ -211,7 +210,7 @@ def recent(system: System, limit: int) -> list[Mapping[str, Any]]:
     """Return the newest runs of policies, newest first; the rows of unfinished ones are not in them."""
     query = sa.select(table_of(Run)).where(Run.policy_id.is_not(None))
     query = query.order_by(Run.created_at.desc(), Run.id.desc()).limit(limit)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 

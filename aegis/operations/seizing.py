@@ -1,22 +1,20 @@
 """What takes a run from its workers for a person, and lets it go on."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from aegis.audit.events import Event
 from aegis.audit.recorder import store
 from aegis.db import dialects
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.db.tables import Run, RunShard
 from aegis.errors import Refused
 from aegis.operations.claims import Claim
 from aegis.operations.runs import row
 from aegis.operations.states import CLAIMABLE, STUCK, State, Wait
 from aegis.operations.system import System
-
-_CONTROL: Final = "control database"
 
 
 def seize(system: System, run_id: str, states: frozenset[State], *, reason: str, event: Event) -> Claim:
@@ -27,7 +25,7 @@ def seize(system: System, run_id: str, states: frozenset[State], *, reason: str,
         Refused: it is in none of these states.
 
     """
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         run = row(connection, run_id, lock=True)
         if run["state"] not in states:
             message = f"run {run_id} of policy {run['policy']} is {run['state']}"
@@ -55,7 +53,7 @@ def reopen(system: System, run_id: str, event: Event, report: Mapping[str, Any] 
     values = {"state": State.ACCEPTED, "attempts": 0, "reason": None, "waits_for": None}
     # What a blocked run said of its rows until now is not its last word any more.
     values |= {"rows": None, "report": report or None}
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         values |= {"not_before": dialects.now(connection)}
         done = connection.execute(sa.update(Run).where(waits).values(**values)).rowcount == 1
         if done:

@@ -2,18 +2,16 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import Hold, Source
 from aegis.operations.holds import IN_FORCE, RELEASED
 from aegis.operations.scopes import STOP
 from aegis.operations.system import System
-
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +38,7 @@ def standings(system: System) -> list[Standing]:
     holds = sa.select(Hold.datasource, Hold.kind, sa.func.count()).where(Hold.state != RELEASED)
     holds = holds.group_by(Hold.datasource, Hold.kind)
     known = sa.select(Source.name, Source.state, Source.caught_up_at)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         now = dialects.now(connection)
         kept = _counts(connection, holds)
         pending = _counts(connection, holds.where(Hold.state != IN_FORCE))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.errors import AegisError, Refused
 from aegis.operations import holds
 from aegis.operations.scopes import STOP, Scope
@@ -34,7 +34,7 @@ class Switched:
 
 def stop(system: System, datasources: Iterable[str], *, reason: str, actor: str) -> list[Switched]:
     """Stop everything in these sources; a source that cannot be reached is told apart, and tried again."""
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         review_by = (dialects.now(connection) + REVIEW).date()
 
     def place(name: str) -> None:

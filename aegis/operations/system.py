@@ -16,7 +16,7 @@ from aegis.audit.relay import Relay
 from aegis.audit.sequencer import Sequencer
 from aegis.audit.signing import SigningKeys
 from aegis.db import dialects
-from aegis.db.engines import Databases, reading, writing
+from aegis.db.engines import CONTROL, Databases, reading, writing
 from aegis.db.journal import Journal, SourceRow
 from aegis.db.schema import STORES, Migrations
 from aegis.errors import NotPrepared
@@ -101,7 +101,7 @@ class System:
 
     def begin_log(self) -> None:
         """Give the default control database's log its first key."""
-        with reading(self.databases.control, "control database") as connection:
+        with reading(self.databases.control, CONTROL) as connection:
             if head.begun(connection):
                 return
         self.signing_keys.begin(self.settings.audit.new_origin(), actor="system")
@@ -121,7 +121,7 @@ class System:
         """Migrate the control database and the key store, and begin the first epoch."""
         self.migrations.upgrade("control")
         self.migrations.upgrade("keys")
-        with reading(self.databases.control, "control database") as connection:
+        with reading(self.databases.control, CONTROL) as connection:
             moment = dialects.now(connection)
         self.keystore.begin(moment)
         for name, source in self.settings.sources.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.db.tables import Run
 from aegis.operations.system import System
 
@@ -34,7 +34,7 @@ def add(system: System, run_id: str, tally: Tally) -> None:
     """Add a slice's tally to its run's, once: the slice's is empty afterwards."""
     if not tally:
         return
-    with writing(system.databases.control, "control database") as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         mine = Run.id == run_id
         kept = connection.scalar(sa.select(Run.tally).where(mine).with_for_update()) or {}
         connection.execute(sa.update(Run).where(mine).values(tally=_joined(kept, tally)))

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from aegis.audit.events import canonical, stamp
 from aegis.datamap.model import Subject
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.keyed import hmac_hex
 from aegis.db.tables import Tombstone as Row
 from aegis.errors import Tampered
@@ -26,7 +26,6 @@ from aegis.operations.stores import Store, open_store
 from aegis.operations.system import System
 
 FORMAT: Final = 1
-_CONTROL: Final = "control database"
 #: Between the parts of what is digested.
 _UNIT: Final = "\x1f"
 
@@ -103,7 +102,7 @@ def read(system: System, since: dt.datetime) -> list[Tombstone]:
     """
     found = {(one.run, one.number): one for one in _published(system, since)}
     query = sa.select(table_of(Row)).where(Row.erased_at >= since)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         for row in connection.execute(query).mappings():
             found[row["run"], row["number"]] = Tombstone(**row)
     return sorted(found.values(), key=lambda one: (one.erased_at, one.run, one.number))
@@ -113,7 +112,7 @@ def of_subject(system: System, datasource: str, subject: str) -> dict[str, list[
     """Return the control database's tombstones of one kind of person, by the digest of their key."""
     query = sa.select(table_of(Row)).where(Row.datasource == datasource, Row.subject == subject)
     found: dict[str, list[Tombstone]] = {}
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         for row in connection.execute(query).mappings():
             found.setdefault(row["key_digest"], []).append(Tombstone(**row))
     return found

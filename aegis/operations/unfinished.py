@@ -9,12 +9,11 @@ from typing import Final
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import Request, Run
 from aegis.operations.states import FINAL, State, Wait
 from aegis.operations.system import System
 
-_CONTROL: Final = "control database"
 #: The states that work, or a person, follows.
 OPEN: Final = tuple(sorted(set(State) - FINAL))
 
@@ -55,7 +54,7 @@ def runs(system: System) -> Runs:
     query = sa.select(Run.state, Run.policy, Run.waits_for, sa.func.count())
     query = query.where(Run.state.in_(OPEN)).group_by(Run.state, Run.policy, Run.waits_for)
     states, waiting = Counter[State](), Counter[tuple[str, str]]()
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         for state, policy, reason, count in connection.execute(query):
             states[State(state)] += count
             if state == State.WAITING and reason:
@@ -68,7 +67,7 @@ def requests(system: System) -> list[Requests]:
     retained = sa.exists().where(
         Run.request_id == Request.request_id, Run.state == State.WAITING, Run.waits_for == Wait.REST
     )
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         late = sa.case((Request.due_at < moment, 1), else_=0)
         query = sa.select(
@@ -101,7 +100,7 @@ def ended(
 
     """
     query = sa.select(Request.operation, Request.received_at, Request.finished_at)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         until = dialects.now(connection) - settled
         query = query.where(Request.finished_at <= until, Request.due_at.is_not(None))
         if after is not None:

@@ -2,19 +2,16 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Final
 
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.operations.states import PolicyState
 from aegis.operations.system import System
 from aegis.retention import scheduling, windows
 from aegis.retention.cron import next_instant
-
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +33,7 @@ def agenda(system: System) -> list[Item]:
     active = table.state.in_([PolicyState.APPROVED, PolicyState.PENDING])
     query = sa.select(table.name, table.windows, table.cron_zone).where(active)
     missed = sa.select(table.name, sa.func.sum(table.instants_missed)).group_by(table.name)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         now = dialects.now(connection)
         counts = {name: int(count) for name, count in connection.execute(missed)}
         # Of an approved version and its successor that waits, the approved one is what runs: it comes last.

@@ -13,7 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.operations import runs
 from aegis.operations.pace import aim_seconds
@@ -117,7 +117,7 @@ def at_most(
 def _heed_windows(
     system: System, policy: DataRetentionPolicy, run: Mapping[str, Any], allowance: Allowance
 ) -> None:
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         now, here = dialects.now(connection), time.monotonic()
     opening = opens_at(policy.windows, policy.cron_zone, now)
     closing = closes_at(policy.windows, policy.cron_zone, opening)

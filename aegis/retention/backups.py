@@ -11,7 +11,7 @@ from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import AuditLog, DataRetentionPolicy
 from aegis.errors import Refused, UsageError
 from aegis.operations.system import System
@@ -47,7 +47,7 @@ def newest(system: System, datasource: str, since: dt.datetime) -> dt.datetime |
     query = sa.select(AuditLog.entry).where(
         AuditLog.action == Action.BACKUP_ATTEST, AuditLog.target_ref == datasource, AuditLog.time >= since
     )
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         entries = list(connection.scalars(query))
     moments = [dt.datetime.fromisoformat(events.details_of(entry)["at"]) for entry in entries]
     return max((moment for moment in moments if moment >= since), default=None)
@@ -70,5 +70,5 @@ def refuse_old(system: System, policy: DataRetentionPolicy, hours: int) -> None:
 
 
 def _now(system: System) -> dt.datetime:
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return dialects.now(connection)

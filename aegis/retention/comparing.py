@@ -3,20 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.audit.verification import sums
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import Journal
 from aegis.db.tables import AuditLog, RelayMark
 from aegis.errors import Refused
 from aegis.operations.system import System
-
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +104,7 @@ class _Sides:
 def compare(system: System, name: str) -> Findings:
     """Compare journal and log where they can differ: behind a mark, or in what was never relayed."""
     query = sa.select(RelayMark.run, RelayMark.shard, RelayMark.number).where(RelayMark.datasource == name)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         marks = {(row.run, row.shard): int(row.number) for row in connection.execute(query)}
     engine = system.databases.source(name)
     journal = Journal(engine.dialect.name)
@@ -132,7 +130,7 @@ def _logged(system: System, run: str) -> dict[str, Lost]:
     """Return the batches of a run that stand in the log, by their events' ids."""
     batch = AuditLog.action.in_(sums.BATCHES) & (AuditLog.correlation_id == run)
     query = sa.select(AuditLog.id, AuditLog.target_ref, AuditLog.entry)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = connection.execute(query.where(batch)).all()
         if not rows:
             # What came back from an archive stands under the run that took it.

@@ -3,10 +3,10 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import Journal
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import UnknownName, UsageError
@@ -17,8 +17,6 @@ from aegis.operations.states import FINAL
 from aegis.operations.system import System
 from aegis.retention import guards, policies, purges, watermarks
 from aegis.retention.standing import Standing, standing
-
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +77,7 @@ def dossier(system: System, run_id: str) -> Dossier:
         message = f"run {run_id} is an erasure, not of a policy: `aegis erasure receipt` tells what it did"
         raise UsageError(message)
     policy = policies.by_id(system, run["policy_id"])
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
     gone, unrelayed = _journal(system, run, moment)
     return Dossier(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aegis.audit.events import stamp
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import AegisError, Interrupted, InvalidPolicy, OperationFailed
 from aegis.operations import runs
@@ -128,7 +128,7 @@ def _left_behind(system: System, wanted: Order) -> str | None:
 
 def _create(system: System, wanted: Order) -> str:
     actor_ref = system.recorder.actor_ref(wanted.actor)
-    with writing(system.databases.control, "control database") as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         run_id = runs.create(connection, wanted, actor_ref)
     if run_id is None:
         message = f"the run of policy {wanted.policy} for that instant exists already"

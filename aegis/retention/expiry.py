@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import Journal
 from aegis.db.tables import Hold
 from aegis.errors import AegisError
@@ -30,7 +30,7 @@ def tend(system: System) -> dict[str, str]:
 
     What hinders one archive stops no other.
     """
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
     done = {}
     for row in archives.listing(system, states=["open", "complete"]):
@@ -82,7 +82,7 @@ def _placed(system: System, datasource: str) -> list[Scope]:
     query = sa.select(Hold.id, Hold.kind, Hold.policy, Hold.table_name, Hold.tenant).where(
         Hold.datasource == datasource, Hold.state != "released"
     )
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return [
             Scope(id=hold.id, kind=hold.kind, policy=hold.policy, table=hold.table_name, tenant=hold.tenant)
             for hold in connection.execute(query)

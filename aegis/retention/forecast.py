@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import DataRetentionPolicy, Run, Watermark
 from aegis.operations.states import PolicyState, State
 from aegis.operations.system import System
@@ -132,7 +132,7 @@ def figures(system: System) -> list[Figures]:
         done, sa.and_(done.c.policy == Run.policy, done.c.at == Run.finished_at)
     )
     stuck = sa.select(Run.policy, Run.report).where(Run.state == State.BLOCKED)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         stopped = collections.Counter(
             (row.policy, row.report["guard"])
             for row in connection.execute(stuck)
@@ -159,5 +159,5 @@ def _last_success(system: System, policy: str) -> dt.datetime | None:
     newest = sa.select(Run.finished_at).where(
         Run.policy == policy, Run.state == State.DONE, Run.tenant.is_(None)
     )
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return connection.scalar(newest.order_by(Run.finished_at.desc()).limit(1))

@@ -14,7 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from aegis.audit.events import canonical
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import DataRetentionPolicy, Run
 from aegis.errors import GuardStopped, InvalidPolicy, Refused
 from aegis.operations import approvals
@@ -192,7 +192,7 @@ def _usual(system: System, run: Mapping[str, Any]) -> Decimal | None:
         Run.state == State.DONE,
         Run.rows > 0,
     )
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = connection.scalars(query.order_by(Run.finished_at.desc()).limit(MOST_RUNS)).all()
     return statistics.median(Decimal(int(count or 0)) for count in rows) if len(rows) >= FEWEST_RUNS else None
 

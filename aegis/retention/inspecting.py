@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
 import sqlalchemy as sa
 
 from aegis.datamap.keeping import keeping as keeping_in_map
 from aegis.datamap.model import Keeping, Minimum
 from aegis.db import transactions
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import Refused
 from aegis.operations.system import System
@@ -24,8 +23,6 @@ from aegis.retention.minimums import refuse_kept_along, refuse_shorter
 from aegis.retention.policies import definition_of
 from aegis.retention.sessions import refuse_without_sessions
 from aegis.retention.target import Rule, Target, read_target
-
-_CONTROL: Final = "control database"
 
 
 def inspect(
@@ -124,7 +121,7 @@ def _owners(system: System, datasource: str) -> dict[str, frozenset[str]]:
     table = DataRetentionPolicy
     query = sa.select(table.schema_name, table.table_name, table.name).where(table.datasource == datasource)
     found: dict[str, set[str]] = {}
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         for schema, name, policy in connection.execute(query.distinct()):
             found.setdefault(f"{schema}.{name}" if schema else name, set()).add(policy)
     return {label: frozenset(names) for label, names in found.items()}

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import DataRetentionPolicy, Run
 from aegis.errors import Refused
 from aegis.operations import claims, runs
@@ -21,7 +21,6 @@ from aegis.operations.states import State, Wait, Waits
 from aegis.operations.system import System
 from aegis.retention import policies
 
-_CONTROL: Final = "control database"
 SCHEDULE: Final = "schedule"
 
 
@@ -46,7 +45,7 @@ class Landing:
         if self._claim.run["origin"] != SCHEDULE or not settings.soft_landing_hours or policy.confirmed_at:
             return
         delay = dt.timedelta(hours=settings.soft_landing_hours)
-        with reading(self._system.databases.control, _CONTROL) as connection:
+        with reading(self._system.databases.control, CONTROL) as connection:
             moment, done = dialects.now(connection), first_portion(connection, policy)
         begins = (policy.approved_at or policy.created_at) + delay
         if done is None and moment < begins:
@@ -78,7 +77,7 @@ class Landing:
             return
         self._left -= rows
         if self._left <= 0:
-            with reading(self._system.databases.control, _CONTROL) as connection:
+            with reading(self._system.databases.control, CONTROL) as connection:
                 moment = dialects.now(connection)
             claims.note(self._system, self._claim, canary_at=moment)
             hours = self._system.settings.retention.soft_landing_hours
@@ -113,7 +112,7 @@ def confirm(system: System, name: str, *, actor: str) -> DataRetentionPolicy:
     policy = policies.find(system, name)
     if policy.confirmed_at is not None:
         return policy
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         done = first_portion(connection, policy)
     if done is None or not policies.permitted(system, policy):
         message = (
@@ -129,7 +128,7 @@ def confirm(system: System, name: str, *, actor: str) -> DataRetentionPolicy:
         details={"version": policy.version},
     )
     event = system.recorder.prepare(note)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         version = sa.update(DataRetentionPolicy).where(DataRetentionPolicy.id == policy.id)
         connection.execute(version.values(confirmed_at=moment))

@@ -1,11 +1,11 @@
 """The policies as they are stored: their versions, their states, and whether they may change rows."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import Refused, UnknownName
 from aegis.operations import approvals
@@ -13,8 +13,6 @@ from aegis.operations.approvals import Subject
 from aegis.operations.states import PolicyState
 from aegis.operations.system import System
 from aegis.retention.definition import Definition
-
-_CONTROL: Final = "control database"
 
 
 def find(system: System, name: str) -> DataRetentionPolicy:
@@ -111,6 +109,6 @@ def definition_of(policy: DataRetentionPolicy) -> Definition:
 
 
 def _load(system: System, query: sa.Select[Any]) -> list[DataRetentionPolicy]:
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = connection.execute(query.with_only_columns(*DataRetentionPolicy.__table__.c)).mappings()
         return [DataRetentionPolicy(**row) for row in rows]

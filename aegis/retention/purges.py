@@ -11,7 +11,7 @@ from aegis.audit.events import Event, stamp
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import Purge
 from aegis.db.upkeep import checkpoint, vacuum
 from aegis.errors import AegisError, Refused, UnknownName
@@ -19,7 +19,6 @@ from aegis.operations import stops
 from aegis.operations.system import System
 from aegis.retention.purging import Verdict, baseline, judge, remains
 
-_CONTROL: Final = "control database"
 #: Seconds between two looks of beat at the same purge.
 LOOK_SECONDS: Final = 600
 OPEN: Final = ("waiting", "overdue")
@@ -57,7 +56,7 @@ def begun(
 def recent(system: System, limit: int) -> list[Mapping[str, Any]]:
     """Return the purges that are open, then those that are done, the newest first."""
     order = (Purge.state == "done", Purge.changed_at.desc())
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = connection.execute(sa.select(table_of(Purge)).order_by(*order).limit(limit)).mappings()
         return [dict(row) for row in rows]
 
@@ -65,7 +64,7 @@ def recent(system: System, limit: int) -> list[Mapping[str, Any]]:
 def overdue(system: System) -> Mapping[str, int]:
     """Return how many purges of each policy are overdue."""
     query = sa.select(Purge.policy, sa.func.count()).where(Purge.state == "overdue").group_by(Purge.policy)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return {row[0]: row[1] for row in connection.execute(query.order_by(Purge.policy))}
 
 
@@ -76,7 +75,7 @@ def fetch(system: System, run: str) -> Mapping[str, Any]:
         UnknownName: the run changed no row, is not done, or is not there.
 
     """
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         row = connection.execute(sa.select(table_of(Purge)).where(Purge.run == run)).mappings().first()
     if row is None:
         message = f"run {run} has nothing to purge: it is not there, not done, or changed no row"
@@ -150,7 +149,7 @@ def execute(system: System, run: str) -> Mapping[str, Any]:
 
 
 def _unseen(system: System) -> list[Mapping[str, Any]]:
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         lately = dialects.now(connection) - dt.timedelta(seconds=LOOK_SECONDS)
         old = sa.or_(Purge.looked_at.is_(None), Purge.looked_at < lately)
         query = sa.select(table_of(Purge)).where(Purge.state.in_(OPEN), old).order_by(Purge.changed_at)
@@ -169,7 +168,7 @@ def _keep(
             dialect, how=verdict.how, mode=mode, horizon_days=days, changed_at=purge["changed_at"]
         )
         event = _event(system, purge, verdict.how)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         values: dict[str, Any] = {"report": report, "looked_at": moment}
         values["state"] = "overdue" if moment > purge["due_at"] else "waiting"

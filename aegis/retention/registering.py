@@ -15,7 +15,7 @@ from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import InvalidPolicy, Refused
 from aegis.operations import approvals, runs
@@ -26,7 +26,6 @@ from aegis.retention.definition import Definition
 from aegis.retention.inspecting import inspect, refuse_changed
 from aegis.retention.policies import find, newest, permitted, subject_of
 
-_CONTROL: Final = "control database"
 #: What an approval does not cover: changed in place.
 IN_PLACE: Final = ("cron", "cron_zone", "windows", "budget", "parallel", "categories", "review_by")
 
@@ -67,7 +66,7 @@ def register(
     )
     event = system.recorder.prepare(note)
     owner_ref = None if owner is None else system.recorder.actor_ref(owner)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         earlier = _versions(connection, definition.name)
         newest = earlier[-1] if earlier else None
         if (
@@ -123,7 +122,7 @@ def approve(
         details=approvals.told(given) | {"version": policy.version, "digest": policy.digest},
     )
     event = system.recorder.prepare(note)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         # Under the policy's lock, so that of two people the second sees the first.
         _versions(connection, name)
         if approvals.keep(system, connection, subject_of(policy), given).enough:
@@ -142,7 +141,7 @@ def disable(system: System, name: str, *, actor: str) -> DataRetentionPolicy:
     event = system.recorder.prepare(
         Note(action=Action.POLICY_DISABLE, actor=actor, target_type="policy", target_id=name, details=details)
     )
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         values = {"state": PolicyState.DISABLED, "disabled_at": dialects.now(connection)}
         connection.execute(_update(policy.id).values(**values))
         store(connection, event)

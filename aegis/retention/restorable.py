@@ -1,14 +1,14 @@
 """Whether the rows of an archive may come back: what speaks against it."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from aegis.audit import events
 from aegis.audit.actions import Action
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import Journal
 from aegis.db.rowlines import Shape
 from aegis.db.tables import AuditLog, Run
@@ -18,12 +18,10 @@ from aegis.operations.scopes import Scope
 from aegis.operations.system import System
 from aegis.retention import policies
 
-_CONTROL: Final = "control database"
-
 
 def refuse_expired(system: System, row: Mapping[str, Any]) -> None:
     """Refuse an archive whose time is over."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         expired = row["expires_at"] <= dialects.now(connection)
     if expired:
         message = f"archive {row['id']} expired at {row['expires_at']:%Y-%m-%d %H:%M} UTC; it is not read"
@@ -35,7 +33,7 @@ def refuse_unlogged(system: System, manifest: Mapping[str, Any]) -> None:
     query = sa.select(AuditLog.entry).where(
         AuditLog.action == Action.RETENTION_BATCH, AuditLog.correlation_id == manifest["run"]
     )
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         told = [events.details_of(entry) for entry in connection.scalars(query)]
     logged = {(details["part"], details["part_rows"]) for details in told if "part" in details}
     if logged != {(part["digest"], part["rows"]) for part in manifest["parts"]}:
@@ -92,7 +90,7 @@ def refuse_taken_again(row: Mapping[str, Any], takers: list[str]) -> None:
 
 def refuse_busy(system: System, row: Mapping[str, Any]) -> None:
     """Refuse while a run works on the table."""
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         moment = dialects.now(connection)
         working = sa.select(Run.policy).where(
             Run.datasource == row["datasource"],

@@ -20,7 +20,7 @@ from aegis.audit.recorder import Note, store
 from aegis.audit.transfer import count_up
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.journal import Journal, SourceRow
 from aegis.db.tables import RelayMark, Run, RunShard, Source
 from aegis.errors import Busy, Refused
@@ -35,7 +35,6 @@ from aegis.retention.comparing import Findings, Lost, compare
 REVERTED: Final = "reverted_"
 #: The state of a source whose journal somebody changed.
 TAMPERED: Final = "tampered"
-_CONTROL: Final = "control database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +100,7 @@ def _mended(system: System, name: str, incarnation: int, actor: str) -> Resumed:
         action=Action.RETENTION_RESUME, actor=actor, target_type="source", target_id=name, details=details
     )
     event = system.recorder.prepare(note)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         mine = (Source.name == name) & (Source.state == TAMPERED)
         if connection.execute(sa.update(Source).where(mine).values(state="ok", reason=None)).rowcount:
             store(connection, event)
@@ -110,7 +109,7 @@ def _mended(system: System, name: str, incarnation: int, actor: str) -> Resumed:
 
 
 def _refuse_unless_reverted(system: System, name: str) -> Any:
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         known = connection.execute(sa.select(table_of(Source)).where(Source.name == name)).one_or_none()
     if known is None or known.state == "ok":
         message = f"data source {name} is in order, there is nothing to resume"
@@ -130,7 +129,7 @@ def _started(system: System, name: str) -> Sequence[Mapping[str, Any]]:
     query = sa.select(table_of(Run)).where(
         Run.datasource == name, Run.started_at.is_not(None), Run.state.not_in(sorted(FINAL))
     )
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         found = [dict(row) for row in connection.execute(query.order_by(Run.id)).mappings()]
         for run in found:
             shards = sa.select(RunShard.shard, RunShard.epoch).where(RunShard.run == run["id"])
@@ -166,7 +165,7 @@ def _align_journal(system: System, name: str, known: Any, found: Findings) -> No
     with writing(engine, f"data source {name}") as connection:
         here = journal.source(connection, lock=True)
         # A relay waits for that row: nothing that was relayed since somebody else resumed is taken back.
-        with reading(system.databases.control, _CONTROL) as control:
+        with reading(system.databases.control, CONTROL) as control:
             _refuse_if_resumed(control, known)
         moment = dialects.now(connection)
         for (run, shard), number in found.marks.items():
@@ -248,7 +247,7 @@ def _align_control(
     told: Sequence[Event],
 ) -> None:
     """Commit everything that the control database has to know, or nothing of it."""
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         _refuse_if_resumed(connection, known, lock=True)
         for run, report, event in cancelled:
             _cancel(connection, run, report)

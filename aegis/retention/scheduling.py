@@ -3,14 +3,13 @@
 import datetime as dt
 import logging
 from dataclasses import dataclass
-from typing import Final
 
 import sqlalchemy as sa
 
 from aegis.audit.actions import Action, Outcome
 from aegis.audit.events import stamp
 from aegis.audit.recorder import Note, store
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import AegisError
 from aegis.operations import runs
@@ -18,8 +17,6 @@ from aegis.operations.states import PolicyState
 from aegis.operations.system import System
 from aegis.retention import policies
 from aegis.retention.enforcement import order
-
-_CONTROL: Final = "control database"
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,7 @@ def scheduled(system: System) -> list[Scheduled]:
     query = sa.select(table.id, table.name, table.cron, table.cron_zone, since.label("since")).where(
         table.tenant_session.is_(None)
     )
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         rows = connection.execute(query.where(table.state.in_(states)).order_by(table.name)).all()
     return [
         Scheduled(policy_id=row.id, policy=row.name, cron=row.cron, zone=row.cron_zone, since=row.since)
@@ -65,7 +62,7 @@ def create(system: System, policy_id: str, instant: dt.datetime) -> str | None:
     except AegisError as fault:
         # The instant becomes a run all the same: it waits for its source, or says why it may not.
         log.warning("Policy %s is due and its data source is not ready: %s", policy.name, fault)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         run_id = runs.create(connection, wanted, actor_ref)
         _planned(connection, policy_id, instant)
     return run_id
@@ -89,7 +86,7 @@ def missed(system: System, policy_id: str, first: dt.datetime, last: dt.datetime
         details=details,
     )
     event = system.recorder.prepare(note)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         if _planned(connection, policy_id, last, missed=count):
             store(connection, event)
 

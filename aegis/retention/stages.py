@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from aegis.audit import events
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import Journal
 from aegis.db.tables import Run
 from aegis.masking.keys import MaskKey
@@ -97,7 +97,7 @@ def done_until(system: System, policy: Any, run: Mapping[str, Any], target: Targ
     all_of_it = sa.or_(Run.tenant.is_(None), Run.tenant == run["tenant"])
     finished = sa.and_(Run.policy_id == policy.id, Run.state == State.DONE, Run.cutoff.is_not(None))
     query = sa.select(table_of(Run)).where(finished, all_of_it)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         found = connection.execute(query.order_by(Run.cutoff.desc()).limit(1)).mappings().first()
     if found is None:
         return None

@@ -1,14 +1,14 @@
 """A run that a guard stopped, and the approval that lets exactly that run go on."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from aegis.audit.actions import Action
 from aegis.audit.recorder import Note, store
 from aegis.db import dialects
-from aegis.db.engines import writing
+from aegis.db.engines import CONTROL, writing
 from aegis.db.tables import Run
 from aegis.errors import Refused
 from aegis.operations import approvals, runs
@@ -16,8 +16,6 @@ from aegis.operations.approvals import Subject
 from aegis.operations.states import State
 from aegis.operations.system import System
 from aegis.retention import guards, policies
-
-_CONTROL: Final = "control database"
 
 
 def find(system: System, name: str, run_id: str) -> Subject:
@@ -65,7 +63,7 @@ def approve(
         correlation_id=run_id,
     )
     event = system.recorder.prepare(note)
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         # Under the run's lock, so that of two people the second sees the first.
         connection.execute(sa.select(Run.id).where(Run.id == run_id).with_for_update())
         if approvals.keep(system, connection, subject, given).enough:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from aegis.audit.events import made
 from aegis.db.columns import table_of
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.journal import Journal
 from aegis.db.tables import DataRetentionPolicy, Run
 from aegis.operations.states import State
@@ -37,7 +37,7 @@ def recent_runs(system: System, policy: DataRetentionPolicy) -> Sequence[Mapping
         sa.or_(Run.rows > 0, Run.state.in_([State.RUNNING, State.VERIFYING])),
     )
     query = query.order_by(Run.created_at.desc(), Run.id.desc()).limit(RUNS)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 

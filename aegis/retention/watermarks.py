@@ -13,14 +13,13 @@ import sqlalchemy as sa
 
 from aegis.db import dialects
 from aegis.db.columns import table_of
-from aegis.db.engines import reading, writing
+from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import DataRetentionPolicy, Watermark
 from aegis.operations.system import System
 from aegis.retention.counting import Counter
 from aegis.retention.cutoffs import Cutoffs
 from aegis.retention.target import Target
 
-_CONTROL: Final = "control database"
 #: The tenant under which a policy's whole table stands.
 ALL: Final = ""
 #: Tenants whose leftovers are told apart, those with the most rows first.
@@ -56,7 +55,7 @@ def begun(
     values = {name: value for name, value in found.items() if value is not None}
     if run["tenant"] is not None or not values:
         return
-    with writing(system.databases.control, _CONTROL) as connection:
+    with writing(system.databases.control, CONTROL) as connection:
         _put(connection, run, policy.name, ALL, values)
 
 
@@ -110,7 +109,7 @@ def ended(
 def read(system: System, policy: str) -> list[dict[str, Any]]:
     """Return a policy's watermarks, that of all tenants first."""
     query = sa.select(table_of(Watermark)).where(Watermark.policy == policy).order_by(Watermark.tenant)
-    with reading(system.databases.control, _CONTROL) as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 
 

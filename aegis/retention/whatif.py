@@ -6,7 +6,7 @@ from typing import Any
 
 from aegis.datamap.periods import parse_period
 from aegis.db import dialects
-from aegis.db.engines import reading
+from aegis.db.engines import CONTROL, reading
 from aegis.db.tables import DataRetentionPolicy
 from aegis.errors import UsageError
 from aegis.operations.system import System
@@ -51,7 +51,7 @@ def what_if(
         raise UsageError(message)
     other = _with(policy, days=days, period=period)
     today, then = looks(system, [policy, other], tenant=tenant, in_full=True)
-    with reading(system.databases.control, "control database") as connection:
+    with reading(system.databases.control, CONTROL) as connection:
         now = dialects.now(connection)
     return WhatIf(today=today, then=then, finishes=_finishes(policy, then, now))
 

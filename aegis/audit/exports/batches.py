@@ -11,13 +11,12 @@ import sqlalchemy as sa
 from aegis.audit import head
 from aegis.audit.tlog import frontier, merkle, notes
 from aegis.audit.tlog.notes import Checkpoint, Note
-from aegis.db.engines import Databases, reading, snapshot
+from aegis.db.engines import CONTROL, Databases, reading, snapshot
 from aegis.db.tables import AuditLeaf, AuditLog
 from aegis.errors import Tampered
 
 #: Most events of a batch.
 PORTION: Final = 1_000
-_CONTROL: Final = "control database"
 
 #: An entry and its sealed details, as they are stored.
 Stored = tuple[bytes, bytes | None]
@@ -94,7 +93,7 @@ class Snapshot:
         """
         query = sa.select(AuditLeaf.leaf, AuditLog.entry, AuditLog.sealed)
         query = query.join(AuditLog, AuditLog.id == AuditLeaf.id).order_by(AuditLeaf.leaf)
-        with snapshot(self._control, _CONTROL) as connection:
+        with snapshot(self._control, CONTROL) as connection:
             first = max(low, min(head.state(connection).minimum, self.checkpoint.size))
             end = min(first + high - low, self.checkpoint.size)
             rows = connection.execute(query.where(AuditLeaf.leaf >= first, AuditLeaf.leaf < end)).all()
@@ -158,7 +157,7 @@ def newest(databases: Databases) -> Snapshot | None:
         NotPrepared: the log has no key yet.
 
     """
-    with reading(databases.control, _CONTROL) as connection:
+    with reading(databases.control, CONTROL) as connection:
         head.state(connection)
         note = head.newest(connection)
     return None if note is None else Snapshot(databases, note)

@@ -22,14 +22,13 @@ from aegis.audit.verification.findings import Finding, Findings, Kind, Report, S
 from aegis.audit.verification.history import History
 from aegis.audit.verification.tree import Tree
 from aegis.db.columns import table_of
-from aegis.db.engines import Databases, snapshot
+from aegis.db.engines import CONTROL, Databases, snapshot
 from aegis.db.tables import AuditLeaf, AuditLog, AuditTile, AuditWitness
 from aegis.errors import NotPrepared, Tampered, UsageError
 from aegis.settings import masked
 
 #: Intents that are listed.
 MOST_INTENTS: Final = 1000
-_CONTROL: Final = "control database"
 
 
 def verify(
@@ -62,7 +61,7 @@ def verify(
     if since < 0:
         message = f"since must be the number of a leaf, not {since}"
         raise UsageError(message)
-    with snapshot(databases.control, _CONTROL) as connection:
+    with snapshot(databases.control, CONTROL) as connection:
         work = _Verification(connection, policy, on_progress or (lambda _: None))
         return work.do(published, since, columns=columns)
 
@@ -92,7 +91,7 @@ def verify_witnessed(
 
     """
     key = key or _witness_key(policy, url)
-    with snapshot(databases.control, _CONTROL) as connection:
+    with snapshot(databases.control, CONTROL) as connection:
         note = head.newest(connection)
         known = connection.scalar(sa.select(AuditWitness.size).where(AuditWitness.vkey == key.vkey))
     if note is None:

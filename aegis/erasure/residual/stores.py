@@ -10,7 +10,7 @@ from typing import Any, Final
 import redis
 
 from aegis.db.blocks import block_of
-from aegis.db.engines import Databases
+from aegis.db.engines import CONTROL, Databases
 from aegis.db.searchable import Searchable
 from aegis.erasure.residual.finding import Finder, Sought, anybodys
 from aegis.erasure.residual.hits import Hit, Hits
@@ -35,7 +35,7 @@ class RedisSearched:
 
 def own_scans(databases: Databases, sought: Sought, digest: Callable[[str], str]) -> dict[str, Scan]:
     """Return the scans of Aegis's own databases, by what each is called."""
-    engines = {"control database": databases.control, "key store": databases.keys}
+    engines = {CONTROL: databases.control, "key store": databases.keys}
     return {label: Scan(engine, label, sought, digest=digest) for label, engine in engines.items()}
 
 
