@@ -62,9 +62,10 @@ test-matrix: $(STAMP) ## Run the tests of the processes on each Celery and each 
 
 coverage: $(STAMP) ## Run every test and list the lines and branches of aegis/ that none of them takes
 	@trap 'rm -rf $(PLACE) $(TRACES)' EXIT; rm -rf $(TRACES); mkdir -p -m 1777 $(TRACES); \
-	$(MEMORY:%=TMPDIR=%) COVERAGE_FILE=$(abspath $(TRACES))/.coverage $(BIN)/python -m coverage run $(TESTS); \
+	failed=0; $(MEMORY:%=TMPDIR=%) COVERAGE_FILE=$(abspath $(TRACES))/.coverage $(BIN)/python -m coverage run $(TESTS) || failed=$$?; \
 	$(BIN)/python -m coverage combine --quiet $(TRACES); \
-	$(BIN)/python -m coverage report
+	$(BIN)/python -m coverage report || failed=$$?; \
+	exit $$failed
 
 SECONDS := 600
 SEED ?=

@@ -121,7 +121,7 @@ def take(connection: sa.Connection, size: int, most: int) -> list[bytes]:
     """
     if connection.dialect.name == dialects.POSTGRESQL:
         # Thousands of ids stay where they are.
-        return list(connection.scalars(_TAKE, {"size": size, "most": most}))
+        return list(connection.scalars(TAKE, {"size": size, "most": most}))
     fresh = connection.execute(_WAITING, {"most": most}).all()
     if fresh:
         ids = [event_id for event_id, _ in fresh]
@@ -156,8 +156,12 @@ def _waiting() -> sa.Select[str, bytes]:
     return query.order_by(AuditPending.id).limit(sa.bindparam("most", type_=sa.Integer))
 
 
-def _take() -> sa.Select[bytes]:
-    waiting = _waiting().cte("waiting")
+def _taking() -> sa.Select[bytes]:
+    # The LIMIT keeps each entry a search by its id: a join may read every entry that there ever was.
+    first = sa.select(AuditPending.id).order_by(AuditPending.id).limit(sa.bindparam("most", type_=sa.Integer))
+    ids = first.cte("ids")
+    entry = sa.select(AuditLog.entry).where(AuditLog.id == ids.c.id).limit(1).lateral("found")
+    waiting = sa.select(ids.c.id, entry.c.entry).join_from(ids, entry, sa.true()).cte("waiting")
     place = sa.func.row_number().over(order_by=waiting.c.id) + sa.bindparam("size", type_=sa.BigInteger) - 1
     placed = sa.insert(AuditLeaf).from_select(["leaf", "id"], sa.select(place, waiting.c.id)).cte("placed")
     gone = sa.delete(AuditPending).where(AuditPending.id == waiting.c.id).cte("gone")
@@ -166,7 +170,7 @@ def _take() -> sa.Select[bytes]:
 
 _WAITING: Final = _waiting()
 #: All of it in one statement (PostgreSQL).
-_TAKE: Final = _take()
+TAKE: Final = _taking()
 
 
 def newest(connection: sa.Connection) -> Note | None:

@@ -3,7 +3,7 @@
 import contextlib
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from api import log
 from api.audit import get_audit_events, record_audit, seal_audit_log
 from tests import worlds
 from tests.forks import forking, run_script
+from tests.sealedlog import make
 from tests.workerkit import wait_until
 from tests.worlds import World, on
 
@@ -73,6 +74,40 @@ def check_tree(world: World) -> Checkpoint:
     assert known.size == len(leaves)
     assert known.root == merkle.root_of([merkle.leaf_hash(row.entry) for row in leaves])
     return known
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every node of a plan."""
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+def entries_read(node: dict[str, Any]) -> int:
+    """Return the entries that a node of a plan read."""
+    kept = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return round(kept * node["Actual Loops"]) if node.get("Relation Name") == "audit_logs" else 0
+
+
+@on("postgresql-one")
+def test_a_seal_reads_only_what_waits(world: World) -> None:
+    """However long the log is, a seal reads the entries that wait for it and no other (PostgreSQL)."""
+    control = world.system.databases.control
+    for first in range(0, 20_000, 5_000):
+        with writing(control, "control database") as connection:
+            store(connection, *make(5_000, first=first, age=dt.timedelta(days=30)))
+        size = seal_audit_log().size
+    for number in range(10):
+        note(number)
+    # Statistics of before and of now: the plan must not depend on them.
+    for statistics in ("SELECT 1", "ANALYZE"):
+        with writing(control, "control database") as connection:
+            connection.exec_driver_sql(statistics)
+            take = head.TAKE.params(size=size, most=sequencer.PORTION)
+            words = take.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+            (plan,) = connection.scalar(sa.text(f"EXPLAIN (ANALYZE, FORMAT JSON) {words}"))
+            connection.rollback()
+        assert sum(map(entries_read, nodes(plan["Plan"]))) == 10
 
 
 @EACH
