@@ -158,6 +158,9 @@ class Site:
                 continue
             if earlier is not None:
                 ready = " ready." in earlier.log or "beat: Starting" in earlier.log
+                # Celery calls itself ready before it looks whether every child could start: it ends where one
+                # was killed until then.
+                ready = ready and "Could not start worker processes" not in earlier.log
                 self.counts["ended before it was ready"] += not ready
                 if ready:
                     self.findings.append(f"{name} ended by itself, see {earlier.log_path}")

@@ -1,6 +1,7 @@
 """Each way to change a log is found, and named for what it is: by leaf, event and column."""
 
 import datetime as dt
+import hashlib
 import itertools
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -95,6 +96,12 @@ def named(finding: Finding) -> tuple[int | None, str | None, str | None]:
     return finding.leaf, finding.event, finding.column
 
 
+def waiting(log: Log) -> str:
+    """Return the first event that has no leaf yet."""
+    ((event,),) = log.rows(sa.select(AuditPending.id).order_by(AuditPending.id).limit(1))
+    return str(event)
+
+
 def test_nothing_was_changed(log: Log) -> None:
     """The clean control: with the same eyes nothing is found."""
     assert log.found() == {}
@@ -122,6 +129,30 @@ class TestEntries:
         found = log.found()
         assert found.keys() == {"entry"}
         assert {named(finding) for finding in found["entry"]} == {(FULL, event, None)}
+
+    def test_a_waiting_entry_that_is_no_text(self, log: Log) -> None:
+        """No leaf holds it yet; it is told in words, too."""
+        event = waiting(log)
+        log.put(AuditLog, "entry", b"\xff\x00", id=event)
+        finding = only(log.found(), "entry")
+        assert (named(finding), finding.expected) == ((None, event, None), "an event's fields")
+
+    def test_a_waiting_entry_without_its_time(self, log: Log) -> None:
+        """What stands for the time and is none is not repeated."""
+        event = waiting(log)
+        before = log.value(AuditLog, "entry", id=event)
+        log.put(AuditLog, "entry", before.replace(b'"time":"2', b'"time":"x'), id=event)
+        finding = only(log.found(), "column")
+        assert named(finding) == (None, event, "time")
+        assert finding.expected is not None
+        assert finding.expected.startswith("sha256:")
+
+    def test_a_waiting_event_whose_column_calls_it_a_key(self, log: Log) -> None:
+        """Its entry says something else, so that it adds none."""
+        event = waiting(log)
+        log.put(AuditLog, "action", Action.KEY_ADD, id=event)
+        finding = only(log.found(), "column")
+        assert (named(finding), finding.got) == ((None, event, "action"), Action.KEY_ADD)
 
     def test_sealed_details(self, log: Log) -> None:
         """One bit of sealed details: the entry commits to others."""
@@ -151,7 +182,7 @@ class TestEntries:
     @pytest.mark.parametrize("name", PROJECTED)
     def test_a_column_of_a_waiting_event(self, log: Log, name: str) -> None:
         """An event that has no leaf yet is compared with its columns too."""
-        ((event,),) = log.rows(sa.select(AuditPending.id).order_by(AuditPending.id).limit(1))
+        event = waiting(log)
         log.put(AuditLog, name, OTHERS.get(name, "other"), id=event)
         assert named(only(log.found(), "column")) == (None, event, name)
 
@@ -541,6 +572,16 @@ class TestTables:
         log.do(sa.insert(AuditKey).values(**row), rows=1)
         finding = only(log.found(), "key")
         assert (finding.column, finding.got) == (key.key_id.hex(), "none")
+
+    def test_a_key_that_is_none(self, log: Log) -> None:
+        """What stands in the table and is no key is named by its hash."""
+        row = {"vkey": "a key", "number": 9, "added_at": sealedlog.NOW, "retired_size": None}
+        log.do(sa.insert(AuditKey).values(**row), rows=1)
+        finding = only(log.found(), "key")
+        assert (finding.column, finding.got) == (
+            f"sha256:{hashlib.sha256(b'a key').hexdigest()[:16]}",
+            "none",
+        )
 
     def test_a_key_is_gone(self, log: Log) -> None:
         """A key that a leaf has added, and that the table lacks, is named with its leaf."""
