@@ -85,8 +85,7 @@ class Clock:
         """Return the condition that a row's clock lies before the cutoff; UNKNOWN for NULL."""
         bound = self._bind(self.bound(cutoff))
         if self.form is not None:
-            text = sa.type_coerce(column, sa.String())
-            return sa.and_(text < bound, self.form.matches(column))
+            return sa.and_(column < bound, self.form.matches(column))
         if self.zeros:
             first = dt.date(1, 1, 1) if self.kind == "date" else dt.datetime(1, 1, 1)  # noqa: DTZ001
             return sa.and_(column < bound, column >= self._bind(first))
@@ -100,12 +99,10 @@ class Clock:
 
     def earlier(self, column: sa.ColumnElement[Any], instant: dt.datetime) -> sa.ColumnElement[bool]:
         """Return the bare comparison, to sort rows that are known to be expired."""
-        text = sa.type_coerce(column, sa.String()) if self.form is not None else column
-        return text < self._bind(self.bound(instant))
+        return column < self._bind(self.bound(instant))
 
     def _bind(self, value: dt.datetime | dt.date | int | str) -> sa.BindParameter[Any]:
-        kind: sa.types.TypeEngine[Any] = sa.DateTime() if self.bare else _BIND_TYPES[self.kind]
-        return sa.bindparam(None, value, kind, unique=True)
+        return sa.bindparam(None, value, _BIND_TYPES[self.kind], unique=True)
 
     def with_form(self, census: Iterable[Sequence[Any]]) -> Self:
         """Return the clock with the one form that the rows of `form_census` show.
@@ -189,7 +186,7 @@ def safe_wall(cutoff: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
     never shown: a value from it is read with the offset before as well as the one after.
     """
     local = cutoff.astimezone(zone)
-    wall = local.replace(tzinfo=None, fold=0)
+    wall = local.replace(tzinfo=None)
     safe = wall
     if not local.fold:
         safe -= max(dt.timedelta(0), _offset(wall, zone, 0) - _offset(wall, zone, 1))
@@ -208,7 +205,7 @@ def _instant(value: dt.datetime) -> dt.datetime:
 
 
 def _offset(wall: dt.datetime, zone: dt.tzinfo, fold: int) -> dt.timedelta:
-    return zone.utcoffset(wall.replace(tzinfo=zone, fold=fold)) or dt.timedelta(0)
+    return zone.utcoffset(wall.replace(fold=fold)) or dt.timedelta(0)
 
 
 def _offset_at(instant: dt.datetime, zone: dt.tzinfo) -> dt.timedelta:

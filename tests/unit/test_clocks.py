@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sqlite3
+import time
 import zoneinfo
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,13 @@ NOON = dt.datetime(2024, 6, 1, 12, tzinfo=UTC)
 ZONES = st.sampled_from(sorted(zoneinfo.available_timezones() - {"localtime", "Factory"}))
 INSTANTS = st.datetimes(dt.datetime(1970, 1, 3), dt.datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 UNITS = {"s": 10**6, "ms": 10**3, "us": 1}
+NO_CLOCK = "which cannot be a clock; a clock is {} with timestamp_unit$"
+NO_UNIT = "timestamp_unit is for integers"
+#: What can be a clock, by dialect.
+CLOCKS = {
+    "": "a timestamp, a date, or an integer",
+    "sqlite": "DATETIME, TIMESTAMP, DATE or TEXT, or INTEGER",
+}
 
 
 class TINYINT(sa.Integer):
@@ -180,33 +188,39 @@ def test_a_date_goes_when_the_whole_day_is_past() -> None:
 
 @pytest.mark.parametrize("dialect", ["postgresql", "mariadb", "mysql", "sqlite"])
 @pytest.mark.parametrize(
-    ("kind", "unit"),
+    ("kind", "unit", "said"),
     [
-        (sa.Boolean(), None),
-        (sa.Boolean(), "s"),
-        (sa.Float(), None),
-        (sa.Numeric(), "s"),
-        (sa.Time(), None),
-        (sa.Interval(), None),
-        (sa.JSON(), None),
-        (sa.LargeBinary(), None),
-        (sa.Uuid(), None),
-        (sa.Integer(), None),
-        (sa.BigInteger(), None),
-        (sa.DateTime(), "s"),
-        (sa.Date(), "ms"),
-        (sa.String(), "s"),
-        (sa.BigInteger(), "minutes"),
-        (sa.BigInteger(), ""),
-        (sa.types.NullType(), None),
+        (sa.Boolean(), None, NO_CLOCK),
+        (sa.Boolean(), "s", NO_UNIT),
+        (sa.Float(), None, NO_CLOCK),
+        (sa.Numeric(), "s", NO_UNIT),
+        (sa.Time(), None, NO_CLOCK),
+        (sa.Interval(), None, NO_CLOCK),
+        (sa.JSON(), None, NO_CLOCK),
+        (sa.LargeBinary(), None, NO_CLOCK),
+        (sa.Uuid(), None, NO_CLOCK),
+        (sa.Integer(), None, "say what it counts since 1970"),
+        (sa.BigInteger(), None, "say what it counts since 1970"),
+        (sa.DateTime(), "s", NO_UNIT),
+        (sa.Date(), "ms", NO_UNIT),
+        (sa.String(), "s", NO_UNIT),
+        (sa.BigInteger(), "minutes", "'minutes' is not known"),
+        (sa.BigInteger(), "", "'' is not known"),
+        (sa.types.NullType(), None, NO_CLOCK),
     ],
 )
 def test_a_column_that_is_no_clock_is_refused(
-    kind: sa.types.TypeEngine[Any], unit: str | None, dialect: str
+    kind: sa.types.TypeEngine[Any], unit: str | None, said: str, dialect: str
 ) -> None:
-    """Other types, an integer without its unit and a unit without an integer are refused."""
-    with pytest.raises(InvalidPolicy):
+    """Other types, an integer without its unit and a unit without an integer are refused, and why."""
+    with pytest.raises(InvalidPolicy, match=said.format(CLOCKS.get(dialect, CLOCKS[""]))):
         clock(kind, dialect, unit=unit)
+
+
+def test_an_integer_that_can_hold_a_time_is_a_clock() -> None:
+    """Four bytes hold seconds; SQLite's integers have eight, whatever they are called."""
+    assert clock(sa.Integer(), unit="s").unit == "s"
+    assert clock(sa.SmallInteger(), "sqlite", unit="us").unit == "us"
 
 
 @pytest.mark.parametrize("dialect", ["postgresql", "mariadb"])
@@ -241,6 +255,16 @@ def test_a_naive_cutoff_is_refused() -> None:
     """A cutoff without a zone is no instant."""
     with pytest.raises(InvalidPolicy, match="aware"):
         clock(sa.DateTime()).bound(dt.datetime(2024, 1, 1))  # noqa: DTZ001
+
+
+def test_the_zone_of_the_machine_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cutoff in another zone is shown in UTC to MariaDB's TIMESTAMP, wherever the worker runs."""
+    with monkeypatch.context() as tokyo:
+        tokyo.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        bound = clock(sa.TIMESTAMP(), "mariadb").bound(NOON.astimezone(BERLIN))
+    time.tzset()
+    assert bound == NOON.replace(tzinfo=None)
 
 
 def test_the_cutoff_lies_whole_days_of_24_hours_back() -> None:
@@ -287,11 +311,37 @@ def test_the_preview_says_how_a_column_is_read(made: Clock, words: str) -> None:
     assert words in made.meaning()
 
 
-def test_the_zero_date_of_mariadb_never_goes() -> None:
-    """MariaDB's 0000-00-00 sorts first and is no date: the predicate leaves it out."""
-    for kind in (sa.DateTime(), sa.TIMESTAMP(), sa.Date()):
-        assert "at >=" in str(clock(kind, "mariadb").expired(column(kind), NOON))
-        assert "at >=" not in str(clock(kind).expired(column(kind), NOON))
+@pytest.mark.parametrize("dialect", ["mariadb", "mysql"])
+@pytest.mark.parametrize(
+    ("kind", "first", "bound"),
+    [
+        (sa.DateTime(), "0001-01-01 00:00:00", "2024-06-01 14:00:00"),
+        (sa.TIMESTAMP(), "0001-01-01 00:00:00", "2024-06-01 12:00:00"),
+        (sa.Date(), "0001-01-01", "2024-06-01"),
+    ],
+)
+def test_the_zero_date_of_mariadb_never_goes(
+    dialect: str, kind: sa.types.TypeEngine[Any], first: str, bound: str
+) -> None:
+    """MariaDB's 0000-00-00 sorts first and is no date: what goes begins with the first day there is."""
+    goes = clock(kind, dialect, "Europe/Berlin").expired(column(kind), NOON)
+    said = str(goes.compile(compile_kwargs={"literal_binds": True}))
+    assert said == f"events.at < '{bound}' AND events.at >= '{first}'"
+    assert "at >=" not in str(clock(kind).expired(column(kind), NOON))
+
+
+@pytest.mark.parametrize(
+    ("kind", "cast"),
+    [
+        (sa.DateTime(timezone=True), "TIMESTAMP WITH TIME ZONE"),
+        (sa.DateTime(), "TIMESTAMP WITHOUT TIME ZONE"),
+        (sa.Date(), "DATE"),
+    ],
+)
+def test_the_cutoff_is_of_the_type_of_its_clock(kind: sa.types.TypeEngine[Any], cast: str) -> None:
+    """PostgreSQL would read an instant without its zone in that of the session."""
+    dialect = sa.make_url("postgresql+psycopg://").get_dialect()()
+    assert str(clock(kind).expired(column(kind), NOON).compile(dialect=dialect)).endswith(f"::{cast}")
 
 
 @pytest.fixture

@@ -199,6 +199,28 @@ def test_the_example_of_the_specification() -> None:
     assert tiles.path("entries", 273, 112) == "tile/entries/273.p/112"
 
 
+def test_a_leaf_ends_tiles_of_two_levels() -> None:
+    """The 65,536th leaf fills the tiles of levels 0 and 1, and begins one of level 2."""
+    almost = merkle.EMPTY * 255
+    changed = tiles.grow(65_535, {0: almost, 1: almost}, [merkle.EMPTY])
+    assert set(changed) == {(0, 255), (1, 0), (2, 0)}
+    assert changed[2, 0] == merkle.root_of(tiles.hashes_of(changed[1, 0]))
+
+
+def test_a_reader_remembers_so_many_tiles() -> None:
+    """It keeps the last 512: the newest is not fetched again, the oldest is."""
+    fetched: list[int] = []
+
+    def fetch(_level: int, number: int) -> bytes:
+        fetched.append(number)
+        return merkle.EMPTY * tiles.WIDTH
+
+    read = tiles.reader(fetch)
+    for number in (*range(513), 512, 0):
+        read(0, number * tiles.WIDTH)
+    assert fetched == [*range(513), 0]
+
+
 def test_a_tile_that_lacks_hashes_is_named() -> None:
     """A tile that was cut short gives no root, but its path."""
     read = tiles.reader(lambda _level, _number: b"".join(LEAVES[:3]))

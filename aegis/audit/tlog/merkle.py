@@ -148,7 +148,7 @@ def root_from_range(low: int, leaves: Sequence[bytes], size: int, proof: Sequenc
             f"got leaves {low} to {high} of {size} with {len(proof)} hashes"
         )
         raise Tampered(message)
-    return _joined(0, size, low, leaves, dict(zip(parts, proof, strict=True))) if size else EMPTY
+    return _joined(0, size, low, leaves, dict(zip(parts, proof, strict=True)))
 
 
 def _joined(
@@ -189,7 +189,7 @@ def _roots_from_consistency(
 
 def _outside(first: int, last: int, low: int, high: int) -> Iterator[tuple[int, int]]:
     """Yield the largest subtrees of [first, last) that hold no leaf of [low, high), left to right."""
-    if first == last or (low <= first and last <= high and low < high):
+    if first == last or (low <= first and last <= high):
         return
     if last <= low or high <= first or low == high:
         yield first, last
