@@ -72,6 +72,12 @@ _LOOPS: Final = (
 )
 _BULK: Final = "at 5,000 rows at once it is faster than the goal expects: its ratio stands below"
 _SCALAR: Final = "the plan, the subkey and the cipher of a release, which one number pays alone"
+_STALL: Final = (
+    "a batch aims at 50 ms however many rows there are, the raw DELETE takes longer the more there are: "
+    "the goal is one for larger tables"
+)
+_SEARCH: Final = "so does the plainest search, strpos alone: the second line of its table"
+_HASHING: Final = "reading and hashing alone, the first line of its table, does not reach it here"
 _LATE: Final = "due UPDATE p99, ms"
 GOALS: Final[Sequence[Goal]] = (
     *_both("PostgreSQL, appended, beside one raw DELETE", _APPENDED, 0.85),
@@ -99,6 +105,7 @@ GOALS: Final[Sequence[Goal]] = (
         against="one raw DELETE",
         column=_LATE,
         least=20,
+        why=_STALL,
     ),
     _faster("PostgreSQL, appended: times as fast as Sentry's shape", _APPENDED, _SENTRY, 2.5, why=_LOOPS),
     _faster("PostgreSQL, appended: times as fast as the IN loop", _APPENDED, _LOOP, 6, why=_LOOPS),
@@ -136,6 +143,7 @@ GOALS: Final[Sequence[Goal]] = (
         line="Aegis, 1",
         column="µs a row",
         most=1.6,
+        why=_SEARCH,
     ),
     Goal(
         what="Masks by HMAC in the database: µs a row",
@@ -160,6 +168,7 @@ GOALS: Final[Sequence[Goal]] = (
         line="aegis audit verify --hashes-only",
         column="rows a second",
         least=342_000,
+        why=_HASHING,
     ),
     Goal(
         what="Audit: rows verified a second, every column",
