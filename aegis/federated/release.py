@@ -26,7 +26,7 @@ from aegis.db import dialects
 from aegis.db.columns import table_of
 from aegis.db.engines import CONTROL, reading, writing
 from aegis.db.tables import Release
-from aegis.errors import Conflict, Expired, Tampered, TooFew
+from aegis.errors import BudgetSpent, Conflict, Expired, Tampered, TooFew
 from aegis.federated import ledger, mechanism, noise, outputs, reports, wire
 from aegis.federated.accounts import DEFAULTS
 from aegis.federated.calibration import up
@@ -94,7 +94,14 @@ def release(
     if row is None:
         if terms.threshold_epsilon is None and aggregate.participants < terms.minimum:
             raise refuse(system, terms, asked, account=account)
-        row = _reserve(system, aggregate, terms, asked, account=account, name=name)
+        try:
+            row = _reserve(system, aggregate, terms, asked, account=account, name=name)
+        except BudgetSpent:
+            denied = reports.note(
+                terms, asked, Outcome.DENIED, account=account, of=None, refused="budget spent"
+            )
+            system.recorder.record(denied)
+            raise
     if row.terms_digest != terms.digest(system):
         message = (
             f"release id {name!r} of budget {account} was used on other terms (epsilon, sensitivity, "

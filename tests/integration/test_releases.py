@@ -95,15 +95,18 @@ def test_a_threshold_alone_says_that_it_is_no_differential_privacy(world: World)
 
 @on(*CONTROLS)
 def test_a_spent_budget_draws_nothing(world: World) -> None:
-    """The error says what is left and what it needs; no row, no event, and the rest can be spent still."""
+    """The error says what is left and what is needed; no row, a denial, and the rest can be spent."""
     create_budget("all", epsilon=1.0, actor=ACTOR)
     create_budget("ml", epsilon=10.0, parent="all", actor=ACTOR)
     federated_aggregation_protect(SECRET, 9, dp_epsilon=0.75, budget="ml")
     with pytest.raises(BudgetSpent, match=r"budget all, which is above ml, has 0\.25 left.* needs 0\.50"):
         federated_aggregation_protect(SECRET, 9, dp_epsilon=0.5, budget="ml", idempotency_key="second")
     assert len(rows(world)) == 1
-    assert outcomes() == ["intent", "success"]
+    assert outcomes() == ["intent", "success", "denied"]
+    denied = get_audit_events(action="federated:release")[0]
+    assert (denied["target_id"], denied["details"]["refused"]) == ("ml", "budget spent")
     federated_aggregation_protect(SECRET, 9, dp_epsilon=0.25, budget="ml", idempotency_key="second")
+    assert world.unbalanced is None
     assert {account.name: account.tightest.left for account in show_budgets()}["all"] == 0
 
 
