@@ -1,8 +1,8 @@
 """What the doctor finds in real databases with the fault really there, and no more when it was cured."""
 
 import datetime as dt
-import re
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
