@@ -8,12 +8,18 @@ import pytest
 import sqlalchemy as sa
 
 from aegis.db.tables import Release
-from aegis.errors import BudgetSpent, Conflict, Expired, TooFew, UsageError
+from aegis.errors import BudgetSpent, Conflict, Expired, Tampered, TooFew, UnknownName, UsageError
 from aegis.federated import mechanism
 from aegis.settings import FederatedSettings
 from api import federated
 from api.audit import get_audit_events
-from api.federated import create_budget, federated_aggregation_protect, show_budgets
+from api.federated import (
+    budget_history,
+    create_budget,
+    estimate_release,
+    federated_aggregation_protect,
+    show_budgets,
+)
 from tests.worlds import ACTOR, World, on
 
 CONTROLS = ("sqlite-one", "postgresql-one")
@@ -251,3 +257,65 @@ def test_settings_hold_callers_to_a_budget_and_a_floor(world: World) -> None:
         federated_aggregation_protect(1.0, 9, 8, dp_epsilon=0.5)
     with pytest.raises(UsageError, match="at least 8"):
         federated_aggregation_protect(1.0, 9, 5)
+
+
+@on("sqlite-one")
+def test_an_estimate_tells_every_budget_that_would_pay(world: World) -> None:
+    """The named one and those above it; before its first release the default has no row and no price."""
+    assert estimate_release(1.0, 0.5)["budgets"] == []
+    create_budget("all", epsilon=1.0, actor=ACTOR)
+    create_budget("ml", epsilon=0.25, parent="all", actor=ACTOR)
+    found = estimate_release([1.0, 2], 0.5, budget="ml")
+    assert [each["budget"] for each in found["budgets"]] == ["ml", "all"]
+    assert (found["coordinates"], found["enough"]) == (2, False)
+    assert estimate_release(1.0, 0.25, budget="ml")["enough"]
+    nothing: Any = None
+    with pytest.raises(UsageError, match="nothing to estimate"):
+        estimate_release(1.0, nothing)
+    with pytest.raises(UnknownName, match="mi"):
+        estimate_release(1.0, 0.5, budget="mi")
+    with pytest.raises(UsageError, match=r"^budget ml: .*gaussian"):
+        estimate_release(1.0, 0.5, mechanism="gaussian", dp_delta=1e-6, budget="ml")
+    assert outcomes() == []
+    assert world.unbalanced is None
+
+
+@on("sqlite-one")
+def test_a_history_goes_on_behind_its_first_page(world: World) -> None:
+    """The next page holds what was charged before the last line of this one."""
+    create_budget("ml", epsilon=1.0, actor=ACTOR)
+    for key in ("a", "b", "c"):
+        federated_aggregation_protect(1.0, 9, dp_epsilon=0.1, budget="ml", idempotency_key=key)
+    first = budget_history("ml", limit=2)
+    rest = budget_history("ml", before=first[-1]["number"])
+    assert [each["release_id"] for each in (*first, *rest)] == ["c", "b", "a"]
+    assert world.unbalanced is None
+
+
+@on("sqlite-one")
+def test_an_output_that_was_changed_is_not_given(world: World) -> None:
+    """What stands in its place is not what was kept, whoever put it there."""
+    words: dict[str, Any] = {"dp_epsilon": 0.5, "idempotency_key": "r"}
+    federated_aggregation_protect(1.0, 9, **words)
+    (before,) = rows(world)
+    with world.control.begin() as connection:
+        connection.execute(sa.update(Release).values(output=before["output"][:-1] + b"?"))
+    with pytest.raises(Tampered, match="output of release 'r' is not what was kept"):
+        federated_aggregation_protect(1.0, 9, **words)
+
+
+@on("sqlite-one")
+def test_a_row_that_goes_while_its_noise_is_drawn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is given that no row keeps; it stays charged."""
+    draw = mechanism.draw
+
+    def taken(*words: Any) -> Any:
+        with world.control.begin() as connection:
+            connection.execute(sa.delete(Release))
+        return draw(*words)
+
+    monkeypatch.setattr(mechanism, "draw", taken)
+    with pytest.raises(Tampered, match="row of release 'r' of budget default was changed while"):
+        federated_aggregation_protect(1.0, 9, dp_epsilon=0.5, idempotency_key="r")
+    assert outcomes() == ["intent"]
+    assert show_budgets("default")[0].tightest.spent == 500_000_000

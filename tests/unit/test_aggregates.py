@@ -118,6 +118,25 @@ def test_public_fields_leave_as_they_are() -> None:
         flatten({"n": 1, "f": object()}, ["f"])
 
 
+def test_a_public_field_may_be_nested() -> None:
+    """Lists and dicts of plain data are plain data; what they hold is looked at, too."""
+    plain = {"rounds": [1, 2, {"last": None}], "name": "week"}
+    flat = flatten({"n": 3, "about": plain}, ["about"])
+    assert mechanism.draw(flat, planned({"n": 3}), SEED)["about"] == plain
+    for odd in ([object()], {"x": object()}, {1: "x"}):
+        with pytest.raises(UsageError, match="plain data"):
+            flatten({"n": 3, "about": odd}, ["about"])
+
+
+def test_an_aggregate_that_is_nested_without_end_is_refused() -> None:
+    """Its depth is told, and nothing of it."""
+    value: Any = 1.0
+    for _ in range(200):
+        value = [value]
+    with pytest.raises(UsageError, match=r"nested more than \d+ deep"):
+        flatten(value)
+
+
 @settings(max_examples=examples(1000), deadline=None)
 @given(
     sensitivity=st.floats(2.0**-900, 2.0**900),
