@@ -43,7 +43,9 @@ __attribute__((constructor)) static void begin(void) {
     if (file < 0) return;
     void *found = mmap(NULL, sizeof *state, PROT_READ, MAP_SHARED, file, 0);
     close(file);
-    disk = getenv("HOST_DISK");
+    // A copy: who changes its title writes over its environment.
+    const char *place = getenv("HOST_DISK");
+    disk = place ? strdup(place) : NULL;
     if (found != MAP_FAILED) state = found;
 }
 

@@ -9,6 +9,8 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from aegis.db.columns import table_of
+from aegis.db.tables import Approval
 from aegis.errors import Conflict, Refused, UnknownName, UsageError
 from aegis.operations import approvals, approvers
 from aegis.operations.signatures import ED25519, PublicKey
@@ -249,6 +251,28 @@ def forged_signature(world: World, anna: Person) -> None:
     write(world, "UPDATE aegis_approvals SET signature = :s", s=b"x" * 64)
 
 
+def seal_again(world: World) -> None:
+    """Give the approval the MAC that belongs to what stands there now: whoever does it has the worker key."""
+    with world.control.begin() as connection:
+        (row,) = connection.execute(sa.select(table_of(Approval))).mappings().all()
+        mac = approvals._mac(world.system, dict(row))  # noqa: SLF001 - what only Aegis can compute
+        connection.execute(sa.update(Approval).values(mac=mac))
+
+
+def forged_signature_with_our_secret(world: World, anna: Person) -> None:
+    """A signature of nobody, by somebody who has the worker key, and no approver's."""
+    anna.approves()
+    write(world, "UPDATE aegis_approvals SET signature = :s", s=b"x" * 64)
+    seal_again(world)
+
+
+def backdated_with_our_secret(world: World, anna: Person) -> None:
+    """A good signature from before its key was registered."""
+    anna.approves()
+    write(world, "UPDATE aegis_approvals SET created_at = :t", t=NOW - DAY)
+    seal_again(world)
+
+
 def key_by_sql(world: World, _: Person) -> None:
     """A key that somebody wrote into the table, and a good signature with it."""
     mallory = Person(name="mallory", key=Ed25519PrivateKey.generate())
@@ -286,8 +310,10 @@ EDITS: list[Callable[[World, Person], None]] = [
     approved_by_sql,
     copied_approval,
     forged_signature,
+    forged_signature_with_our_secret,
     key_by_sql,
     backdated,
+    backdated_with_our_secret,
     no_keys_left,
 ]
 

@@ -141,6 +141,7 @@ class TestRefusals:
             ("tenant_days: {a: 1, a: 2}", "key tenant_days: a was said in line 6 already"),
             ("purpose: !!python/name:os.system x", "key purpose: this cannot be read"),
             ("name: other", "key name: there is no such key"),
+            ("status: perhaps", "key status: expected proposed, accepted, rejected"),
             ("period: P1Y", "give either days or period"),
             ("parallel: 65", "expected parallel from 1 to 64"),
             ("cron: never", "cron expected five fields"),
@@ -191,6 +192,8 @@ class TestRefusals:
             ("policies: [x]\n", "policies: expected `key: value` lines, got a single value"),
             ("policies:\n- table: t\n  days: 1\n  action: delete\n", "a policy in a list needs a name"),
             ("policies:\n  a: 1\n", "policies.yaml:2: policy a: expected `key: value` lines"),
+            ("{}\n", "policies.yaml:1: expected policies under policies:, found none"),
+            ("policies:\n- name: 7\n  table: t\n", "policies.yaml:2: a policy in a list needs a name"),
             ("\x00", "it has a character that no YAML file may have"),
             ("[" * 5000, "policies.yaml:1: "),
             (f"policies: {'[' * 500}{']' * 500}", "policies.yaml:1: "),
@@ -200,6 +203,13 @@ class TestRefusals:
     def test_of_a_file(self, text: str, fault: str) -> None:
         """What is no policy file at all is told as such."""
         assert fault in refusal(text)[0]
+
+    def test_what_nobody_has_written_yet(self) -> None:
+        """A proposal that is accepted says no TODO; one that is rejected may, and is no policy."""
+        text = SMALL.replace("90\n", "90\n    purpose: TODO\n    status: {}\n", 1)
+        (problem,) = refusal(text.format("accepted"))
+        assert "key purpose: it says TODO: write it, or reject the policy" in problem
+        assert files.read(text.format("rejected"), "f") == []
 
     def test_a_name_twice(self) -> None:
         """The second one is refused, and names the first."""
