@@ -538,6 +538,31 @@ class TestTampered:
             doors.restore_archive(run, dry_run=False)
         assert world.count("safety_events") == 5
 
+    @on("sqlite-one", "sqlite+postgresql")
+    def test_a_part_in_mid_run(self, world: World) -> None:
+        """Nothing comes back while its run is at work; a part that was cut off is missed until mended."""
+        world.safety_events()
+        world.events(range(60), 60)
+        world.policy(archive={"keep_days": 14})
+        world.batches_of(20)
+        run = world.start()
+        assert privacy.advance_run(run, seconds=0)["outcome"] == "more"
+        with pytest.raises(Refused, match="its run has not ended"):
+            doors.restore_archive(run, dry_run=False)
+        (name, *_) = sorted(files(world, run))
+        place = folder(world, run) / name
+        good = place.read_bytes()
+        place.write_bytes(good[:-1])
+        said = "part 1 of shard 0 should have"
+        with pytest.raises(Tampered, match=said):
+            world.finish(run)
+        assert said in world.run_row(run)["reason"]
+        assert said in doors.tend_archives()[run]
+        assert state_of(world, run) == "open"
+        place.write_bytes(good)
+        assert doors.tend_archives() == {run: "completed"}
+        assert archived_rows(world, run) == 60
+
     @on("sqlite-one")
     def test_the_manifest(self, world: World) -> None:
         """Edited, cut off, of another archive, or missing: refused."""
