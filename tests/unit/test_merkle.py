@@ -66,6 +66,13 @@ def test_inclusion(size: int, data: st.DataObject) -> None:
             merkle.root_from_inclusion(index, size, LEAVES[index], path[:-1])
 
 
+@pytest.mark.parametrize(("old", "new"), [(3, 5), (5, 6), (4, 5)])
+def test_no_proof_shows_nothing(old: int, new: int) -> None:
+    """Whatever roots are named, nothing between two sizes proves nothing."""
+    with pytest.raises(Tampered, match="was rewritten"):
+        merkle.check_consistency(old, naive_root(LEAVES[:old]), new, naive_root(LEAVES[:new]), [])
+
+
 @pytest.mark.parametrize("index", [-1, 5, 6])
 def test_no_such_leaf(index: int) -> None:
     """An index outside the tree is refused."""
