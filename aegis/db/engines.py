@@ -7,8 +7,6 @@ crosses a fork.
 import math
 import os
 import re
-import shlex
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from sqlalchemy import event
 from aegis.db import dialects, faults, functions, transactions
 from aegis.db.faults import Fault
 from aegis.db.lacking import lacking
+from aegis.db.passwords import read_password
 from aegis.errors import (
     AegisError,
     NotPrepared,
@@ -185,29 +184,6 @@ def _watch_statements(engine: sa.Engine) -> None:
     @event.listens_for(engine, "rollback")
     def _stop_the_clock(connection: sa.Connection) -> None:
         connection.info[_UNTIL] = math.inf
-
-
-def read_password(source: SourceSettings) -> str | None:
-    """Read the password from its file or command, now.
-
-    Raises:
-        SettingsError: the file cannot be read or the command failed.
-
-    """
-    if source.password_file:
-        try:
-            return source.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            message = f"the password file {source.password_file} cannot be read: {error.strerror}"
-            raise SettingsError(message) from None
-    if source.password_command:
-        words = shlex.split(source.password_command)
-        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - the operator's own command
-        if done.returncode != 0:
-            message = f"the password command {words[0]!r} failed with exit code {done.returncode}"
-            raise SettingsError(message)
-        return done.stdout.rstrip("\r\n")
-    return None
 
 
 @contextmanager
