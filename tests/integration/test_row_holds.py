@@ -182,6 +182,8 @@ def test_a_key_that_does_not_fit_is_refused(world: World) -> None:
     """Other columns, a part of them, another type, no such row, no table: nothing is placed or told."""
     world.create("t", "part INT, code {text}, created_at {instant}, PRIMARY KEY (part, code)")
     world.create("u", "id {uuid} PRIMARY KEY")
+    world.create("v", f"id {_BYTES[world.dialect]} PRIMARY KEY")
+    world.create("w", "id BOOLEAN PRIMARY KEY")
     for key, words, said in (
         ({"code": CANARY}, {}, "the primary key of table t is (part, code)"),
         ({"part": 1, "code": CANARY, "more": 1}, {}, "the primary key of table t is (part, code)"),
@@ -189,6 +191,12 @@ def test_a_key_that_does_not_fit_is_refused(world: World) -> None:
         ({"part": 77, "code": CANARY}, {}, "no row of table t has that key"),
         ({"part": 1.5, "code": "x"}, {}, "type float"),
         ({"id": CANARY}, {"table": "u"}, "no row" if world.dialect == "sqlite" else "a UUID"),
+        ({"id": CANARY}, {"table": "v"}, "hexadecimal digits"),
+        (
+            {"id": "true"},
+            {"table": "w"},
+            "a whole number" if world.dialect == "mariadb" else "no row of table w",
+        ),
         ({"id": 1}, {"table": None}, "a key belongs to a table"),
         ({}, {}, "the primary key of table t is (part, code)"),
     ):

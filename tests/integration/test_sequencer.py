@@ -127,6 +127,20 @@ class TestSealing:
         assert str(published) == str(newest(world))
         assert rows(world, sa.select(AuditPending.id)) == []
 
+    def test_the_events_of_a_run(self, world: World) -> None:
+        """A reader can ask for one run's events alone, the newest first or in the order of the log."""
+        world.safety_events()
+        world.events(range(3), 60)
+        world.policy()
+        run = world.enforce()["run"]
+        note(1)
+        seal_audit_log()
+        newest_first = get_audit_events(run=run)
+        assert {event["correlation_id"] for event in newest_first} == {run}
+        assert {"retention:batch", "retention:run"} <= {event["action"] for event in newest_first}
+        assert get_audit_events(after=-1, run=run) == newest_first[::-1]
+        assert get_audit_events(action="custom:note", run=run) == []
+
     def test_nothing_waits(self, world: World) -> None:
         """A seal of nothing signs nothing."""
         seal_audit_log()
