@@ -145,6 +145,28 @@ def test_a_circle_is_refused(world: World) -> None:
         world.policy("p", "users", cascades=("users",))
 
 
+@on("sqlite-one", "postgresql-one")
+def test_a_cascade_without_a_bottom_is_refused(world: World) -> None:
+    """Its way is shown, to where it is too long for a statement."""
+    world.create("t0", "id BIGINT PRIMARY KEY, created_at {instant}")
+    for n in range(1, 11):
+        world.create(f"t{n}", f"id BIGINT PRIMARY KEY, {_refers(f't{n - 1}', 'CASCADE')}")
+    with pytest.raises(UnsafeTable, match=r"t0 → .*t1 → .* is more than 8 tables deep"):
+        world.policy("p", "t0", cascades=[f"t{n}" for n in range(1, 11)])
+
+
+@on("sqlite-one", "postgresql-one")
+def test_a_reference_that_is_lost_and_passed_on_is_refused(world: World) -> None:
+    """What is nullified is referred to itself: the change would go on, and nobody would count it."""
+    world.create("users", "id BIGINT PRIMARY KEY, created_at {instant}")
+    world.create("seats", f"id BIGINT PRIMARY KEY, {_refers('users', 'SET NULL')}, UNIQUE (parent)")
+    world.create("notes", "id BIGINT PRIMARY KEY, seat BIGINT, FOREIGN KEY (seat) REFERENCES seats (parent)")
+    with pytest.raises(
+        UnsafeTable, match=r"ON DELETE SET NULL, and .*notes.* refers to it; change that key first"
+    ):
+        world.policy("p", "users", cascades=["seats"])
+
+
 @on(*EACH_DATABASE)
 def test_the_tables_are_part_of_what_is_approved(shop: World) -> None:
     """Other cascades are another policy; a new trigger on a child voids the approval."""
