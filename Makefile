@@ -65,6 +65,7 @@ coverage: $(STAMP) ## Run every test and list the lines and branches of aegis/ t
 	failed=0; $(MEMORY:%=TMPDIR=%) COVERAGE_FILE=$(abspath $(TRACES))/.coverage $(BIN)/python -m coverage run $(TESTS) || failed=$$?; \
 	$(BIN)/python -m coverage combine --quiet $(TRACES); \
 	$(BIN)/python -m coverage report || failed=$$?; \
+	$(BIN)/python -m coverage json -q -o - | $(BIN)/python -m tests.branches || failed=$$?; \
 	exit $$failed
 
 SECONDS := 600
