@@ -1,6 +1,7 @@
 """Columns judged by names, types and structure: each rule of the classifier by its own small schema."""
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from aegis.catalog.facts import TableFacts, column, table
 from aegis.catalog.lexicon import lines
 from aegis.catalog.natures import Nature
 from aegis.catalog.rules import FAMILIES, found_in
-from aegis.catalog.types import Family, family_of, is_list, length_of
+from aegis.catalog.types import Family, family_of, is_list, length_of, spelled
 
 #: table → columns as `name:type`, the key first; `name:type>parent` is a foreign key.
 SCHEMA = {
@@ -378,7 +379,7 @@ def test_what_a_table_is(schema: dict[str, str], nature: Nature, reason: str) ->
     ],
 )
 def test_the_same_name_in_another_place(table_: str, column_: str, category: str | None) -> None:
-    """What a column holds follows from the kind of its table, from what stands beside a word, and its type."""
+    """What it holds follows from the kind of its table, from what stands beside a word, and from its type."""
     rest = {
         "users": PEOPLE["users"],
         "employees": "id:integer first_name:varchar last_name:varchar",
@@ -402,7 +403,7 @@ def test_what_cannot_be_told_is_for_a_person_to_look_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spelled", "family", "length"),
+    ("text", "family", "length"),
     [
         ("varchar(20)", Family.TEXT, 20),
         ("character varying(255)", Family.TEXT, 255),
@@ -419,10 +420,18 @@ def test_what_cannot_be_told_is_for_a_person_to_look_at() -> None:
         ("", Family.UNKNOWN, None),
     ],
 )
-def test_types_as_databases_spell_them(spelled: str, family: Family, length: int | None) -> None:
+def test_types_as_databases_spell_them(text: str, family: Family, length: int | None) -> None:
     """One family for each, with the room that it has."""
-    assert (family_of(spelled), length_of(spelled)) == (family, length)
-    assert is_list(spelled) == spelled.endswith("]")
+    assert (family_of(text), length_of(text)) == (family, length)
+    assert is_list(text) == text.endswith("]")
+
+
+def test_a_type_that_the_database_cannot_spell() -> None:
+    """Of another database, or of an extension: nothing is known of it."""
+    dialect, kind = sa.make_url("sqlite://").get_dialect()(), {"__visit_name__": "ODD"}
+    odd = type("ODD", (sa.types.TypeEngine,), kind)
+    assert spelled(sa.Text(), dialect) == "text"
+    assert spelled(odd(), dialect) == "unknown"
 
 
 def test_the_vocabulary_can_be_read() -> None:
