@@ -137,13 +137,13 @@ def import_labels(
         survey: the data source.
         text: the data map, with everything proposed.
         file: what it is called in a message.
-        labels: (table, column) → category; of tables and columns that are there.
+        labels: (table, column) → category; a column that is gone gets no proposal.
         origin: the tool.
 
     """
     known, reviewed, count = parse_map(text, file), Reviewed(text=text, file=file), 0
     for (label, column), category in sorted(labels.items()):
-        holding = _holding(known, label, column)
+        holding = _holding(known, label, column) if column in survey.decisions.get(label, {}) else None
         if holding is None or (holding.decided and holding.status != "proposed"):
             continue
         said = {

@@ -25,12 +25,9 @@ from aegis.datamap.edges import Edge
 from aegis.datamap.findings import Undecided
 from aegis.datamap.formats import write_yaml
 from aegis.datamap.model import NONE, TODO, UNKNOWN, Cataloged, Holding
-from aegis.datamap.names import spelled
 from aegis.datamap.reading import parse_map
 from aegis.datamap.starting import guess_subject
 
-#: Questions and answers in turn; a chain of references is as long as that at most.
-_ROUNDS: Final = 60
 _IDENTIFIERS: Final = {
     "user.contact.email": "email",
     "user.contact.phone_number": "phone",
@@ -68,16 +65,13 @@ def propose_map(survey: Survey) -> Map:
         label = subject["table"]
         row = row_of_person(survey, label)
         made.tables[label], made.reasons[label] = {"row": row.word}, row
-    for _ in range(_ROUNDS):
-        found = _lay(survey, made)
-        open_things = [item for item in found.undecided if item.kind != "unreached"]
-        before = repr((made.tables, made.subjects))
-        for item in open_things:
+    before = ""
+    # An answer adds something, or keeps rows that were to go; none takes anything back, so this ends.
+    while (now := repr(made.tables)) != before:
+        before, found = now, _lay(survey, made)
+        for item in found.undecided:
             _answer(survey, made, found, item)
-        _mend(survey, made, found)
-        if repr((made.tables, made.subjects)) == before:
-            break
-    _drop_unreached(survey, made)
+        _mend(made, found)
     return made
 
 
@@ -181,12 +175,11 @@ def _lay(survey: Survey, made: Map) -> Examination:
 
 def _answer(survey: Survey, made: Map, found: Examination, item: Undecided) -> None:
     """Write what the check asks for, with an answer where there is one."""
-    if not item.cure or item.kind in {"subject", "name", "strategy", "hook"}:
+    if not item.cure or item.kind in {"subject", "name", "strategy", "hook", "unreached"}:
         return
     read = yaml.safe_load(item.cure)
     for name, body in read.items() if isinstance(read, dict) else ():
-        if isinstance(body, dict):
-            _write(survey, made, (found, item), name, body)
+        _write(survey, made, (found, item), name, body)
 
 
 def _write(
@@ -198,8 +191,6 @@ def _write(
         row = row_for(survey, edge, kept=_is_kept(found, edge.parent))
         made.reasons[name] = row
         entry |= {"row": row.word, **({"via": body["via"]} if "via" in body else {}), **row.more}
-    elif "via" in body and "via" not in entry:
-        entry["via"] = body["via"]
     if "shared" in body and "shared" not in entry:
         entry["shared"] = "mask_own_columns"
     for column in body.get("columns", {}):
@@ -223,7 +214,7 @@ def _edge(found: Examination, item: Undecided) -> Edge | None:
     return next((edge for edge in edges if edge.label == item.what), None)
 
 
-def _mend(survey: Survey, made: Map, found: Examination) -> None:
+def _mend(made: Map, found: Examination) -> None:
     """Keep the rows to which rows that stay refer: their parent is anonymized and does not go."""
     for coverage in found.coverages.values():
         for edge in coverage.edges:
@@ -237,18 +228,8 @@ def _mend(survey: Survey, made: Map, found: Examination) -> None:
                     entry["row"] = "anonymize"
                     why = f"rows of {edge.child} stay and refer to it, so it stays too, without the person"
                     made.reasons[name] = Row(word="anonymize", sure=0.6, why=why)
-    del survey
 
 
 def _deciding(ways: Sequence[Edge], label: str) -> Iterator[str]:
     yield label
     yield from (edge.entry.name for edge in ways if edge.entry)
-
-
-def _drop_unreached(survey: Survey, made: Map) -> None:
-    """Leave out entries to which no way leads after all."""
-    for item in _lay(survey, made).undecided:
-        if item.kind == "unreached":
-            for name in (item.table, f"{item.table}.{item.what}", spelled(item.table)):
-                if name in made.tables and (name == item.table) == (not item.what):
-                    del made.tables[name]

@@ -102,10 +102,10 @@ class Body:
             return ()
         value = self._value(key)
         found = value if isinstance(value, list) else [value]
-        if not all(item != "" and type(item) in {str, int} for item in found):
+        if value is not None and not all(item != "" and type(item) in {str, int} for item in found):
             self.complain(key, " must be a text or a whole number, or a list of them")
             return ()
-        return tuple(map(str, found))
+        return tuple(map(str, found)) if value is not None else ()
 
     def pairs(self, key: str) -> list[Entry]:
         """Return the keys of a mapping below a key."""
@@ -114,9 +114,7 @@ class Body:
         return entries(self.parts[key].node, self.problems, f"{self.where}: {key}") or []
 
     def several(self, key: str) -> list[Entry]:
-        """Return the items of a list below a key, or the one value that stands in its place."""
-        if key not in self.parts:
-            return []
+        """Return the items of a list below a key that is there, or the one value that stands in its place."""
         entry = self.parts[key]
         if isinstance(entry.node, yaml.SequenceNode):
             return list(items(entry.node))

@@ -20,7 +20,7 @@ from aegis.datamap.findings import Kind, Undecided
 from aegis.datamap.formats import Entry, Problems
 from aegis.datamap.keeping import status_of
 from aegis.datamap.model import TODO, UNKNOWN, Cataloged, DataMap, Holding
-from aegis.datamap.names import meant
+from aegis.datamap.names import meant, spelled
 from aegis.db.catalog import Catalog, CatalogTable
 
 TABLE: Final = ("status", "kind", "columns")
@@ -109,7 +109,7 @@ def unmasked(
                     table=table.label,
                     what=f"column {holding.column}",
                     why=f"it holds {holding.category}, and has neither a strategy nor `preserve`",
-                    cure=f"{table.label}: {{columns: {{{holding.column}: {TODO}}}}}",
+                    cure=f"{spelled(table.label)}: {{columns: {{{spelled(holding.column)}: {TODO}}}}}",
                 )
 
 

@@ -85,7 +85,7 @@ def _beside_rejected(item: Undecided, datamap: DataMap) -> Undecided:
     """Point to the entry whose proposal was rejected: the decision is written there, not a second time."""
     name = item.cure.partition(":")[0].strip("'")
     rule = datamap.rejected.get(name)
-    if rule is None or item.line:
+    if rule is None:
         return item
     cure = "write what is to happen there, and status: accepted"
     why = f"{item.why}; its proposal was rejected in line {rule.line}: {cure}"

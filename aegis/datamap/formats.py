@@ -133,9 +133,7 @@ def value_of(node: yaml.Node, problems: Problems, where: str, depth: int = 0) ->
 
 
 def kind_of(node: yaml.Node) -> str:
-    """Return what a node is, in words."""
-    if isinstance(node, yaml.MappingNode):
-        return "a mapping"
+    """Return in words what a node is that is no mapping."""
     return "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
 
 

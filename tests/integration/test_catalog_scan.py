@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from aegis.catalog.decision import Verdict
 from aegis.catalog.scanning import Limits, TableScan, scan
+from aegis.catalog.survey import survey
 from aegis.db import probing
 from aegis.db.catalog import read_catalog
 from aegis.db.engines import looking, make_engine
@@ -236,6 +237,25 @@ def test_a_table_that_takes_too_long_is_told_and_the_others_go_on(
     assert (scans["empty_one"].sampled, scans["empty_one"].note) == (None, "sampling took longer than 0.1 s")
     assert verdicts(scans["empty_one"])["email"] == (Verdict.PERSONAL, "user.contact.email")
     assert (scans["people"].sampled, scans["people"].note) == (1, "")
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+def test_a_table_that_is_locked_is_told_and_the_others_go_on(app: sa.Engine, source: sa.Engine) -> None:
+    """It is judged without values, and nobody guesses what its whole numbers count."""
+    for name in ("tokens", "sessions"):
+        run(app, f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, token TEXT, expires_at BIGINT)")
+        run(app, f"INSERT INTO {name} VALUES (1, 'x', 1764300000000)")  # noqa: S608
+    limits = Limits(lock_ms=50)
+    with app.begin() as connection:
+        connection.exec_driver_sql("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
+        scans = found(source, limits=limits)
+        known = survey(source, "app", limits=limits)
+    assert {name: (scan.sampled, scan.note) for name, scan in scans.items()} == {
+        "empty_one": (0, ""),
+        "sessions": (1, ""),
+        "tokens": (None, "it was locked"),
+    }
+    assert known.units == {("sessions", "expires_at"): "ms"}
 
 
 def test_odd_names_and_every_type(kind: str, app: sa.Engine, source: sa.Engine) -> None:

@@ -12,6 +12,9 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
+from aegis.doctor.erasures import check_erasures
+from aegis.doctor.findings import Verdict
+from aegis.doctor.patient import Patient
 from aegis.errors import Refused, UnknownName, Unreachable
 from aegis.settings import CopySettings
 from api import audit, privacy
@@ -139,6 +142,10 @@ def test_copies_are_asked_and_confirmed(  # noqa: PLR0915 - one story
     change(world, "due_at = '2020-01-01 00:00:00' WHERE name <> 'index'")
     assert [(copy.request, copy.name) for copy in overdue_copies()] == [("one", "agency")]
     assert "overdue since 2020-01-01" in shown(capsys, "status", "one")
+    doctor = check_erasures(Patient(system=world.system, control_ready=True))
+    (late,) = [finding for finding in doctor if finding.verdict is Verdict.FAULT]
+    assert late.text.startswith("copy agency of request one was due 2020-01-01")
+    assert late.cure == "aegis erasure confirm one agency --actor YOU"
 
     audit.seal_audit_log()
     before = erasure_receipt("one")

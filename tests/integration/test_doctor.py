@@ -16,6 +16,7 @@ from aegis.doctor.findings import Finding, Found, Verdict, careful
 from aegis.doctor.indexes import check_indexes
 from aegis.doctor.log import check_log
 from aegis.doctor.patient import Patient
+from aegis.doctor.policies import check_policies
 from aegis.doctor.processes import check_beat
 from aegis.doctor.secrets import check_secrets
 from aegis.doctor.servers import check_clocks
@@ -24,9 +25,10 @@ from aegis.doctor.tables import check_tables
 from aegis.doctor.tenants import check_tenants
 from aegis.embedded import EmbeddedRedis
 from aegis.settings import CopySettings, SourceSettings
+from api import privacy
 from tests import oneperson
 from tests.pooler import Pooler
-from tests.worlds import DAY, EACH_DATABASE, UNTHROTTLED, World, on
+from tests.worlds import ACTOR, DAY, EACH_DATABASE, UNTHROTTLED, World, on
 
 Check = Callable[[Patient, str], Found]
 
@@ -71,11 +73,14 @@ class TestTables:
     @on("sqlite+postgresql")
     def test_a_slot_that_nobody_reads(self, world: World) -> None:
         """A replication slot that keeps more log than runs let is named, with what drops it."""
-        world.configure(throttle=replace(UNTHROTTLED, slot_megabytes=1e-6))
         world.all("SELECT pg_create_physical_replication_slot('forgotten', true)")
         try:
             world.safety_events()
             world.events(range(100), 1)
+            for most in (0, 1e6):
+                world.configure(throttle=replace(UNTHROTTLED, slot_megabytes=most))
+                assert told(look(world, check_tables), Verdict.FAULT) == [], "fewer than runs let it keep"
+            world.configure(throttle=replace(UNTHROTTLED, slot_megabytes=1e-6))
             texts = told(look(world, check_tables), Verdict.FAULT)
         finally:
             world.all("SELECT pg_drop_replication_slot('forgotten')")
@@ -129,6 +134,29 @@ class TestIndexes:
         ]
 
     @on("sqlite-one")
+    def test_rows_that_go_along_are_looked_for_too(self, world: World) -> None:
+        """Along a chain of foreign keys, however they are reached; a table that is gone needs no index."""
+        world.safety_events()
+        world.create(
+            "reports", "id INTEGER PRIMARY KEY, of BIGINT REFERENCES safety_events ON DELETE CASCADE"
+        )
+        world.create(
+            "pages",
+            "id INTEGER PRIMARY KEY, report BIGINT REFERENCES reports ON DELETE CASCADE, "
+            "event BIGINT REFERENCES safety_events ON DELETE CASCADE",
+        )
+        world.policy(approve=False, cascades=["reports", "pages"])
+        who = "each row that policy p deletes reads the whole table"
+        assert sorted(told(look(world, check_indexes), Verdict.NOTE)) == [
+            f"pages (event): {who}",
+            f"pages (report): {who}",
+            f"reports (of): {who}",
+        ]
+        world.execute("ALTER TABLE safety_events RENAME TO elsewhere")
+        assert told(look(world, check_indexes), Verdict.OK) != []
+        world.execute("ALTER TABLE elsewhere RENAME TO safety_events")
+
+    @on("sqlite-one")
     def test_a_large_table_is_a_fault(self, world: World) -> None:
         """From ten thousand rows on, what each deleted row looks for without an index."""
         world.safety_events()
@@ -178,6 +206,23 @@ class TestTenants:
             assert "it sees every tenant in safety_events" in found.text
             cure(world, found)
             assert told(look(world, check_tenants), Verdict.FAULT) == []
+        world.execute("ALTER TABLE safety_events NO FORCE ROW LEVEL SECURITY")
+        world.app.dispose()
+        assert told(look(world, check_tenants), Verdict.FAULT) == [], "no owner is there to see them"
+
+    @on("sqlite-one")
+    def test_a_tenants_own_key_tells_nobody_apart(self, world: World, tmp_path: Path) -> None:
+        """In other tables a column of that name is the key of something else."""
+        world.create("orgs", "id INT PRIMARY KEY, email {text}")
+        world.create("pages", "id INT PRIMARY KEY, title {text}")
+        (tmp_path / "m.yaml").write_text(
+            "subjects: {org: {table: orgs, key: id, tenant: id, identifiers: {email: email}}}\n"
+            "tables: {orgs: {row: anonymize, columns: {email: surrogate}}}\n"
+        )
+        source = replace(world.settings.sources["default"], datamap=tmp_path / "m.yaml")
+        world.configure(datasources={"default": source})
+        (text,) = told(look(world, check_tenants), Verdict.OK)
+        assert text == "1 table tells tenants apart; this database has no row security to look at"
 
     @on("sqlite+mariadb", "sqlite-one")
     def test_where_the_database_has_none(self, world: World) -> None:
@@ -203,6 +248,24 @@ def test_a_data_map_that_leaves_something_open(world: World, tmp_path: Path) -> 
     assert "users: column nickname" in text
     use(oneperson.MAP.replace("email: surrogate}", "email: surrogate, nickname: null}"))
     assert told(look(world, check_datamap), Verdict.OK) != []
+
+
+@on("postgresql-one")
+def test_a_policy_that_sees_what_a_tenants_session_sees(world: World) -> None:
+    """Whether it could run is told without a tenant, whose rows are hidden from whoever is none."""
+    world.safety_events()
+    world.execute("ALTER TABLE safety_events ENABLE ROW LEVEL SECURITY")
+    world.policy(tenant_column="tenant", tenant_session="app.tenant", approve=False)
+
+    def found() -> list[Finding]:
+        return list(check_policies(Patient(system=world.system, control_ready=True)))
+
+    assert told(found(), Verdict.NOTE) == ["policy p version 1 waits for approval"]
+    privacy.approve_retention_policy("p", ACTOR)
+    assert told(found(), Verdict.OK) == ["1 approved; their tables are as they were approved"]
+    world.execute("ALTER TABLE safety_events ALTER tenant TYPE TEXT")
+    (text,) = told(found(), Verdict.FAULT)
+    assert text.startswith("policy p stops: the table or its database changed since it was registered")
 
 
 @on("sqlite-one")

@@ -1,6 +1,7 @@
 """Columns judged by names, types and structure: each rule of the classifier by its own small schema."""
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from aegis.catalog.facts import TableFacts, column, table
 from aegis.catalog.lexicon import lines
 from aegis.catalog.natures import Nature
 from aegis.catalog.rules import FAMILIES, found_in
-from aegis.catalog.types import Family, family_of, is_list, length_of
+from aegis.catalog.types import Family, family_of, is_list, length_of, spelled
 
 #: table → columns as `name:type`, the key first; `name:type>parent` is a foreign key.
 SCHEMA = {
@@ -309,6 +310,86 @@ def test_whose_a_row_is_says_what_its_columns_hold(
     assert decision.verdict is (Verdict.PERSONAL if category else Verdict.NONE)
 
 
+PEOPLE = {"users": "id:integer email:varchar first_name:varchar last_name:varchar"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "nature", "reason"),
+    [
+        ({"build_logs": "id:integer message:text"}, Nature.THING, "it is a log that names nobody"),
+        ({"activity_logs": "id:integer message:text"}, Nature.LOG, "its name says 'log'"),
+        (
+            {"votes": "id:integer score:integer"},
+            Nature.THING,
+            "nobody is named whose behaviour it would be",
+        ),
+        ({"page_votes": "id:integer ip:varchar"}, Nature.BEHAVIOUR, "its name says 'vote'"),
+        ({"passports": "id:integer number:varchar"}, Nature.THING, "nobody is named whom it would identify"),
+        (
+            {"documents": "id:integer user_id:integer>users title:varchar", **PEOPLE},
+            Nature.CONTENT,
+            "its column user_id refers to a person",
+        ),
+        (
+            {"clients": "id:integer first_name:varchar"},
+            Nature.PERSON,
+            "its name says 'client', and it has columns that only people have",
+        ),
+        ({"clients": "id:integer plan:varchar"}, Nature.UNKNOWN, ""),
+        (
+            {"zorps": "id:integer name:varchar email:varchar"},
+            Nature.ORGANISATION,
+            "it has a name and an address, and nothing that only people have",
+        ),
+        # No hospital stands around it: no condition of a patient.
+        ({"conditions": "id:integer expression:text"}, Nature.UNKNOWN, ""),
+        ({"statuses": "id:integer label:varchar"}, Nature.THING, "its name says 'status'"),
+        ({"statuses": "id:integer body:text"}, Nature.CONTENT, "its name says 'status'"),
+        # A gymnast's.
+        ({"sessions": "id:integer trainer:varchar"}, Nature.ACTIVITY, "its name says 'session'"),
+        ({"sessions": "id:integer token:varchar"}, Nature.SESSION, "its name says 'session'"),
+    ],
+)
+def test_what_a_table_is(schema: dict[str, str], nature: Nature, reason: str) -> None:
+    """Its name counts as far as its columns and references bear it out; the reason is a sentence."""
+    first, context = next(iter(schema)), Context.of(tables(schema))
+    assert (context.natures[first], context.reasons[first]) == (nature, reason)
+
+
+@pytest.mark.parametrize(
+    ("table_", "column_", "category"),
+    [
+        # The name of the table before it says nothing more.
+        ("comments", "comment_approved:boolean", None),
+        # Where somebody works is told of employees; an order's department is its own.
+        ("employees", "department:integer>departments", "user.workplace"),
+        ("orders", "department:integer>departments", None),
+        ("notes", "xqz:text", "user.content.private"),
+        ("visits", "xqz:varchar", "user.behavior"),
+        ("visits", "xqz:boolean", None),
+        # A choice is one whatever stands behind it; a checksum is no text.
+        ("users", "marketing_consent_status:varchar", "user.privacy_preferences"),
+        ("posts", "gender_code:varchar", "user.demographic.gender"),
+        ("posts", "body:text", "user.content.public"),
+        ("posts", "body_checksum:varchar", None),
+        # Who did something, by the number of their row; by a text nobody knows what it is sorted by.
+        ("tasks", "sorted_by:integer", "user.unique_id"),
+        ("tasks", "sorted_by:varchar(20)", "user.unique_id"),
+        ("tasks", "sorted_by:text", None),
+    ],
+)
+def test_the_same_name_in_another_place(table_: str, column_: str, category: str | None) -> None:
+    """What it holds follows from the kind of its table, from what stands beside a word, and from its type."""
+    rest = {
+        "users": PEOPLE["users"],
+        "employees": "id:integer first_name:varchar last_name:varchar",
+        "tasks": "id:integer",
+    }
+    own = rest.get(table_, "id:integer user_id:integer>users")
+    schema = PEOPLE | {"departments": "id:integer name:varchar", table_: f"{own} {column_}"}
+    assert decide(schema)[f"{table_}.{column_.partition(':')[0]}"].category == category
+
+
 def test_a_table_of_people_is_known_by_its_columns() -> None:
     """Whatever it is called, in a language that nobody taught."""
     facts = tables({"zzz": "id:integer first_name:text last_name:text dob:date email:text note:text"})
@@ -322,7 +403,7 @@ def test_what_cannot_be_told_is_for_a_person_to_look_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spelled", "family", "length"),
+    ("text", "family", "length"),
     [
         ("varchar(20)", Family.TEXT, 20),
         ("character varying(255)", Family.TEXT, 255),
@@ -339,10 +420,18 @@ def test_what_cannot_be_told_is_for_a_person_to_look_at() -> None:
         ("", Family.UNKNOWN, None),
     ],
 )
-def test_types_as_databases_spell_them(spelled: str, family: Family, length: int | None) -> None:
+def test_types_as_databases_spell_them(text: str, family: Family, length: int | None) -> None:
     """One family for each, with the room that it has."""
-    assert (family_of(spelled), length_of(spelled)) == (family, length)
-    assert is_list(spelled) == spelled.endswith("]")
+    assert (family_of(text), length_of(text)) == (family, length)
+    assert is_list(text) == text.endswith("]")
+
+
+def test_a_type_that_the_database_cannot_spell() -> None:
+    """Of another database, or of an extension: nothing is known of it."""
+    dialect, kind = sa.make_url("sqlite://").get_dialect()(), {"__visit_name__": "ODD"}
+    odd = type("ODD", (sa.types.TypeEngine,), kind)
+    assert spelled(sa.Text(), dialect) == "text"
+    assert spelled(odd(), dialect) == "unknown"
 
 
 def test_the_vocabulary_can_be_read() -> None:
@@ -353,6 +442,17 @@ def test_the_vocabulary_can_be_read() -> None:
         assert 60 <= int(strength) <= 100
         assert all(phrase.strip() for phrase in phrases.split(",")), category
     assert any(place.rule.category == "user.contact.email" for place in found_in(("email",)))
+
+
+def test_words_in_another_order() -> None:
+    """A phrase fits in any order, unless it has a word that says something else the other way round."""
+
+    def found(*name: str) -> set[tuple[str, ...]]:
+        return {place.rule.phrase for place in found_in(name) if len(place.rule.phrase) == len(name)}
+
+    assert found("birth", "date") == found("date", "birth") != set()
+    assert found("reply", "to") == {("reply", "to")}
+    assert found("to", "reply") == set()
 
 
 @given(

@@ -4,6 +4,7 @@ import json
 from typing import Final
 
 import pytest
+import yaml
 
 from aegis.catalog.formats import csv, openmetadata
 from aegis.catalog.formats.labels import Label, Place, labels_of
@@ -94,6 +95,37 @@ def test_datahub_of_others_is_read() -> None:
     proposal = {"entityUrn": urn, "aspect": {"json": {"editableSchemaFieldInfo": fields}}}
     found = FORMATS["datahub"].read(json.dumps([proposal]), "f", PLACE, TABLES)
     assert found == {("users", "email"): "user.contact.email"}
+
+
+def test_datahub_patches_that_take_something_away() -> None:
+    """A tag that is removed, and a change of something else, say nothing of what a column holds."""
+    tag = "urn:li:tag:user.name"
+    changes = [
+        {"op": "remove", "path": f"/editableSchemaFieldInfo/email/globalTags/tags/{tag}"},
+        {"op": "add", "path": f"/customProperties/{tag}"},
+        {"op": "add", "path": f"/editableSchemaFieldInfo/id/globalTags/tags/{tag}"},
+    ]
+    urn = "urn:li:dataset:(urn:li:dataPlatform:postgres,app.public.users,PROD)"
+    proposal = {"entityUrn": urn, "aspect": {"value": json.dumps(changes)}}
+    found = FORMATS["datahub"].read(json.dumps([proposal]), "f", PLACE, TABLES)
+    assert found == {("users", "id"): "user.name"}
+
+
+def test_fides_of_others_is_read() -> None:
+    """Tables of other databases say nothing, nor fields without a category."""
+    fields = [{"name": "email", "data_categories": ["system", "user.name"]}, {"name": "id"}]
+    collections = [{"name": "users", "fields": fields}, {"name": "elsewhere", "fields": fields}]
+    text = json.dumps({"dataset": [{"fides_key": "app", "name": "app", "collections": collections}]})
+    assert FORMATS["fides"].read(text, "f", PLACE, TABLES) == {("users", "email"): "user.name"}
+
+
+def test_what_nobody_knows_has_no_category_there() -> None:
+    """Neither personal nor not; and a type that nobody told is left out."""
+    label = Label(table="users", column="blob", category="unknown", status="proposed")
+    fields = yaml.safe_load(FORMATS["fides"].write([label], PLACE))["dataset"][0]["collections"][0]["fields"]
+    assert fields == [{"name": "blob"}]
+    (column,) = json.loads(FORMATS["openmetadata"].write([label], PLACE))[0]["columns"]
+    assert column == {"name": "blob", "dataType": "UNKNOWN", "tags": []}
 
 
 def test_a_spreadsheet_takes_no_cell_for_a_formula() -> None:

@@ -49,6 +49,11 @@ def test_a_name_is_cut_into_words(name: str, expected: tuple[str, ...]) -> None:
         ("kod_pocztowy", ("code", "postcode")),
         ("postage", ("postage",)),
         ("catalog", ("catalog",)),
+        # In two ways: accesskey and word, too.
+        ("accesskeyword", ("access", "keyword")),
+        ("xqzzylog", ("xqzzy", "log")),
+        ("xqzzylogs", ("xqzzy", "log")),
+        ("xqzlog", ("xqzlog",)),
     ],
 )
 def test_words_stand_for_concepts(name: str, expected: tuple[str, ...]) -> None:

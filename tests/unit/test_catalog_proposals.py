@@ -1,6 +1,7 @@
 """What the catalog proposes: clocks, periods, tenants, conditions, masks, and a person's rows."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aegis.catalog import conditions
 from aegis.catalog.clocks import Meaning, meaning_of
+from aegis.catalog.files import import_labels, propose_files
 from aegis.catalog.maps import propose_map
 from aegis.catalog.proposals import Proposal, policy_name, propose_policies
 from aegis.catalog.scanning import Limits
@@ -17,6 +20,8 @@ from aegis.catalog.survey import Survey, survey
 from aegis.catalog.tenants import tenancy_of
 from aegis.catalog.units import unit_of
 from aegis.datamap.model import TODO
+from aegis.datamap.reading import parse_map
+from aegis.db.catalog import CatalogTable
 from aegis.db.engines import make_engine
 from aegis.retention.definition import NAME
 from aegis.settings import SourceSettings
@@ -136,6 +141,31 @@ class TestClocks:
         )
         assert "says no end" in why(found, "api_keys")
 
+    def test_what_the_database_computes_is_no_clock(self, look: Look) -> None:
+        """It is what another column says."""
+        columns = "created_at TIMESTAMP, expires_at TIMESTAMP AS (created_at + 1)"
+        found = look(f"CREATE TABLE user_sessions (id INTEGER PRIMARY KEY, token TEXT, {columns})")
+        assert one(found).words["timestamp_column"] == "created_at"
+
+    @pytest.mark.parametrize(
+        "table",
+        [
+            "user_sessions (id INTEGER PRIMARY KEY, token TEXT{})",
+            "access_log (id INTEGER PRIMARY KEY, ip_address TEXT{})",
+            "page_views (id INTEGER PRIMARY KEY, ip_address TEXT{})",
+            "carts (id INTEGER PRIMARY KEY{})",
+        ],
+    )
+    def test_a_table_without_a_clock(self, look: Look, table: str) -> None:
+        """Nothing is proposed; where its rows refer to others, those are as old."""
+        name = table.partition(" ")[0]
+        assert why(look(f"CREATE TABLE {table.format(', user_id INT')}"), name) == "no clock"
+        of = "CREATE TABLE things (id INTEGER PRIMARY KEY)"
+        found = look(
+            f"DROP TABLE {name}", of, f"CREATE TABLE {table.format(', thing_id INT REFERENCES things')}"
+        )
+        assert why(found, name) == "no clock; its rows are as old as those of things"
+
 
 class TestUnits:
     """Whole numbers since 1970."""
@@ -179,6 +209,46 @@ class TestPeriods:
         masks = {"ip_address": "truncate_ip"}
         expected = {"days": 90, "action": "anonymize", "delete_after_days": 275, "masks": masks}
         assert {key: made.words[key] for key in expected} == expected
+
+    def test_a_log_in_which_no_address_stands(self, look: Look) -> None:
+        """It goes after a year, and nothing is masked before."""
+        made = one(look("CREATE TABLE audit_log (user_id INT, action TEXT, created_at TIMESTAMP)"))
+        assert (made.words["days"], made.words["action"], made.name) == (365, "delete", "audit_log_old")
+        assert not {"masks", "delete_after_days"} & made.words.keys()
+
+    def test_what_people_did_to_get_in_is_a_log(self, look: Look) -> None:
+        """Although it says when it began and ended, as what people did does."""
+        times = "start_time TIMESTAMP, end_time TIMESTAMP, ip_address TEXT"
+        found = look(f"{PEOPLE})", f"CREATE TABLE access_log (user_id INT REFERENCES users, {times})")
+        (made,), _ = propose_policies(found)
+        assert found.natures["access_log"] == "activity"
+        assert (made.words["days"], made.words["masks"]) == (90, {"ip_address": "truncate_ip"})
+
+    @pytest.mark.parametrize(
+        ("table", "told"),
+        [
+            (
+                "votes (score INT, {})",
+                "what somebody marked or chose stays as long as they do, and goes with them",
+            ),
+            (
+                "wishlists (title TEXT, {})",
+                "a wish list lives as long as the person whose it is, and goes with them",
+            ),
+            (
+                "user_profiles (bio TEXT, {})",
+                "profile: it lives as long as the person whose it is, and goes with them",
+            ),
+            ("comments (deleted_at TIMESTAMP, {})", "deleted content in which nothing personal was found"),
+            ("comments (body TEXT, {})", "content: it lives as long as its author wants, and goes with them"),
+        ],
+    )
+    def test_what_goes_with_its_person(self, look: Look, table: str, told: str) -> None:
+        """Has no time of its own, and says why."""
+        found = look(
+            f"{PEOPLE})", f"CREATE TABLE {table.format('user_id INT REFERENCES users, created_at TIMESTAMP')}"
+        )
+        assert why(found, table.partition(" ")[0]) == told
 
     @pytest.mark.parametrize(
         "table",
@@ -232,6 +302,117 @@ class TestConditions:
         assert (made.words["filter"], made.words["timestamp_column"]) == ("is_deleted = TRUE", "updated_at")
 
 
+class TestChildren:
+    """What refers to rows that are to go."""
+
+    SESSIONS = "CREATE TABLE user_sessions (id INTEGER PRIMARY KEY, token TEXT, expires_at TIMESTAMP)"
+    OF = "INTEGER PRIMARY KEY, session_id INT REFERENCES user_sessions"
+
+    def test_rows_that_go_along_are_named(self, look: Look) -> None:
+        """By foreign keys that delete or change them, of children and of theirs, each once."""
+        found = look(
+            self.SESSIONS,
+            f"CREATE TABLE steps (id {self.OF} ON DELETE CASCADE)",
+            f"CREATE TABLE parts (id {self.OF} ON DELETE CASCADE,"
+            " step_id INT REFERENCES steps ON DELETE CASCADE)",
+            f"CREATE TABLE reports (id {self.OF} ON DELETE SET NULL)",
+            "CREATE TABLE pages (id INTEGER PRIMARY KEY, report_id INT REFERENCES reports ON DELETE CASCADE)",
+        )
+        made = one(found)
+        assert made.words["cascades"] == ["parts", "reports", "steps"]
+        assert "rows of parts, reports, steps go along by their foreign keys" in made.evidence
+
+    def test_rows_that_are_to_stay_keep_their_parents(self, look: Look) -> None:
+        """Orders are not deleted along with the sessions in which they were made."""
+        found = look(self.SESSIONS, f"CREATE TABLE orders (id {self.OF} ON DELETE CASCADE)")
+        assert why(found, "user_sessions") == "with its rows would go rows of orders, which are to stay"
+
+    def test_a_basket_goes_with_its_lines(self, look: Look) -> None:
+        """Although they are called like those of an order."""
+        found = look(
+            "CREATE TABLE carts (id INTEGER PRIMARY KEY, created_at TIMESTAMP, submitted_at TIMESTAMP)",
+            "CREATE TABLE cart_purchases (id INT, cart_id INT REFERENCES carts ON DELETE CASCADE)",
+        )
+        assert found.natures["cart_purchases"] == "order"
+        assert one(found).words["cascades"] == ["cart_purchases"]
+
+    def test_rows_without_a_clock_that_would_have_to_go_first(self, look: Look) -> None:
+        """Nothing is proposed for their parents either, nor for what waits for those."""
+        found = look(
+            self.SESSIONS,
+            f"CREATE TABLE refresh_tokens (id {self.OF}, token TEXT, expires_at TIMESTAMP)",
+            "CREATE TABLE steps (id INTEGER PRIMARY KEY, token_id INT REFERENCES refresh_tokens)",
+        )
+        told = "no clock for {}, which refers to it: its rows would have to go first"
+        assert why(found, "refresh_tokens") == told.format("steps")
+        assert why(found, "user_sessions") == told.format("refresh_tokens")
+
+    def test_policies_come_after_those_of_their_children(self, look: Look) -> None:
+        """Unless the children go along anyway."""
+        token = "token TEXT, expires_at TIMESTAMP"
+        found = look(
+            self.SESSIONS,
+            f"CREATE TABLE refresh_tokens (id {self.OF}, {token})",
+            f"CREATE TABLE reset_tokens (id {self.OF} ON DELETE CASCADE, {token})",
+        )
+        made = {each.table: each for each in propose_policies(found)[0]}
+        session = made["user_sessions"]
+        assert (session.words["after"], session.words["cascades"]) == (
+            ["refresh_tokens_ended"],
+            ["reset_tokens"],
+        )
+        assert "refresh_tokens refer to it: their rows have to go first" in session.evidence
+        assert (session.confidence, made["refresh_tokens"].confidence) == (0.63, 0.9)
+        assert not {"after", "cascades"} & made["refresh_tokens"].words.keys()
+
+
+class TestMasks:
+    """What is written over personal columns."""
+
+    def test_where_nothing_fits_a_person_is_asked(self, look: Look) -> None:
+        """What is computed cannot be written, and what is unique must not become the same in every row."""
+        columns = (
+            "nick TEXT AS (email), username TEXT NOT NULL UNIQUE, gender INTEGER NOT NULL, "
+            "street VARCHAR(20) NOT NULL UNIQUE, city VARCHAR(20) NOT NULL, last_login TIMESTAMP"
+        )
+        made = one(look(f"{PEOPLE}, {columns})"))
+        expected = {"nick": TODO, "username": "surrogate", "gender": TODO, "street": TODO, "city": "empty"}
+        assert {name: made.words["masks"][name] for name in expected} == expected
+        assert "masks: nothing that Aegis writes fits each of these columns: say what" in made.evidence
+
+
+class TestEnumerations:
+    """Words that a column can have say which rows are meant."""
+
+    @pytest.mark.parametrize(
+        ("words", "carts", "refused"),
+        [
+            (("open", "Ordered", "paid"), "state NOT IN ('Ordered', 'paid')", None),
+            (("new", "declined", "hired", "it's"), None, "state IN ('declined')"),
+            (("new", "old"), None, None),
+        ],
+    )
+    def test_baskets_and_applications(
+        self, words: tuple[str, ...], carts: str | None, refused: str | None
+    ) -> None:
+        """A basket that was ordered is an order; an application that was refused may go."""
+        columns: list[sa.Column[Any]] = [
+            sa.Column("kind", sa.Enum("a", "b")),
+            sa.Column("state", sa.Enum(*words)),
+        ]
+        table = CatalogTable(label="t", table=sa.Table("t", sa.MetaData(), *columns))
+        assert conditions.of_carts(table, []) == carts
+        assert conditions.of_refused(table) == refused
+
+    def test_a_flag_that_no_condition_can_read(self) -> None:
+        """Nothing is proposed that a policy would refuse."""
+        # As MariaDB's INTEGER(1).
+        kind = type("INTEGER", (sa.Integer,), {"display_width": 1})()
+        flag = sa.Column("is_deleted", kind)
+        table = CatalogTable(label="t", table=sa.Table("t", sa.MetaData(), flag))
+        assert conditions.of_deleted(table) is None
+
+
 class TestTenants:
     """Whose customer a row is."""
 
@@ -253,6 +434,15 @@ class TestTenants:
         tenancy = tenancy_of(found, "things")
         assert tenancy.column == column
         assert bool(tenancy.rivals) == (columns.count("_id INT") == 2)
+
+    def test_a_tenant_is_nobodys(self, look: Look) -> None:
+        """Its own table has no tenant column, whatever it refers to."""
+        found = look(
+            self.ORGS,
+            "CREATE TABLE workspaces (id INTEGER PRIMARY KEY, organisation_id INT REFERENCES organisations)",
+        )
+        tenancy = tenancy_of(found, "workspaces")
+        assert (tenancy.column, tenancy.rivals, tenancy.evidence) == (None, (), "")
 
     def test_disagreement_is_asked(self, look: Look) -> None:
         """The policy says TODO, and who speaks against whom."""
@@ -313,10 +503,141 @@ class TestRows:
         )
         assert (made["user_sessions"]["row"], made["orders"]["row"]) == ("anonymize", "retain")
 
+    def test_the_row_of_somebody_whose_health_is_in_it_is_asked(self, look: Look) -> None:
+        """What happens to a patient's row follows from the law, and is nobody's guess."""
+        made = propose_map(look(f"{PEOPLE}, diagnosis TEXT)"))
+        assert made.tables["users"]["row"] == TODO
+        assert made.reasons["users"].why.startswith("health data: the time follows from the law")
+
+    def test_baskets_go_and_orders_let_go_of_them(self, look: Look) -> None:
+        """A list is no business record; the order that came from it is, and names it no more."""
+        made = self.entries(
+            look,
+            "CREATE TABLE carts (id INTEGER PRIMARY KEY, user_id INT REFERENCES users)",
+            "CREATE TABLE orders (id INT PRIMARY KEY, cart_id INT REFERENCES carts, created_at TIMESTAMP)",
+        )
+        assert (made["carts"]["row"], made["orders"]["row"]) == ("delete", "nullify")
+
+    @pytest.mark.parametrize(
+        ("table", "row", "told"),
+        [
+            (
+                "gizmos (xqz TEXT, {} ON DELETE CASCADE)",
+                "delete",
+                "the schema deletes it along (ON DELETE CASCADE)",
+            ),
+            ("gizmos (xqz TEXT, {} ON DELETE SET NULL)", "nullify", "the row is somebody else's"),
+            ("products (title TEXT, {})", "nullify", "the row is somebody else's"),
+            ("friends (first_name TEXT, email TEXT, {})", TODO, "a row of another person"),
+            ("gizmos (phone TEXT, {})", "delete", "it refers to the person and holds something of them"),
+            ("gizmos (size INT, {})", "delete", "it is there by the person alone"),
+        ],
+    )
+    def test_of_what_kind_nothing_is_known(self, look: Look, table: str, row: str, told: str) -> None:
+        """The schema says what it would do with them, or what they hold says it."""
+        first, owner = table.partition(" ")[0], "user_id INT REFERENCES users"
+        made = propose_map(look(f"{PEOPLE})", f"CREATE TABLE {table.format(owner)}"))
+        assert made.tables[first]["row"] == row
+        assert made.reasons[first].why.startswith(told)
+
+    def test_rows_of_two_people(self, look: Look) -> None:
+        """While one of them stays, what is the other's is masked."""
+        two = "user_id INT REFERENCES users, owner_id INT REFERENCES users"
+        made = self.entries(look, f"CREATE TABLE votes (id INTEGER PRIMARY KEY, {two})")
+        assert made["votes"]["shared"] == "mask_own_columns"
+        assert (made["votes.user_id"]["row"], made["votes.owner_id"]["row"]) == ("delete", "delete")
+
+    def test_texts_that_are_keys_stay(self, look: Look) -> None:
+        """Whose customer a row is, and what it refers to, is no text of a person's."""
+        keys = "tenant_id TEXT, external_object_id TEXT, body TEXT, user_id INT REFERENCES users"
+        made = self.entries(look, f"CREATE TABLE comments (id INTEGER PRIMARY KEY, {keys})")
+        expected = {"tenant_id": "preserve", "external_object_id": "preserve", "body": "scrub_text"}
+        assert made["comments"]["columns"] == expected
+
+    def test_a_table_that_was_not_looked_at(self, look: Look) -> None:
+        """One that came into the schema meanwhile, and refers to a person: somebody is asked."""
+        found = look(
+            f"{PEOPLE})", "CREATE TABLE visits (id INTEGER PRIMARY KEY, user_id INT REFERENCES users)"
+        )
+        tables = {"users": found.table("users")}
+        earlier = replace(
+            found, catalog=replace(found.catalog, tables=tables), facts={"users": found.facts["users"]}
+        )
+        made = propose_map(earlier)
+        assert made.tables["visits"] == {"row": TODO, "via": "user_id"}
+        assert made.reasons["visits"].why == "the table could not be looked at"
+
+    def test_nobody_is_in_it(self, look: Look) -> None:
+        """A schema without persons has no subject, and nothing is reached."""
+        made = propose_map(look("CREATE TABLE products (id INTEGER PRIMARY KEY, title TEXT)"))
+        assert made.entries() == {"subjects": {}, "tables": {}}
+
+    @pytest.mark.parametrize(
+        "name", ["birth, date", "birth: date", "birth date #1", "{birth date}", "birth' date"]
+    )
+    def test_whatever_a_column_is_called(self, look: Look, name: str) -> None:
+        """A name that YAML would read otherwise is proposed as it stands in the schema."""
+        made = propose_map(look(f'{PEOPLE}, "{name}" DATE)'))
+        assert made.tables["users"]["columns"][name] == {"truncate_date": "year"}
+
+    def test_however_long_the_way(self, look: Look) -> None:
+        """A chain of references is followed to its end."""
+        steps = [
+            f"CREATE TABLE t{n} (id INTEGER PRIMARY KEY, of INT REFERENCES t{n - 1})" for n in range(1, 62)
+        ]
+        first = "CREATE TABLE t0 (id INTEGER PRIMARY KEY, user_id INT REFERENCES users)"
+        assert "t61" in self.entries(look, first, *steps)
+
     def test_whatever_is_personal_is_written_over(self, look: Look) -> None:
         """Dates too, for which the check would not ask by itself."""
         found = look(f"{PEOPLE}, birth_date DATE)")
         assert propose_map(found).tables["users"]["columns"]["birth_date"] == {"truncate_date": "year"}
+
+
+class TestImports:
+    """What another tool says of columns."""
+
+    def test_it_becomes_a_proposal(self, look: Look) -> None:
+        """With what would be written over the column; keys are left as they are."""
+        found = look(f"{PEOPLE}, nick TEXT, phone TEXT)")
+        labels = {
+            ("users", "nick"): "user.contact.phone_number",
+            ("users", "id"): "user.unique_id",
+            ("users", "phone"): "none",
+        }
+        text, count = import_labels(found, propose_files(found).datamap, "m", labels, "A tool")
+        made = parse_map(text, "m")
+        said = made.catalog["users"].columns
+        assert count == 3
+        assert {name: said[name].category for _, name in labels} == {
+            name: it for (_, name), it in labels.items()
+        }
+        assert {said[name].evidence[0] for _, name in labels} == {"A tool says so"}
+        assert made.rules["users"].columns["nick"] == "null"
+        assert "id" not in made.rules["users"].columns
+
+    def test_a_decision_stays(self, look: Look) -> None:
+        """What a person has accepted is not proposed again, nor what is written over it."""
+        found = look(f"{PEOPLE}, nick TEXT)")
+        text = propose_files(found).datamap.replace("status: proposed", "status: accepted")
+        labels = {("users", "nick"): "user.contact.phone_number", ("users", "none"): "user.name"}
+        assert import_labels(found, text, "m", labels, "A tool") == (text, 0)
+
+    def test_a_column_that_is_gone(self, look: Look) -> None:
+        """It still stands in the map, and nothing is proposed for it."""
+        text = propose_files(look(f"{PEOPLE}, nick TEXT)")).datamap
+        later = look("ALTER TABLE users DROP COLUMN nick")
+        assert import_labels(later, text, "m", {("users", "nick"): "user.name"}, "A tool") == (text, 0)
+
+
+def test_whoever_looks_is_told_how_far_it_is(look: Look, tmp_path: Path) -> None:
+    """Of each table, and how many there are."""
+    look("CREATE TABLE a (id INTEGER PRIMARY KEY)", "CREATE TABLE b (id INTEGER PRIMARY KEY)")
+    engine = make_engine(SourceSettings(url=f"sqlite:///{tmp_path / 'app.db'}"), own=False)
+    told: list[tuple[int, int]] = []
+    survey(engine, "app", on_table=lambda done, total: told.append((done, total)))
+    engine.dispose()
+    assert told == [(1, 2), (2, 2)]
 
 
 @given(st.text(min_size=1, max_size=200))

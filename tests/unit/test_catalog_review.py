@@ -82,6 +82,8 @@ def test_one_value_is_written_over() -> None:
     file = added(FILE)
     file.replace(("tables", "users", "columns", "email"), {"constant": "x"})
     assert file.text == FILE.replace("email: surrogate ", "email: {constant: x} ")
+    file.replace(("tables", "users", "columns", "phone"), "null")
+    assert "phone" not in file.text, "what is not there is not written over"
 
 
 @pytest.mark.parametrize("text", ["tables: {a: {row: delete}}\n", "tables: [a]\n", "tables: word\n"])

@@ -44,6 +44,8 @@ def test_a_value_is_told_by_its_form_or_its_check_digits(value: str, kind: str) 
             "+1 2",
             "12:30",
             "12345678A",
+            # No country has it.
+            "+000 1234567",
             "user@host",
         ),
     ],
@@ -127,3 +129,11 @@ def test_a_container_of_personal_keys_is_personal() -> None:
     keys = Findings(rows=9, values=9, valid={KEYS: 4, PERSONAL_KEYS: 2}, distinct=9)
     found = with_values(decided(Verdict.NONE), keys, Nature.THING)
     assert (found.verdict, found.category) == (Verdict.PERSONAL, "user.content.private")
+
+
+def test_documents_that_are_keyed_by_data_are_told() -> None:
+    """Their keys are no names of columns: the decision stays as it was."""
+    keyed = Findings(rows=9, values=9, valid={KEYS: 300}, distinct=9)
+    found = with_values(decided(Verdict.NONE), keyed, Nature.OWNED)
+    assert found.verdict is Verdict.NONE
+    assert found.evidence == ("its documents have 300 different keys: they are data themselves",)

@@ -259,6 +259,7 @@ REFUSED: dict[str, list[Any]] = {
     "a value stands where": ["1", "'x'", "null", "true", "done and true", "done or 1", "n = 1 or null"],
     "n is INTEGER, not a boolean": ["n", "done and n", "not n"],
     "IS TRUE needs a boolean": ["n is true", "note is not true"],
+    "IS is followed by NULL, TRUE or FALSE": ["n is 1", "n is m", "note is 'a'", "done is (true)"],
     "it has JSON": ["n is json"],
     "compared with NULL": ["n = null", "n <> null", "n in (1, null)", "n between null and 2", "null = n"],
     "compare it with a whole number": [
@@ -400,6 +401,18 @@ def test_a_one_byte_integer_is_a_flag_on_mariadb() -> None:
     assert is_flag(table.c.on)
     assert not is_flag(table.c.n)
     assert parse_condition('"on" = TRUE AND "on" IS NOT FALSE AND "on" = 1', table).columns == {"on"}
+
+
+@pytest.mark.parametrize("name", ["CITEXT", "SET"])
+def test_a_type_that_each_database_compares_in_its_own_way(name: str) -> None:
+    """Only whether it is there can be asked, although it is a text."""
+    kind = type(name, (sa.Text,), {"__visit_name__": name})()
+    table = sa.Table("t", sa.MetaData(), sa.Column("c", kind))
+    assert parse_condition("c IS NOT NULL", table).columns == {"c"}
+    with pytest.raises(
+        InvalidCondition, match=f"c is {name}, which a condition cannot compare; only IS NULL"
+    ):
+        parse_condition("c = 'a'", table)
 
 
 @pytest.mark.parametrize(

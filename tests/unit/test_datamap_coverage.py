@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aegis.datamap.coverage import Examination, examine
+from aegis.datamap.fides import read_dataset
+from aegis.datamap.formats import write_yaml
 from aegis.datamap.hooks import Anonymizer
 from aegis.datamap.model import ROWS, DataMap, Rule, Subject
 from aegis.datamap.reading import parse_map
@@ -133,6 +135,13 @@ class TestDecided:
     ) -> None:
         """Also where no decision would be asked for, or another entry has one."""
         assert found(laid(catalog, {name: entry})) == [("column", "users", f"column {column}")]
+
+    def test_conditions_of_a_way_and_of_its_table(self, catalog: Catalog) -> None:
+        """Both have to hold of a row."""
+        way = "{owner_id: users.id, when: owner_kind = 0 OR owner_kind = 2}"
+        examination = laid(catalog, {"owned": f"{{row: delete, via: {way}, when: label = 'x' OR id = 1}}"})
+        (edge,) = [e for e in examination.coverages["user"].edges if e.child == "owned"]
+        assert edge.when == "(owner_kind = 0 OR owner_kind = 2) AND (label = 'x' OR id = 1)"
 
     def test_masks_of_other_peoples_rows(self, catalog: Catalog) -> None:
         """The table's, where the way says nothing of columns; where those are somebody's own, it must say."""
@@ -319,6 +328,55 @@ class TestOpen:
         items = [item for item in laid(catalog, changed).undecided if item.kind == kind]
         assert any(why in f"{item.what} {item.why}" for item in items), items
 
+    @pytest.mark.parametrize(
+        ("name", "what", "line"),
+        [
+            ("items", "items.order_id → orders.id", 7),
+            ("orders.approver_id", "orders.approver_id → users.id", 6),
+        ],
+    )
+    def test_what_a_person_has_rejected(self, catalog: Catalog, name: str, what: str, line: int) -> None:
+        """It is decided in its own entry: the finding has that line, and no second entry to add."""
+        (item,) = laid(catalog, {name: "{status: rejected, row: delete}"}).undecided
+        assert (item.what, item.cure, item.line) == (what, "", line)
+        cure = "write what is to happen there, and status: accepted"
+        assert item.why.endswith(f"; its proposal was rejected in line {line}: {cure}")
+
+    def test_what_is_cataloged_and_not_there(self, catalog: Catalog) -> None:
+        """Tables and columns that are gone, each with its line and the nearest name."""
+        gone = ["user: {columns: {id: {category: none}}}", "users: {columns: {mail: {category: none}}}"]
+        text = "".join(f"{line}\n" for line in ("catalog:", *(f"  {entry}" for entry in gone)))
+        undecided = laid(catalog, subjects=text + SUBJECTS).undecided
+        assert [(item.kind, item.table, item.what, item.why, item.line) for item in undecided] == [
+            ("name", "user", "catalog", "there is no table user; did you mean users?", 2),
+            ("name", "users", "column mail", "there is no such column; did you mean email?", 3),
+        ]
+        assert {item.cure for item in undecided} == {"take it out of catalog:"}
+
+    def test_what_is_cataloged_and_not_decided(self, catalog: Catalog) -> None:
+        """A column that came new into a table that was accepted; one of which nobody knows what it holds."""
+        new = "{email: {status: proposed, category: user.name}, org_id: {category: unknown}}"
+        text = f"catalog:\n  users: {{status: accepted, columns: {new}}}\n"
+        told = {item.what: item.why for item in laid(catalog, subjects=text + SUBJECTS).undecided}
+        assert told == {
+            "column email": "user.name is proposed: say status: accepted, or rejected; "
+            "write it over first where it is wrong",
+            "column org_id": "nobody knows what it holds: name a category, or none",
+        }
+
+    def test_a_column_of_several_foreign_keys(self) -> None:
+        """It names none of them; all columns of one do."""
+        script = """CREATE TABLE users (id INT, org INT, PRIMARY KEY (org, id));
+            CREATE TABLE notes (id INT PRIMARY KEY, org INT, author INT, reader INT,
+            FOREIGN KEY (org, author) REFERENCES users, FOREIGN KEY (org, reader) REFERENCES users)"""
+        with sa.create_engine("sqlite://").connect() as connection:
+            for statement in script.split(";"):
+                connection.exec_driver_sql(statement)
+            catalog = read_catalog(connection)
+        text = "subjects: {user: {table: users, key: [org, id]}}\ntables:\n  notes: {row: delete, via: org}"
+        why = [item.why for item in examine(parse_map(text, "m"), catalog).undecided if item.kind == "name"]
+        assert why == ["org is part of several foreign keys; write the columns of the one that is meant"]
+
     def test_an_entry_that_only_keeps_is_left_alone(self, catalog: Catalog) -> None:
         """Retention's own words need no way to a person."""
         assert laid(catalog, {"apart": "{hold: id = 1}"}).decided
@@ -439,6 +497,29 @@ class TestFirstMap:
             first_map(catalog, "app", subject_table="orgz")
         rest = {name: table for name, table in catalog.tables.items() if name == "apart"}
         assert "table: TODO" in first_map(Catalog(tables=rest, references=()), "app")
+
+    @pytest.mark.parametrize(
+        ("kind", "said"), [("INET", 'truncate_ip or "null"'), ("JSONB", "json_set or json_delete")]
+    )
+    def test_a_column_whose_type_tells_what_it_may_hold(self, kind: str, said: str) -> None:
+        """Where its name says nothing."""
+        column = sa.Column("origin", type(kind, (sa.Text,), {"__visit_name__": kind})())
+        users = sa.Table("users", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), column)
+        tables = {"users": CatalogTable(label="users", table=users)}
+        assert f"origin: TODO  # {said}\n" in first_map(Catalog(tables=tables, references=()), "app")
+
+    def test_what_a_fides_file_knows_of_references(self, catalog: Catalog) -> None:
+        """In either direction; not those that the schema has anyway, nor those to what is not there."""
+        references = [
+            {"field": "users.id", "direction": "from"},
+            {"field": "users.nowhere", "direction": "from"},
+            {"field": "nowhere.id", "direction": "from"},
+            {"field": "apart.id", "direction": "to"},
+        ]
+        fields = [{"name": "user_id", "fides_meta": {"references": references}}]
+        text = write_yaml({"dataset": [{"collections": [{"name": "orders", "fields": fields}]}]})
+        edges = read_dataset(text, "f", catalog).edges
+        assert [edge.label for edge in edges] == ["apart.id → orders.user_id"]
 
     def test_a_subject_table_that_is_named_for_its_application(self) -> None:
         """The one to which most refer; a table between two others is none."""

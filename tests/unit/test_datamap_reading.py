@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from aegis.datamap.bodies import Body
 from aegis.datamap.formats import Problems, read_yaml, write_yaml
-from aegis.datamap.model import DataMap, Minimum, Rule, Subject, Via
+from aegis.datamap.keeping import keeping
+from aegis.datamap.model import DataMap, Keeping, Minimum, Rule, Subject, Via
 from aegis.datamap.reading import parse_map, read_map
 from aegis.datamap.vias import vias_of, written
 from aegis.errors import InvalidDataMap, InvalidFile
@@ -140,6 +141,15 @@ tables: {t: {row: TODO, via: TODO, hold: TODO, shared: TODO, columns: TODO, reas
             read_map(tmp_path / "latin")
 
 
+@pytest.mark.parametrize("text", ["", "# nothing yet\n\n", "tables: {other: {hold: a = 1}}"])
+def test_a_map_that_keeps_nothing(tmp_path: Path, text: str) -> None:
+    """Retention goes by it as by none: an empty file, comments, and what is said of other tables."""
+    (tmp_path / "m.yaml").write_text(text)
+    assert keeping(tmp_path / "m.yaml", "orders") == keeping(None, "orders") == Keeping()
+    (tmp_path / "m.yaml").write_text("tables: {shop.orders: {hold: a = 1}}")
+    assert keeping(tmp_path / "m.yaml", "orders") == Keeping(holds=("a = 1",))
+
+
 class TestRefusals:
     """Each fault names file, line, table, key and cure."""
 
@@ -197,6 +207,7 @@ class TestRefusals:
             ("{hold: a; b}", "table t: hold: condition refused: it has a second statement"),
             ("{when: [a]}", "table t: when must be a text, got a list"),
             ("{reason: &x y}", "anchors and aliases are not read"),
+            ("{status: TODO}", "table t: status is TODO; say proposed, accepted, rejected"),
         ],
     )
     def test_of_a_table(self, body: str, said: str) -> None:
@@ -216,6 +227,15 @@ class TestRefusals:
             ("subjects: {u: {table: t}}", "subject u: key is missing, such as {table: users, key: id}"),
             ("subjects: {u: {}}", "subject u: table is missing"),
             ("subjects: {u: {table: t, key: [1]}}", "subject u: key must be a name, or a list of names"),
+            ("subjects: {u: {table: t, key: a, ghost: [1.5]}}", "ghost must be a text or a whole number"),
+            (
+                "catalog: {t: {columns: {a: {category: none, confidence: high}}}}",
+                "catalog, table t, column a: confidence must be a number, got text",
+            ),
+            (
+                "catalog: {t: {columns: {a: {type: text}}}}",
+                "catalog, table t, column a: category is missing: a key of fideslang, none or unknown",
+            ),
             ("subjects: {u: {same_as: users.id}}", "same_as: expected datasource.table.column"),
             ("subjects: {u: {same_as: a.b.c, tenant: x}}", "subject u: tenant is a column of the subject's"),
             (
@@ -227,6 +247,20 @@ class TestRefusals:
     def test_of_a_file_and_a_subject(self, text: str, said: str) -> None:
         """The same of what stands above the tables."""
         assert any(said in problem for problem in faults(text))
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("subjects: {u: {table: t, key: a, ghost: }}", "subject u: ghost has no value"),
+            ("catalog: {t: {columns: {a: {category: none, confidence: }}}}", "confidence has no value"),
+            ("tables: {t: {until: }}", "table t: until has no value"),
+            ("subjects: {u: {table: t, key: }}", "subject u: key has no value"),
+        ],
+    )
+    def test_a_key_without_a_value(self, text: str, said: str) -> None:
+        """Is one fault, and not told again as a value of the wrong kind."""
+        (problem,) = faults(text)
+        assert f"{said}; give it one, or take the key out" in problem
 
     def test_all_at_once(self) -> None:
         """A map is mended in one go: every fault is told, in the order of the lines."""
