@@ -19,6 +19,7 @@ from aegis.erasure.acts import Act
 from aegis.erasure.people import key_values
 from aegis.erasure.portions import in_portions
 from aegis.erasure.rows import Group
+from aegis.erasure.sides import Link
 from aegis.erasure.tracing import Trace
 from aegis.errors import UnsafeTable
 from aegis.masking.keys import MaskKey
@@ -101,6 +102,22 @@ class Changes:
     def repeats(self, act: Act) -> bool:
         """Whether an act that is done again changes no row a second time."""
         return act.action not in {"anonymize", "retain"} or self._due(act) is not None
+
+    def waiting(self, act: Act) -> list[Group] | None:
+        """Return the groups of which rows have still to be changed; None where nobody can tell by looking.
+
+        Rows that were masked by an earlier slice are found again like any others, and the next one must not
+        spend its time on them.
+        """
+        if act.action not in {"anonymize", "retain"}:
+            return list(act.groups)
+        if (due := self._due(act)) is None:
+            return None
+        side, rows = self._trace.rows.side(act.table), dict[Link, int]()
+        for some in side.portions(act.groups):
+            found = self._connection.execute(side.groups(side.among([g.values for g in some]) & due))
+            rows |= {tuple(values): int(number) for *values, number in found}
+        return [replace(group, rows=rows[group.values]) for group in act.groups if group.values in rows]
 
     def left(self, act: Act) -> int:
         """Count the rows that an act has still to change; of masks that nobody can recognise, none."""
