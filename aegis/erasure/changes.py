@@ -210,13 +210,12 @@ class Changes:
         return values | self._hooked(act)
 
     def _hooked(self, act: Act) -> dict[str, sa.ColumnElement[Any]]:
-        table = self._table(act.table)
-        find = self._trace.catalog.find
         found: dict[str, sa.ColumnElement[Any]] = {}
-        for hook in self._trace.anonymizers:
-            owner = find(hook.table)
-            if act.action != "retain" and owner is not None and owner.label == act.table:
-                found |= hook.expressions(table)
+        if self._trace.coverage.tables[act.table].hooked(act.action):
+            for hook in self._trace.anonymizers:
+                owner = self._trace.catalog.find(hook.table)
+                if owner is not None and owner.label == act.table:
+                    found |= hook.expressions(owner.table)
         return found
 
     def _masks(self, act: Act) -> Masks:

@@ -1,15 +1,13 @@
-"""An erasure that is too large for one transaction: in batches, of which each stays done whatever ends the slice."""
+"""An erasure that is too large for one transaction: in batches, each of which stays done."""
 
-import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
 
-from aegis.datamap.hooks import Anonymizer
-from aegis.erasure import sweeping, tracing
+from aegis.erasure import sweeping
 from aegis.errors import Tampered
 from aegis.operations import claims
 from aegis.operations.states import State
@@ -101,7 +99,7 @@ def test_rows_that_the_application_takes_away_meanwhile(world: World, write: Wri
 
 @on(*EACH)
 def test_a_mask_that_nobody_can_recognise(world: World, write: Write) -> None:
-    """It is put on once, in one statement, however many passes and slices there are; nothing tells it again."""
+    """It is put on once, in one statement, however many passes and slices there are."""
     logs(world, "one", "amount INT")
     world.execute("UPDATE logs SET amount = 1000000")
     write(MAP + "  logs: {row: anonymize, via: who, columns: {amount: {noise: 100000}}}\n")
@@ -161,9 +159,8 @@ def test_a_slice_ends_between_two_batches(world: World) -> None:
 
 
 @on("sqlite+sqlite")
-def test_the_application_writes_after_each_look(
-    world: World, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("write")
+def test_the_application_writes_after_each_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the search finds and the map reaches goes too, in as many slices as it takes."""
     number = iter(range(100, 105))
     note = sweeping.note_executed
