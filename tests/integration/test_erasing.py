@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from aegis.datamap.hooks import Anonymizer
 from aegis.erasure import persons, sides, tracing
-from aegis.errors import Conflict, Denied, Refused, UsageError
-from aegis.operations import runs
+from aegis.errors import AegisError, Conflict, Denied, Passing, Refused, Tampered, UsageError
+from aegis.operations import claims, runs
 from aegis.settings import ErasureSettings
 from api import erasure, privacy
 from api.audit import get_audit_events
@@ -471,6 +471,45 @@ def test_the_kill_switch_and_approval(world: World) -> None:
     assert len(get_audit_events(action="erasure:approve")) == 1
     with pytest.raises(Refused, match="nothing to approve"):
         erasure.approve_erasure("one", ACTOR)
+
+
+@on("sqlite+sqlite")
+@pytest.mark.usefixtures("write")
+def test_the_log_that_cannot_be_written_to(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was changed is told, and that the log has not got it yet; a fault that passes is waited out."""
+    monkeypatch.setattr(claims, "backoff", lambda _tries: 0.0)
+    relay = world.system.relay.relay
+    faults: list[AegisError] = [Passing("locked"), Passing("locked")]
+
+    def late(datasource: str) -> Any:
+        if faults:
+            raise faults.pop(0)
+        return relay(datasource)
+
+    monkeypatch.setattr(world.system.relay, "relay", late)
+    done = anonymize_user(7, ACTOR, idempotency_key="one")
+    assert (done.status, faults) == ("done", [])
+    expect(world, done.rows)
+    for error in (Passing("locked"), Tampered("the journal was changed")):
+        faults.extend([error] * 5)
+        told = anonymize_user(7, ACTOR, idempotency_key="one")
+        assert (told.status, bool(told), told.rows, told.reason) == ("unrelayed", False, DONE, str(error))
+        assert len(faults) == (0 if isinstance(error, Passing) else 4)
+        faults.clear()
+    assert anonymize_user(7, ACTOR, idempotency_key="one")
+
+
+@on("sqlite+sqlite")
+@pytest.mark.usefixtures("write")
+def test_in_slices_in_one_process(world: World) -> None:
+    """Whoever waits for it gets it whole, however short a slice is."""
+    settings(world, single_transaction_rows=3)
+    world.configure(retention=replace(world.settings.retention, slice_seconds=0.0))
+    told: list[Mapping[str, int]] = []
+    done = anonymize_user(7, ACTOR, on_progress=told.append)
+    assert (done.status, done.rows) == ("done", DONE), done.reason
+    assert len(told) > 5
+    expect(world, DONE)
 
 
 @on(*TWO)
