@@ -12,6 +12,7 @@ from aegis.doctor.erasures import check_erasures
 from aegis.doctor.patient import Patient
 from aegis.erasure import parts
 from aegis.erasure.outcomes import Erasure
+from aegis.erasure.ownrows import joined
 from aegis.errors import InvalidDataMap, Refused, UnknownName, UsageError
 from aegis.operations.states import State, Waits
 from aegis.settings import CopySettings, ErasureSettings, SourceSettings
@@ -341,3 +342,15 @@ def test_asked_for_where_nobody_has_a_row_of_their_own(world: World) -> None:
         with pytest.raises(UsageError, match=r"subject visitor has no table in this data source.*app\.users"):
             ask(7, subject="visitor", datasource="clicks")
     assert world.everything() == before
+
+
+def test_further_names_are_kept_apart() -> None:
+    """What another source calls somebody is looked for once, and never written over another name."""
+    named = joined({"email": "a@x.org"}, "sales", {"email": "b@x.org", "name": "Anna"})
+    named = joined(named, "sales", {"email": "c@x.org", "name": "Anna"})
+    assert named == {
+        "email": "a@x.org",
+        "sales:email": "b@x.org",
+        "sales:name": "Anna",
+        "sales.2:email": "c@x.org",
+    }
