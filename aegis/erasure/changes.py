@@ -19,7 +19,6 @@ from aegis.erasure.acts import Act
 from aegis.erasure.people import key_values
 from aegis.erasure.portions import in_portions
 from aegis.erasure.rows import Group
-from aegis.erasure.sides import Link
 from aegis.erasure.tracing import Trace
 from aegis.errors import UnsafeTable
 from aegis.masking.keys import MaskKey
@@ -113,11 +112,12 @@ class Changes:
             return list(act.groups)
         if (due := self._due(act)) is None:
             return None
-        side, rows = self._trace.rows.side(act.table), dict[Link, int]()
+        side, waiting = self._trace.rows.side(act.table), list[Group]()
         for some in side.portions(act.groups):
             found = self._connection.execute(side.groups(side.among([g.values for g in some]) & due))
-            rows |= {tuple(values): int(number) for *values, number in found}
-        return [replace(group, rows=rows[group.values]) for group in act.groups if group.values in rows]
+            # As they are found now: of values that are equal to MariaDB, such as `A` and `a`, it shows any.
+            waiting += [replace(some[0], values=tuple(values), rows=int(rows)) for *values, rows in found]
+        return waiting
 
     def left(self, act: Act) -> int:
         """Count the rows that an act has still to change; of masks that nobody can recognise, none."""
