@@ -6,7 +6,7 @@ An edge is followed further where its decision leaves rows that are the person's
 others. `fail` ends an erasure. An edge that nobody decided leads no further; it is an error.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -19,6 +19,8 @@ from aegis.datamap.names import spelled
 CUT: Final[frozenset[Row]] = frozenset({"nullify", "reassign", "decorrelate"})
 #: Rows that stay, or go, as the person's own.
 FOLLOWED: Final[frozenset[Row]] = frozenset({"delete", "anonymize", "retain"})
+#: Rows that stay as the person's own.
+OWN: Final[frozenset[Row]] = frozenset({"anonymize", "retain"})
 CHOICES: Final = "delete, anonymize, nullify, reassign, decorrelate, retain or fail"
 
 
@@ -33,13 +35,14 @@ class Closure:
     implied: set[Place] = field(default_factory=set)
 
 
-def close(roots: Iterable[str], edges: Edges, rules: Rules) -> Closure:
+def close(roots: Iterable[str], edges: Edges, rules: Rules, people: Collection[str] = ()) -> Closure:
     """Follow every edge that leads from the subject's table to rows of the person.
 
     Args:
         roots: the labels of the subject's table here and, where it has one, in its other data source.
         edges: every edge of the source.
         rules: what the map says.
+        people: the labels of the tables of all kinds of people.
 
     """
     found = Closure(depths=dict.fromkeys(roots, 0))
@@ -53,7 +56,7 @@ def close(roots: Iterable[str], edges: Edges, rules: Rules) -> Closure:
                 found.depths[edge.child] = found.depths[parent] + 1
                 waiting.append(edge.child)
     _take_back(found)
-    _lend(found, rules, starts)
+    _lend(found, rules, starts.union(people))
     return found
 
 
@@ -78,13 +81,13 @@ def _take_back(found: Closure) -> None:
     ]
 
 
-def _lend(found: Closure, rules: Rules, starts: frozenset[str]) -> None:
+def _lend(found: Closure, rules: Rules, people: frozenset[str]) -> None:
     """Have the table's columns written over by ways whose own entry names none.
 
-    Only where no row stays as the person's own: the table's columns would be meant for those, and other
-    people's rows would lose what is theirs.
+    Only where no row stays as the person's own, or is another person: the table's columns would be meant for
+    those, and other people's rows would lose what is theirs.
     """
-    own = {edge.child for edge in found.edges if edge.row in {"anonymize", "retain"}} | starts
+    own = {edge.child for edge in found.edges if edge.row in OWN} | people
     found.edges[:] = [
         replace(edge, masks=rules.tables[edge.child].masks)
         if edge.row in CUT and not names_columns(edge) and edge.child in rules.tables.keys() - own

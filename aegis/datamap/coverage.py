@@ -5,7 +5,7 @@ with its decision. While anything is undecided nobody can be erased by the map: 
 an error.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from aegis.datamap.cataloged import misnamed, open_entries
@@ -95,8 +95,10 @@ def _beside_rejected(item: Undecided, datamap: DataMap) -> Undecided:
 def _cover(view: View, subject: Subject, subjects: Iterable[Subject]) -> Coverage:
     found = view.catalog.find(subject.table) if subject.table else None
     root = found.label if found else None
-    closure = close([label for label in (root, subject.home) if label], view.edges, view.rules)
-    tables = _reached(view, closure, root)
+    homes = [view.catalog.find(each.table) for each in subjects if each.table]
+    people = frozenset(home.label for home in homes if home)
+    closure = close([label for label in (root, subject.home) if label], view.edges, view.rules, people)
+    tables = _reached(view, closure, root, people)
     return Coverage(
         subject=subject,
         root=root,
@@ -123,7 +125,7 @@ def _tenants(
     return found
 
 
-def _reached(view: View, closure: Closure, root: str | None) -> dict[str, Reached]:
+def _reached(view: View, closure: Closure, root: str | None, people: Collection[str]) -> dict[str, Reached]:
     labels = dict.fromkeys([*([root] if root else []), *(edge.child for edge in closure.edges)])
     tables = {}
     for label in labels:
@@ -134,5 +136,6 @@ def _reached(view: View, closure: Closure, root: str | None) -> dict[str, Reache
             depth=0 if label == root else nearest,
             ways=ways,
             entry=view.rules.tables.get(label),
+            people=label in people,
         )
     return tables

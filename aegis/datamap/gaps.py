@@ -66,7 +66,7 @@ def _open_way(view: View, coverage: Coverage, edge: Edge) -> Iterator[Undecided]
     if _left_dangling(coverage, edge):
         yield _of_edge(edge, _dangling(edge), cure)
     if edge.child != coverage.root:
-        yield from _unsaid(view, edge)
+        yield from _unsaid(view, edge, coverage.tables[edge.child])
     if table is None:
         why = "the table cannot be described (no right to it, or a kind that is not read)"
         yield _of_edge(edge, why, "give Aegis's role the right to read it")
@@ -87,14 +87,18 @@ def _dangling(edge: Edge) -> str:
     )
 
 
-def _unsaid(view: View, edge: Edge) -> Iterator[Undecided]:
+def _unsaid(view: View, edge: Edge, reached: Reached) -> Iterator[Undecided]:
     """Ask which columns of other people's rows name the person, where the table's are meant for its own."""
     rule = view.rules.tables.get(edge.child)
     if edge.row not in CUT or edge.entry is None or edge.masks or names_columns(edge):
         return
-    if rule is None or rule is edge.entry or not rule.masks:
+    if rule is None or rule is edge.entry:
         return
-    columns = ", ".join(f"{spelled(name)}: {TODO}" for name in rule.masks)
+    hooked = view.hooked.get(edge.child, frozenset()) if reached.owned else frozenset()
+    masked = [*rule.masks, *sorted(hooked - rule.masks.keys())]
+    if not masked:
+        return
+    columns = ", ".join(f"{spelled(name)}: {TODO}" for name in masked)
     why = (
         f"these rows are other people's, and nothing is said of columns that {rule.name} masks in the "
         "person's own; give each a strategy, or `preserve`"

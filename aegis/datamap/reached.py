@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aegis.datamap.closure import FOLLOWED
+from aegis.datamap.closure import CUT, FOLLOWED, OWN
 from aegis.datamap.edges import Edge, Edges, Rules
 from aegis.datamap.model import DataMap, Row, Rule, Subject
 from aegis.db.catalog import Catalog
@@ -20,6 +20,8 @@ class Reached:
     ways: tuple[Edge, ...]
     #: What the map says of the table as a whole.
     entry: Rule | None
+    #: Whether its rows are people themselves, of this kind or another one.
+    people: bool = False
 
     @property
     def rows(self) -> frozenset[Row]:
@@ -31,6 +33,18 @@ class Reached:
     def followed(self) -> bool:
         """Whether rows of it are the person's, so that what refers to them is looked at too."""
         return bool(self.rows & FOLLOWED)
+
+    @property
+    def owned(self) -> bool:
+        """Whether rows of it stay somebody's own: what is said of its columns is meant for those."""
+        return self.people or bool(self.rows & OWN)
+
+    def hooked(self, action: Row) -> bool:
+        """Whether code of the application writes into rows to which that happens.
+
+        Into those that stay as the person's own, and other people's only where it cannot be meant for those.
+        """
+        return action == "anonymize" or (action in CUT and not self.owned)
 
 
 @dataclass(frozen=True, kw_only=True)

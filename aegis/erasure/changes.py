@@ -102,6 +102,23 @@ class Changes:
         """Whether an act that is done again changes no row a second time."""
         return act.action not in {"anonymize", "retain"} or self._due(act) is not None
 
+    def waiting(self, act: Act) -> list[Group] | None:
+        """Return the groups of which rows have still to be changed; None where nobody can tell by looking.
+
+        Rows that were masked by an earlier slice are found again like any others, and the next one must not
+        spend its time on them.
+        """
+        if act.action not in {"anonymize", "retain"}:
+            return list(act.groups)
+        if (due := self._due(act)) is None:
+            return None
+        side, waiting = self._trace.rows.side(act.table), list[Group]()
+        for some in side.portions(act.groups):
+            found = self._connection.execute(side.groups(side.among([g.values for g in some]) & due))
+            # As they are found now: of values that are equal to MariaDB, such as `A` and `a`, it shows any.
+            waiting += [replace(some[0], values=tuple(values), rows=int(rows)) for *values, rows in found]
+        return waiting
+
     def left(self, act: Act) -> int:
         """Count the rows that an act has still to change; of masks that nobody can recognise, none."""
         table, due = self._table(act.table), None
@@ -193,13 +210,12 @@ class Changes:
         return values | self._hooked(act)
 
     def _hooked(self, act: Act) -> dict[str, sa.ColumnElement[Any]]:
-        table = self._table(act.table)
-        find = self._trace.catalog.find
         found: dict[str, sa.ColumnElement[Any]] = {}
-        for hook in self._trace.anonymizers:
-            owner = find(hook.table)
-            if act.action != "retain" and owner is not None and owner.label == act.table:
-                found |= hook.expressions(table)
+        if self._trace.coverage.tables[act.table].hooked(act.action):
+            for hook in self._trace.anonymizers:
+                owner = self._trace.catalog.find(hook.table)
+                if owner is not None and owner.label == act.table:
+                    found |= hook.expressions(owner.table)
         return found
 
     def _masks(self, act: Act) -> Masks:

@@ -56,8 +56,6 @@ def rows_at_home(
 ) -> list[HomeRow]:
     """Return what other sources need of the own row of each of the people."""
     names = sorted({name for away in aways for name in away.columns})
-    if not names:
-        return []
     found, number = {}, len(who.columns)
     for where in who.wheres():
         query = sa.select(*who.columns, *[who.table.table.c[name] for name in names]).where(where)

@@ -145,12 +145,12 @@ class Execution:
             yield self._batch(found, partial(_do, item=item, anew=True), item, once, number)
             return
         name = f"{item.action}:{item.table}:{','.join(map(str, sorted(item.ways)))}:{item.own}"
-        if not self._repeats(found, item):
+        waiting = self._waiting(found, item)
+        if waiting is None:
             if name not in once:
                 once.add(name)
                 yield self._batch(found, partial(_do, item=item, anew=True), [item], once, number)
             return
-        waiting = list(item.groups)
         while waiting:
             size = self._pace.size
             if waiting[0].rows > size and found.catalog.tables[item.table].key:
@@ -185,8 +185,8 @@ class Execution:
     def _still(self, found: Trace, connection: sa.Connection) -> Counter[str]:
         return _left(Changes(connection, found, self._means), found)
 
-    def _repeats(self, found: Trace, act: Act) -> bool:
-        return self._read(lambda connection: Changes(connection, found, self._means).repeats(act))
+    def _waiting(self, found: Trace, act: Act) -> list[Group] | None:
+        return self._read(lambda connection: Changes(connection, found, self._means).waiting(act))
 
     def refuse_another_plan(self) -> None:
         """Refuse to go on by another plan than the one that was asked for.

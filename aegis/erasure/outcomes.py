@@ -128,15 +128,14 @@ def _carry_out(system: System, run_id: str, on_progress: OnProgress | None) -> E
 
 def _relay(system: System, datasource: str) -> None:
     """Move events into the log; a lock that another worker's batch has is waited out."""
-    for tried in range(PATIENCE):
+    for tried in range(PATIENCE - 1):
         try:
             system.relay.relay(datasource)
         except Passing:
-            if tried == PATIENCE - 1:
-                raise
             time.sleep(claims.backoff(tried))
         else:
             return
+    system.relay.relay(datasource)
 
 
 def standing(system: System, request_id: str) -> Erasure:

@@ -52,8 +52,6 @@ class People:
 
     def wheres(self) -> Iterator[sa.ColumnElement[bool]]:
         """Yield conditions that together are true of the rows that stand for them."""
-        if self.own is None:
-            return
         columns = self.columns
         for start in range(0, len(self.keys), _KEYS):
             some = self.keys[start : start + _KEYS]

@@ -8,6 +8,7 @@ to people. Nothing else of them is.
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -217,13 +218,18 @@ def _newest(trace: Trace, label: str, column: str, groups: Sequence[Group]) -> d
 def _moment(value: Any) -> dt.datetime | None:
     """Return a time as an instant: one without a zone is UTC, and a day ends at its midnight."""
     if isinstance(value, str):
-        try:
-            value = dt.datetime.fromisoformat(value)
-        except ValueError:
-            return None
+        value = _read(value)
     if isinstance(value, dt.datetime):
         return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
     return _at_midnight(value) + _DAY if isinstance(value, dt.date) else None
+
+
+def _read(text: str) -> dt.date | None:
+    """Return the day, or the time, that a text says; None where it says none."""
+    for reader in (dt.date.fromisoformat, dt.datetime.fromisoformat):
+        with suppress(ValueError):
+            return reader(text)
+    return None
 
 
 def _at_midnight(day: dt.date) -> dt.datetime:

@@ -95,7 +95,7 @@ def _step(coverage: Coverage, reached: Reached, action: Row, count: _Count, hook
     entries = [edge.entry for edge in edges if edge.entry] or ([reached.entry] if reached.entry else [])
     masks = _masks(action, edges, entries)
     written = {name: _told(spec) for name, spec in sorted(masks.items())}
-    if action not in {"delete", "fail", "retain"}:
+    if reached.hooked(action):
         written |= dict.fromkeys(sorted(hooked), HOOK)
     return Step(
         table=reached.table,

@@ -11,7 +11,7 @@ from aegis.datamap.closure import CUT
 from aegis.datamap.edges import Edge
 from aegis.datamap.groups import belongs
 from aegis.datamap.hooks import Anonymizer
-from aegis.datamap.model import Rule, Shared, Subject
+from aegis.datamap.model import Row, Rule, Shared, Subject
 from aegis.datamap.reached import Coverage, Reached
 from aegis.db import dialects
 from aegis.db.catalog import Catalog
@@ -167,7 +167,10 @@ class _Table:
             masked = edge.row in _MASKED or (edge.row == "delete" and self._shared("mask_own_columns"))
             specs |= edge.masks if masked else {}
         hooked: dict[str, sa.ColumnElement[Any]] = {}
-        for hook in self._anonymizers if self._reached.rows & (_MASKED - {"retain"}) else ():
+        done: set[Row] = {*self._reached.rows}
+        if self._shared("mask_own_columns"):
+            done.add("anonymize")
+        for hook in self._anonymizers if any(map(self._reached.hooked, done)) else ():
             owner = self._catalog.find(hook.table)
             if owner is not None and owner.label == self._reached.table:
                 hooked |= hook.expressions(self.table)

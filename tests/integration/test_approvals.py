@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from aegis.errors import Conflict, Refused, UnknownName, UsageError
 from aegis.operations import approvals, approvers
 from aegis.operations.signatures import ED25519, PublicKey
 from aegis.retention import policies
-from api import audit, privacy
+from aegis.settings import ErasureSettings
+from api import audit, erasure, privacy
+from tests import oneperson
 from tests.worlds import ACTOR, CANARY, DAY, World, on
 
 NOW = dt.datetime.now(dt.UTC)
@@ -197,6 +200,21 @@ class TestTwoPeople:
             anna.approves()
         assert berta.approves().state == "approved"
         assert world.enforce()["rows"] == 20
+
+    @on("sqlite+sqlite")
+    def test_an_erasure_waits_for_both(self, world: World, tmp_path: Path) -> None:
+        """The first signature leaves it waiting; with the second it goes on at once."""
+        oneperson.begin(world, tmp_path)
+        world.configure(approval="two-person", erasure=ErasureSettings(approval=True))
+        waiting = erasure.anonymize_user(7, ACTOR, idempotency_key="one")
+        assert waiting.status == "waiting"
+        for someone in (person(world, "anna"), person(world, "berta")):
+            assert not erasure.carry_out_erasure("one")
+            signature = someone.key.sign(erasure.erasure_message("one"))
+            erasure.approve_erasure("one", someone.name, digest=waiting.digest, signature=signature)
+        done = erasure.carry_out_erasure("one")
+        assert done, done.reason
+        oneperson.expect(world, done.rows)
 
     @on("sqlite-one")
     def test_a_claim_is_worth_nothing(self, world: World) -> None:

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import pytest
 
+from aegis import home
+from aegis.errors import Conflict
 from tests.shells import ADD, APPROVE, EXECUTE, Said, Shell, empty
 
 #: Stands in URLs, and must be seen nowhere.
@@ -264,3 +267,21 @@ def test_streams_that_are_closed_or_full(shell: Shell) -> None:
         full = piped(shell, "aegis --version > /dev/full")
         assert full.code == 4
         assert full.refusal == "aegis: the output cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("file", ["/srv/shop/tasks.py", None], ids=["a file", "no file"])
+def test_a_program_that_has_a_module_of_the_same_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str | None
+) -> None:
+    """The command does not take it for its own: it says where it is from and what to import, and ends."""
+    strange = ModuleType("tasks")
+    strange.__file__ = file
+    path = list(sys.path)
+    monkeypatch.setitem(sys.modules, "tasks", strange)
+    with pytest.raises(SystemExit) as ended:
+        home.main()
+    said = capsys.readouterr().err
+    assert said.startswith(f"aegis: a module 'tasks' from {file or 'elsewhere'} was imported before Aegis")
+    assert "import aegis.privacy" in said
+    assert ended.value.code == Conflict.exit_code
+    assert sys.path == path

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from aegis.doctor.erasures import check_erasures
 from aegis.doctor.findings import Verdict
 from aegis.doctor.patient import Patient
+from aegis.erasure import forgetting
 from aegis.errors import Refused, UnknownName, Unreachable
 from aegis.settings import CopySettings
 from api import audit, privacy
@@ -227,6 +229,32 @@ def test_what_is_not_asked_now_is_asked_later(
 
 
 @on("sqlite+sqlite")
+def test_what_does_not_fit_into_a_call(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time is up it goes no further; the next call goes on with the next person, or copy."""
+    begin(world, tmp_path)
+    receiver = Receiver()
+    elsewhere(world, lake=TASK, warehouse=TASK)
+    expect(world, anonymize_users([7, 8], ACTOR, idempotency_key="two").rows)
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(forgetting, "time", clock)
+
+    def send(task: str, queue: str, message: Mapping[str, Any]) -> None:
+        clock.now += world.settings.retention.slice_seconds
+        receiver.send(task, queue, message)
+
+    asked = list[tuple[int, list[int]]]()
+    for _ in range(4):
+        receiver.sent.clear()
+        count = ask_due_copies(send)
+        asked.append((count, [message["key"] for _, _, message in receiver.sent]))
+        assert [copy.reason for copy in erasure_status("two").copies] == [None, None]
+    assert sorted(asked) == [(0, [7]), (0, [7]), (1, [8]), (1, [8])]
+    assert ask_due_copies(send) == 0
+    assert all(copy.asked_at for copy in erasure_status("two").copies)
+
+
+@on("sqlite+sqlite")
 def test_a_copy_that_is_named_otherwise_since(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,6 +276,11 @@ def test_a_copy_that_is_named_otherwise_since(
     again(world)
     assert ask_due_copies(receiver.send) == 0
     assert "none cannot be read" in str(erasure_status("two").copies[0].reason)
+    (tmp_path / "none").write_text("\n", "utf-8")
+    again(world)
+    assert ask_due_copies(receiver.send) == 0
+    assert "none is empty; nothing was posted without" in str(erasure_status("two").copies[0].reason)
+    assert server.methods == ["POST"]
     elsewhere(world)
     again(world)
     assert ask_due_copies(receiver.send) == 0

@@ -12,20 +12,22 @@ from aegis.doctor.erasures import check_erasures
 from aegis.doctor.patient import Patient
 from aegis.erasure import parts
 from aegis.erasure.outcomes import Erasure
-from aegis.errors import InvalidDataMap, Refused, UnknownName
+from aegis.erasure.ownrows import joined
+from aegis.errors import InvalidDataMap, Refused, UnknownName, UsageError
 from aegis.operations.states import State, Waits
 from aegis.settings import CopySettings, ErasureSettings, SourceSettings
 from api import erasure
 from api.audit import get_audit_events, relay_journals
 from api.erasure import (
     anonymize_user,
+    anonymize_users,
     approve_erasure,
     carry_out_erasure,
     erasure_receipt,
     request_erasure,
     resume_erasure,
 )
-from tests.oneperson import begin, content, expect
+from tests.oneperson import MAP, begin, content, expect
 from tests.worlds import ACTOR, World, on
 
 #: Customers have a row of their own, whose key is that of the person at home; clicks have none.
@@ -285,3 +287,70 @@ def test_a_map_that_names_what_is_not_there(world: World, old: str, new: str, wh
     assert world.everything() == before
     world.configure(datasources={**world.settings.sources, "billing": replace(source, datamap=None)})
     assert erasure.recent_erasures() == []
+
+
+#: Customers who are people at home, by a number that not everybody there has; and people of its own.
+SALES: Final = """
+subjects:
+  buyer: {table: customers, key: number, same_as: app.users.number, identifiers: {email: email}}
+  clerk: {table: clerks, key: id, identifiers: {email: email}}
+tables:
+  customers: {row: anonymize, columns: {number: preserve, email: surrogate}}
+  clerks: {row: delete}
+"""
+
+
+@on("sqlite+sqlite")
+def test_who_is_there_under_a_number_of_their_own(world: World, tmp_path: Path) -> None:
+    """Whoever has none is nowhere else; what the others are called there is looked for; a clerk stays."""
+    write = begin(world, tmp_path)
+    world.execute("ALTER TABLE users ADD COLUMN number INT")
+    world.execute("UPDATE users SET number = 80 WHERE id = 8")
+    write(MAP.replace("columns: {org: preserve,", "columns: {org: preserve, number: preserve,"))
+    datamap = tmp_path / "sales.datamap.yaml"
+    datamap.write_text(SALES, encoding="utf-8")
+    own = "number INT PRIMARY KEY, email VARCHAR(90)"
+    tables = {"customers": own, "clerks": own.replace("number", "id")}
+    url = f"sqlite:///{tmp_path / 'sales.db'}"
+    world.add_source("sales", SourceSettings(url=url, datamap=datamap), tables)
+    world.insert("customers", [{"number": 80, "email": "buy@x.org"}, {"number": 90, "email": "other@x.org"}])
+    world.insert("clerks", [{"id": 80, "email": "clerk@x.org"}])
+
+    alone = erase(7)
+    assert alone, alone.reason
+    assert alone.elsewhere == ()
+    expect_home(world, alone)
+
+    done = anonymize_users([8, 9], ACTOR, datasource="app", idempotency_key="r1")
+    assert done, done.reason
+    assert [part.rows for part in done.elsewhere] == [{"anonymize:customers": 1}]
+    expect_home(world, done)
+    assert world.count("clerks", "email = 'clerk@x.org'") == 1
+    assert world.count("customers", "email = 'other@x.org'") == 1
+    relay_journals()
+    world.system.sequencer.seal()
+    searched = erasure_receipt("r1").body["searched"]["identifiers"]
+    assert {"email", "sales:email"} <= set(searched)
+
+
+@on("sqlite+sqlite")
+@pytest.mark.usefixtures("sources")
+def test_asked_for_where_nobody_has_a_row_of_their_own(world: World) -> None:
+    """It says in which data source the people have one, and nothing is changed."""
+    before = world.everything()
+    for ask in (anonymize_user, lambda key, **words: anonymize_users([key], **words)):
+        with pytest.raises(UsageError, match=r"subject visitor has no table in this data source.*app\.users"):
+            ask(7, subject="visitor", datasource="clicks")
+    assert world.everything() == before
+
+
+def test_further_names_are_kept_apart() -> None:
+    """What another source calls somebody is looked for once, and never written over another name."""
+    named = joined({"email": "a@x.org"}, "sales", {"email": "b@x.org", "name": "Anna"})
+    named = joined(named, "sales", {"email": "c@x.org", "name": "Anna"})
+    assert named == {
+        "email": "a@x.org",
+        "sales:email": "b@x.org",
+        "sales:name": "Anna",
+        "sales.2:email": "c@x.org",
+    }

@@ -20,6 +20,7 @@ import pytest
 import redis
 
 from aegis.embedded import EmbeddedPostgres, EmbeddedRedis
+from aegis.embedded import process as process_module
 from aegis.embedded import server as server_module
 from aegis.embedded.server import EmbeddedServer
 from aegis.errors import Busy, NotPrepared, OperationFailed, Refused
@@ -198,14 +199,63 @@ def test_auto_finds_a_server(tmp_path: Path) -> None:
     assert EmbeddedRedis(tmp_path).server.split()[0] in {"redis", "valkey"}
 
 
-def test_a_redis_that_cannot_read_the_data_is_refused(tmp_path: Path) -> None:
+def program(folder: Path, text: str) -> Path:
+    """Write a program that is called as Redis is."""
+    folder.mkdir()
+    made = folder / "redis-server"
+    made.write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+    made.chmod(0o700)
+    return made
+
+
+def test_a_redis_that_cannot_read_the_data_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server too old to see the existing append-only files does not start empty."""
-    server = redis_server(tmp_path, "redis")
-    if int(server.server.split()[1].split(".")[0]) >= 7:
-        pytest.skip(f"{server.server} reads these files")
-    (tmp_path / "appendonlydir").mkdir()
-    with pytest.raises(Refused, match="kind='valkey'"):
+    program(tmp_path / "bin", "echo Redis server v=6.2.14 sha=0 bits=64")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    server = EmbeddedRedis(tmp_path / "data", kind="redis")
+    (tmp_path / "data" / "appendonlydir").mkdir(parents=True)
+    with pytest.raises(Refused, match=r"a newer server than redis 6\.2\.14.*kind='valkey'"):
         server.start()
+    assert [path.name for path in (tmp_path / "data" / "appendonlydir").iterdir()] == []
+
+
+@pytest.mark.parametrize("text", ["exit 1", "echo what", "echo Valkey server v=8.0.0 sha=0"])
+def test_a_program_that_is_no_redis_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """What does not run, says nothing of itself or is another server is not started under that name."""
+    made = program(tmp_path / "bin", text)
+    monkeypatch.setenv("PATH", str(made.parent), prepend=os.pathsep)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(NotPrepared, match="no Redis server on this machine"):
+        _ = EmbeddedRedis(tmp_path / "data", kind="redis").server
+
+
+@pytest.mark.parametrize("kind", [EmbeddedRedis, EmbeddedPostgres])
+def test_before_it_is_started(tmp_path: Path, kind: type[EmbeddedServer]) -> None:
+    """It has neither a port nor a process, and says so; to kill or stop it is harmless."""
+    server = kind(tmp_path)
+    for what in ("port", "pid"):
+        with pytest.raises(NotPrepared, match=r"was not started yet: call start\(\) first"):
+            getattr(server, what)
+    server.kill()
+    server.stop()
+
+
+def test_a_child_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever does not go when asked is made to; and one that never answers is not waited for longer."""
+    deaf = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); signal.pause()"
+    )
+    with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
+        assert not process_module.wait_until(child, lambda: False, 0.05)
+        monkeypatch.setattr(process_module, "STOP_SECONDS", 0.05)
+        process_module.stop_child(child, signal.SIGTERM)
+        assert child.returncode == -signal.SIGKILL
 
 
 def test_a_missing_server_names_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

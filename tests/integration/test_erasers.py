@@ -161,3 +161,23 @@ def test_portions_that_are_done_are_not_called_again(
     assert (back.returned, bool(back.erasure)) == (3, True)
     assert keys(shop) == [[7], [8], [9]]
     expect(world, done.rows)
+
+
+@on("sqlite+sqlite")
+def test_what_was_not_finished_goes_on_in_slices(
+    world: World, shop: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who were not finished are asked about again, and nobody else, in as many slices as it takes."""
+    monkeypatch.setattr(erasers, "TOGETHER", 1)
+    run = erasure.request_erasure([7, 8, 9], "one", actor=ACTOR)
+    shop.ANSWERS.extend([Erased(done=False), Erased(done=False)])
+    found = erasure.advance_erasure(run)
+    assert (found["outcome"], keys(shop)) == ("waiting", [[7], [8], [9]])
+    with world.control.begin() as connection:
+        connection.exec_driver_sql("UPDATE aegis_runs SET not_before = NULL")
+    reports = [erasure.advance_erasure(run, 0.0)]
+    while reports[-1]["more"]:
+        reports.append(erasure.advance_erasure(run, 0.0))
+    assert (reports[0]["outcome"], reports[-1]["outcome"]) == ("more", "done")
+    assert keys(shop) == [[7], [8], [9], [7], [8]]
+    expect(world, erasure.erasure_status("one").rows)

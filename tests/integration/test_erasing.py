@@ -1,6 +1,7 @@
 """An erasure carried out on each database: everything of one person, and nothing of anybody else."""
 
 import datetime as dt
+import json
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,10 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
-from aegis.erasure import persons, sides
-from aegis.errors import Conflict, Denied, Refused, UsageError
-from aegis.operations import runs
+from aegis.datamap.hooks import Anonymizer
+from aegis.erasure import persons, sides, tracing
+from aegis.errors import AegisError, Conflict, Denied, Passing, Refused, Tampered, UsageError
+from aegis.operations import claims, runs
 from aegis.settings import ErasureSettings
 from api import erasure, privacy
 from api.audit import get_audit_events
@@ -108,6 +110,8 @@ def test_everything_of_one_person(world: World, most: int) -> None:
         mine = sa.text("SELECT sealed FROM aegis_erased_persons WHERE run = :run")
         (sealed,) = connection.execute(mine, {"run": done.run}).scalars()
     assert sealed is None
+    with pytest.raises(Refused, match=f"erasure {done.run} is over, and who it was about is not kept"):
+        persons.read(world.system, str(done.run))
     # What has to be retained is finished by another request, in which nobody is called anything.
     assert done.rest is not None
     later = runs.fetch(world.system, erasure.erasure_runs(done.rest["request"])[0])
@@ -194,6 +198,8 @@ def test_nobody_and_wrong_words(world: World) -> None:
     assert not nobody
     assert (nobody.status, nobody.run) == ("not_found", None)
     assert not anonymize_users([7, 4711], ACTOR)
+    with pytest.raises(UsageError, match="an erasure names at least one person"):
+        anonymize_users([], ACTOR)
     for words, error in (
         ({"user_id": 7, "tenant_id": "beta"}, Denied),
         ({"user_id": "seven"}, UsageError),
@@ -212,6 +218,104 @@ def test_nobody_and_wrong_words(world: World) -> None:
         erasure.plan_erasure(["7"]).digest,
     )
     assert world.everything() == before
+
+
+@on("sqlite+sqlite")
+def test_a_tenant_that_the_map_does_not_tell(world: World, write: Write) -> None:
+    """Who names a tenant is told to name its column in the data map, and nothing is changed."""
+    write(MAP.replace("tenant: org, ", ""))
+    before = world.everything()
+    for tried in (anonymize_user, lambda *words, **more: anonymize_users([words[0]], *words[1:], **more)):
+        with pytest.raises(
+            UsageError, match="subject user has no tenant column in the data map; add `tenant: "
+        ):
+            tried(7, ACTOR, tenant_id="acme")
+    assert world.everything() == before
+
+
+@on(*EACH)
+def test_a_reference_that_is_decided_alone(world: World, write: Write) -> None:
+    """An entry of one column is enough where there is nothing else to say of the table."""
+    write(MAP.replace("  visits: {row: delete, via: user_id}\n", "  visits.user_id: {row: delete}\n"))
+    assert erasure.plan_erasure(["7"]).objections == ()
+    done = anonymize_user(7, ACTOR)
+    assert (done.status, done.rows) == ("done", DONE), done.reason
+    expect(world, DONE)
+
+
+@on(*EACH)
+def test_a_reference_inside_of_a_document_is_taken_out(world: World, write: Write) -> None:
+    """The row and the rest of its document stay; nobody else's is written to."""
+    world.execute(
+        "UPDATE jobs SET payload = :it WHERE id = 1", it='{"by": {"user": 7, "at": "home"}, "n": 1}'
+    )
+    text = MAP.replace("jobs: {row: delete,", "jobs: {row: nullify, columns: {payload: preserve},")
+    write(text)
+    done = anonymize_user(7, ACTOR)
+    assert (done.status, done.rows.get("nullify:jobs")) == ("done", 2), done.reason
+    expect(world, done.rows)
+    found = {
+        row[0]: json.loads(row[1]) if isinstance(row[1], str) else row[1] for row in content(world, "jobs")
+    }
+    assert found == {1: {"by": {"at": "home"}, "n": 1}, 2: {"by": {}}, 3: {"by": {"user": 8}}, 4: {}}
+
+
+@on(*EACH)
+@pytest.mark.parametrize("most", [5_000, 3], ids=["at once", "in batches"])
+def test_what_code_of_the_application_writes(
+    world: World, write: Write, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """It is written into the person's rows that stay, not into retained ones, nor into anybody else's own."""
+    text = MAP.replace("columns: {org: preserve, email: surrogate}", "columns: {org: preserve}")
+    write(text)
+    hooks = [
+        Anonymizer(table="users", datasource=None, function=lambda _: {"email": sa.literal("nobody")}),
+        Anonymizer(table="issues", datasource=None, function=lambda _: {"title": sa.literal("gone")}),
+        Anonymizer(table="invoices", datasource=None, function=lambda _: {"buyer": sa.null()}),
+    ]
+    monkeypatch.setattr(tracing, "load_anonymizers", lambda *_: hooks)
+    settings(world, single_transaction_rows=most)
+    done = anonymize_user(7, ACTOR)
+    assert (done.status, done.rows) == ("done", DONE), done.reason
+    expect(world, DONE)
+    assert {row[0]: row[2] for row in content(world, "users")} == {
+        7: "nobody",
+        8: "b@example.com",
+        9: "c@x.org",
+    }
+    assert {row[0]: row[2] for row in content(world, "issues")} == {1: "gone", 2: "gone", 3: "x"}
+    assert content(world, "invoices") == ROWS["invoices"]
+    # It is recognised by looking: once more there is nothing to change.
+    assert anonymize_user(7, ACTOR).rows == {}
+
+
+@on(*TWO)
+def test_people_of_another_kind_who_refer_to_somebody(world: World, write: Write) -> None:
+    """They lose the reference and nothing else: what their table says is meant for their own erasure."""
+    world.execute("CREATE TABLE agents (id INT PRIMARY KEY, name VARCHAR(90))")
+    world.watch("agents")
+    world.insert("agents", [{"id": number, "name": "Anna"} for number in (1, 2, 3)])
+    world.execute("ALTER TABLE users ADD COLUMN agent INT REFERENCES agents (id)")
+    world.execute("UPDATE users SET agent = id - 6")
+    text = MAP.replace("\ntables:", "\n  agent: {table: agents, key: id}\ntables:") + (
+        "  agents: {row: anonymize, columns: {name: redact}}\n  users.agent: {row: nullify}\n"
+    )
+    write(text)
+    with pytest.raises(
+        Refused, match="these rows are other people's, and nothing is said of columns that users"
+    ):
+        anonymize_user(1, ACTOR, subject="agent")
+    write(
+        text.replace("users.agent: {row: nullify}", "users.agent: {row: nullify, columns: {email: preserve}}")
+    )
+    done = anonymize_user(1, ACTOR, subject="agent")
+    assert (done.status, done.rows) == ("done", {"nullify:users": 1, "anonymize:agents": 1}), done.reason
+    expect(world, done.rows)
+    assert [(row[2], row[4]) for row in content(world, "users")] == [
+        ("a@example.com", None),
+        ("b@example.com", 2),
+        ("c@x.org", 3),
+    ]
 
 
 @on(*TWO)
@@ -369,6 +473,45 @@ def test_the_kill_switch_and_approval(world: World) -> None:
         erasure.approve_erasure("one", ACTOR)
 
 
+@on("sqlite+sqlite")
+@pytest.mark.usefixtures("write")
+def test_the_log_that_cannot_be_written_to(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was changed is told, and that the log has not got it yet; a fault that passes is waited out."""
+    monkeypatch.setattr(claims, "backoff", lambda _tries: 0.0)
+    relay = world.system.relay.relay
+    faults: list[AegisError] = [Passing("locked"), Passing("locked")]
+
+    def late(datasource: str) -> Any:
+        if faults:
+            raise faults.pop(0)
+        return relay(datasource)
+
+    monkeypatch.setattr(world.system.relay, "relay", late)
+    done = anonymize_user(7, ACTOR, idempotency_key="one")
+    assert (done.status, faults) == ("done", [])
+    expect(world, done.rows)
+    for error in (Passing("locked"), Tampered("the journal was changed")):
+        faults.extend([error] * 5)
+        told = anonymize_user(7, ACTOR, idempotency_key="one")
+        assert (told.status, bool(told), told.rows, told.reason) == ("unrelayed", False, DONE, str(error))
+        assert len(faults) == (0 if isinstance(error, Passing) else 4)
+        faults.clear()
+    assert anonymize_user(7, ACTOR, idempotency_key="one")
+
+
+@on("sqlite+sqlite")
+@pytest.mark.usefixtures("write")
+def test_in_slices_in_one_process(world: World) -> None:
+    """Whoever waits for it gets it whole, however short a slice is."""
+    settings(world, single_transaction_rows=3)
+    world.configure(retention=replace(world.settings.retention, slice_seconds=0.0))
+    told: list[Mapping[str, int]] = []
+    done = anonymize_user(7, ACTOR, on_progress=told.append)
+    assert (done.status, done.rows) == ("done", DONE), done.reason
+    assert len(told) > 5
+    expect(world, DONE)
+
+
 @on(*TWO)
 def test_another_plan_than_the_one_asked_for(world: World, write: Write) -> None:
     """A map or a schema that changed in between stops it before the first row."""
@@ -453,10 +596,12 @@ def test_rows_are_moved_to_a_ghost(world: World, write: Write) -> None:
     """Reassigned rows belong to nobody; one that the ghost has already would clash and goes."""
     world.execute("INSERT INTO users VALUES (1, 'acme', 'nobody', NULL)")
     world.born("users", 1)
-    world.execute("CREATE TABLE likes (who INT REFERENCES users (id), what INT, UNIQUE (who, what))")
+    world.execute(
+        "CREATE TABLE likes (who INT REFERENCES users (id), what INT, at INT UNIQUE, UNIQUE (who, what))"
+    )
     world.watch("likes")
-    for who, what in ((1, 1), (7, 1), (7, 2), (8, 1)):
-        world.execute("INSERT INTO likes VALUES (:who, :what)", who=who, what=what)
+    for at, (who, what) in enumerate(((1, 1), (7, 1), (7, 2), (8, 1))):
+        world.execute("INSERT INTO likes VALUES (:who, :what, :at)", who=who, what=what, at=at)
     world.born("likes", 4)
     moved = MAP.replace("key: id,", "key: id, ghost: 1,") + "  likes: {row: reassign, via: who}\n"
     write(MAP + "  likes: {row: reassign, via: who}\n")
@@ -466,14 +611,14 @@ def test_rows_are_moved_to_a_ghost(world: World, write: Write) -> None:
     done = anonymize_user(7, ACTOR)
     assert done.rows == {**DONE, "reassign:likes": 1, "delete:likes": 1}
     expect(world, done.rows)
-    assert sorted(content(world, "likes")) == [(1, 1), (1, 2), (8, 1)]
+    assert sorted(content(world, "likes")) == [(1, 1, 0), (1, 2, 2), (8, 1, 3)]
     write(moved.replace("ghost: 1", "ghost: 2"))
     done = anonymize_user(8, ACTOR)
     assert done.status == "blocked"
     assert "the ghost of subject user is not in users" in str(done.reason)
     # Of two people at once who have the same, one row is moved and the other goes.
-    world.execute("INSERT INTO likes VALUES (8, 5)")
-    world.execute("INSERT INTO likes VALUES (9, 5)")
+    world.execute("INSERT INTO likes VALUES (8, 5, 8)")
+    world.execute("INSERT INTO likes VALUES (9, 5, 9)")
     world.born("likes", 2)
     write(moved)
     erasure.cancel_erasure(str(done.request), ACTOR)
@@ -482,7 +627,7 @@ def test_rows_are_moved_to_a_ghost(world: World, write: Write) -> None:
         done.reason
     )
     expect(world, done.rows)
-    assert sorted(content(world, "likes")) == [(1, 1), (1, 2), (1, 5)]
+    assert sorted(row[:2] for row in content(world, "likes")) == [(1, 1), (1, 2), (1, 5)]
 
 
 CIRCLE: Final = """
@@ -518,6 +663,34 @@ def test_rows_that_refer_to_each_other_in_a_circle(world: World, write: Write, m
     expect(world, done.rows)
     assert [row[0] for row in content(world, "posts")] == [4, 5]
     assert [row[0] for row in content(world, "users")] == [8, 9]
+
+
+@on("sqlite+postgresql", "sqlite+mariadb")
+def test_a_circle_of_columns_that_are_never_empty(world: World, write: Write) -> None:
+    """PostgreSQL deletes it in one statement; MariaDB cannot, changes nothing, and says what to do."""
+    pairs = (("wives", "husbands"), ("husbands", "wives"))
+    text = MAP
+    for table, _ in pairs:
+        world.execute(
+            f"CREATE TABLE {table} (id INT PRIMARY KEY, who INT REFERENCES users (id), mate INT NOT NULL)"
+        )
+        world.execute(f"INSERT INTO {table} VALUES (1, 7, 1), (2, 8, 2)")  # noqa: S608
+        world.born(table, 2)
+        text += f"  {table}: {{row: delete, via: who, shared: delete}}\n"
+        text += f"  {table}.mate: {{row: delete, shared: delete}}\n"
+    for table, other in pairs:
+        world.execute(f"ALTER TABLE {table} ADD FOREIGN KEY (mate) REFERENCES {other} (id)")
+    write(text)
+    done = anonymize_user(7, ACTOR)
+    expect(world, done.rows)
+    if world.dialect == "postgresql":
+        assert (done.status, done.rows["delete:wives"], done.rows["delete:husbands"]) == ("done", 1, 1)
+    else:
+        assert (done.status, done.rows) == ("blocked", {})
+        assert str(done.reason).startswith(
+            "rows of husbands, wives refer to each other in a circle by columns that are NOT NULL"
+        )
+    assert world.ids("wives") == world.ids("husbands") == ([2] if done else [1, 2])
 
 
 @on(*EACH)

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from aegis.datamap.hooks import Anonymizer
 from aegis.erasure import tracing
 from aegis.erasure.plan import Plan
-from aegis.errors import Denied, Refused, UnknownName, UsageError
+from aegis.errors import Denied, NotPrepared, Refused, UnknownName, UsageError
 from api.audit import get_audit_events
 from api.erasure import export_person, plan_erasure
 from cli import erasure
@@ -227,3 +227,44 @@ def test_everything_of_one_person_for_themselves(world: World, write: Write, tmp
     assert not (tmp_path / "nobody.json").exists()
     assert len(get_audit_events(action="erasure:export")) == 2
     assert (world.content("users"), world.content("messages")) == before
+
+
+@on(*EACH)
+def test_what_json_has_no_word_for(world: World, write: Write, tmp_path: Path) -> None:
+    """Days and times are ISO 8601, bytes are base64, exact numbers their digits, a set of words a list."""
+    kinds = {
+        "sqlite": ("DATE", "TIME", "BLOB", "NUMERIC(9,2)", "TEXT", "'b'", "X'00FF'"),
+        "postgresql": ("DATE", "TIME", "BYTEA", "NUMERIC(9,2)", "TEXT[]", "'{b}'", "'\\x00ff'"),
+        "mariadb": ("DATE", "DATETIME", "BLOB", "NUMERIC(9,2)", "SET('a','b')", "'b,a'", "X'00FF'"),
+    }
+    *types, words, octets = kinds[world.dialect]
+    names = ("day", "moment", "octets", "amount", "words")
+    columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
+    world.execute(f"CREATE TABLE things (owner INT REFERENCES users (id), {columns})")
+    moment = "2027-01-31 10:11:12" if world.dialect == "mariadb" else "10:11:12"
+    values = f"7, '2027-01-31', '{moment}', {octets}, 12.50, {words}"
+    world.execute(f"INSERT INTO things VALUES ({values})")  # noqa: S608
+    world.born("things", 1)
+    write(MAP + "  things: {row: delete, via: owner}\n")
+    file = tmp_path / "person.json"
+    export_person(["7"], file, actor=ACTOR)
+    (row,) = json.loads(file.read_text(encoding="utf-8"))["tables"]["things"]
+    assert (row["day"], row["octets"]) == ("2027-01-31", {"base64": "AP8="})
+    assert row["moment"] == moment.replace(" ", "T")
+    assert float(row["amount"]) == 12.5
+    assert row["words"] == {"sqlite": "b", "postgresql": ["b"], "mariadb": ["a", "b"]}[world.dialect]
+
+
+@on("sqlite+sqlite", "sqlite+postgresql")
+@pytest.mark.usefixtures("write")
+def test_a_source_in_which_aegis_has_no_tables_yet(world: World) -> None:
+    """There is no plan before that: it says which command its owner runs."""
+    world.unbalanced = "the journal is taken away"
+    schema = "aegis" if world.dialect == "postgresql" else None
+    for name in sa.inspect(world.app).get_table_names(schema=schema):
+        if "journal" in name:
+            world.execute(f"DROP TABLE {'aegis.' if schema else ''}{name}")
+    with pytest.raises(
+        NotPrepared, match="app has no journal; run `aegis migrate --datasource app` as its owner"
+    ):
+        plan_erasure(["7"])

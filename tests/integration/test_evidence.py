@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aegis.errors import UnknownName, UsageError
-from aegis.evidence import check
+from aegis.errors import Refused, UnknownName, UsageError
+from aegis.evidence import check, logged
 from aegis.evidence.folder import Gathered
+from aegis.evidence.scope import Scope
 from aegis.operations import approvers
 from aegis.operations.signatures import ED25519, PublicKey, read_public_key, read_signature
 from api import evidence, privacy
@@ -217,8 +218,8 @@ def test_a_person_long_after_their_erasure(tmp_path: Path) -> None:
 
 @on("sqlite+sqlite")
 @pytest.mark.usefixtures("busy")
-def test_what_cannot_be_meant_leaves_nothing(tmp_path: Path) -> None:
-    """A folder that is there, a span the wrong way round, an unknown policy or request: no folder."""
+def test_what_cannot_be_meant_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is there, a wrong span, an unknown policy or request, too many proofs: no folder."""
     now, folder = dt.datetime.now(dt.UTC), tmp_path / "evidence"
     with pytest.raises(UnknownName, match="no policy nothing"):
         gathered(folder, policy="nothing")
@@ -226,11 +227,32 @@ def test_what_cannot_be_meant_leaves_nothing(tmp_path: Path) -> None:
         evidence.gather_evidence(folder, start=now, end=now - DAY, actor=ACTOR)
     with pytest.raises(UnknownName, match="no request"):
         evidence.gather_evidence_of_request(folder, "nothing", actor=ACTOR)
+    with pytest.raises(UsageError, match="say from when to when, or which request or person"):
+        Scope(start=now)
+    with monkeypatch.context() as few:
+        few.setattr(logged, "MOST_PROOFS", 1)
+        many = r"more than the 1 that are proved.*--from"
+        with pytest.raises(Refused, match=many):
+            evidence.gather_evidence_of_person(folder, ["7"], actor=ACTOR)
     assert list(tmp_path.glob("*evidence*")) == []
     folder.mkdir()
     with pytest.raises(UsageError, match="name another folder"):
         gathered(folder)
     assert gathered(tmp_path / "one", policy="safety_30").erasures == 0
+
+
+@on("sqlite-one")
+def test_what_is_masked_first_and_deleted_later(world: World, tmp_path: Path) -> None:
+    """The table of art. 30 says both, and when."""
+    world.safety_events()
+    masks = {"email": "null"}
+    world.policy("p", action="anonymize", masks=masks, delete_after_days=400)
+    seal_audit_log()
+    gathered(tmp_path / "evidence")
+    (file,) = [path for path in (tmp_path / "evidence").rglob("*.csv") if "processing" in path.name]
+    with file.open(encoding="utf-8", newline="") as lines:
+        (row,) = csv.DictReader(lines)
+    assert row["then"] == "anonymize, deleted 400 days later"
 
 
 @on("sqlite-one")

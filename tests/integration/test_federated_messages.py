@@ -114,6 +114,29 @@ def test_places_that_are_stores(world: World, tmp_path: Path) -> None:
 
 
 @on("sqlite-one")
+def test_an_answer_in_a_file(world: World, asking: Service, tmp_path: Path) -> None:
+    """Without the place of the files the client says what to give it; a file that was changed is refused."""
+    asking.ask(LARGE, "large")
+    blind = Client(
+        asking.post,
+        workers_key=workers_public_key(world.system.worker_key),
+        key_file=tmp_path / "service.key",
+        database_url=world.settings.control.url,
+    )
+    with pytest.raises(UsageError, match="the answer is a file: give outputs="):
+        blind.result("large", timeout=0)
+    blind.close()
+    (name,) = files(world.settings.outputs_url)
+    file = Path(world.settings.outputs_url) / name
+    sealed = file.read_bytes()
+    file.write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
+    with pytest.raises(Tampered, match="is not what the workers wrote"):
+        asking.client.result("large", timeout=0)
+    file.write_bytes(sealed)
+    assert wire.encode(asking.client.result("large", timeout=0)[0]) == wire.encode(LARGE)
+
+
+@on("sqlite-one")
 def test_a_message_that_comes_again(world: World, asking: Service) -> None:
     """It is answered once: the row stays as it is, whatever comes with the same terms."""
     large = np.ones(100_000, dtype=np.float32)

@@ -1,6 +1,7 @@
 """What `aegis grants` prints is enough for everything, each of it is needed, and nothing else is possible."""
 
 import datetime as dt
+import importlib
 import itertools
 import json
 import re
@@ -13,6 +14,7 @@ from typing import Any, Final, get_args
 import pytest
 import sqlalchemy as sa
 
+from aegis.datamap.hooks import Anonymizer
 from aegis.db import faults, partitions, tending
 from aegis.db.faults import Fault
 from aegis.doctor.findings import Finding, Verdict, careful
@@ -451,3 +453,64 @@ def test_partitions_go_by_a_function_of_their_owner(world: World, monkeypatch: p
         assert "`aegis grants` prints a function" in str(privacy.preview_retention_policy("p").partitions)
         report = world.enforce()
         assert (report["rows"], report["partitions"]) == (10, {})
+
+
+@on(*SERVERS)
+def test_what_code_of_the_application_writes_is_granted(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hook's columns where it writes, and none where the rows go."""
+    grantworld.begin(world, tmp_path)
+    hooks = [
+        Anonymizer(table="issues", datasource=None, function=lambda t: {"title": t.c.id}),
+        Anonymizer(table="visits", datasource=None, function=lambda t: {"page": t.c.page}),
+        Anonymizer(table="drafts", datasource=None, function=lambda _: {"body": sa.null()}),
+    ]
+    path = world.settings.sources["app"].datamap
+    assert path is not None
+    without = needed(world.system, "app")
+    module = importlib.import_module("aegis.grants.needed")
+    monkeypatch.setattr(module, "load_anonymizers", lambda *_: hooks)
+    path.write_text(
+        grantworld.MAP.replace(", columns: {title: preserve}", "").replace(
+            "via: [a, b], columns: {body: null}, shared: mask", "via: [a, b], shared: mask"
+        )
+    )
+
+    def written(found: Grants, table: str) -> set[str]:
+        return {
+            column
+            for need in found.needs
+            if (need.right.privilege, need.right.name) == ("UPDATE", table)
+            for column in need.right.columns
+        }
+
+    found = needed(world.system, "app")
+    assert (written(without, "issues"), written(found, "issues")) == ({"solver"}, {"solver", "title"})
+    # Rows that go have nothing to be written, but where they are another person's too.
+    assert (written(found, "visits"), written(found, "drafts")) == (set(), {"body"})
+
+
+@on(*SERVERS)
+def test_a_map_of_no_people_asks_for_nothing(world: World, tmp_path: Path) -> None:
+    """One that only says what retention obeys adds no right to those of the policies."""
+    world.safety_events()
+    world.policy()
+    without = needed(world.system, "app")
+    (tmp_path / "m.yaml").write_text('tables:\n  safety_events: {hold: "id < 0"}\n', encoding="utf-8")
+    source = world.settings.sources["app"]
+    world.configure(datasources={"app": replace(source, datamap=tmp_path / "m.yaml")})
+    assert {need.right for need in needed(world.system, "app").needs} == {
+        need.right for need in without.needs
+    }
+
+
+@on("sqlite+postgresql")
+def test_rows_that_go_along_and_have_no_key(world: World) -> None:
+    """Nothing of them has to be read, for no hold can name one: only the right to delete them."""
+    world.create("parents", "id INT PRIMARY KEY, created_at {instant}")
+    world.create("children", "parent INT REFERENCES parents (id) ON DELETE CASCADE")
+    world.policy(table="parents", cascades=["children"])
+    found = needed(world.system, "app")
+    rights = {need.right.privilege for need in found.needs if need.right.name == "children"}
+    assert rights - {"MAINTAIN"} == {"DELETE", "SELECT"}

@@ -526,6 +526,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         "a boolean, a timestamp or a text",
     ),
     "a marker too short": (", masked VARCHAR(5)", {"marker_column": "masked"}, "takes 5 characters"),
+    "a marker that is unique": (", masked {text} UNIQUE", {"marker_column": "masked"}, "neither unique nor"),
     "a marker that is masked": (
         ", masked {text}",
         {"masks": {"masked": "null"}, "marker_column": "masked"},

@@ -105,6 +105,28 @@ def test_a_key_that_was_used_again(world: World, write: Write) -> None:
     assert replay(execute=True)[0][1:] == (0, 1)
 
 
+@on("sqlite+sqlite")
+def test_times_that_are_texts(world: World, write: Write) -> None:
+    """A column of texts says when a person came as well as any other; a text that is no time says nothing."""
+    world.execute("ALTER TABLE users ADD COLUMN born TEXT")
+    write(BORN.replace("columns: {org: preserve,", "columns: {org: preserve, born: preserve,"))
+    expect(world, anonymize_user(7, ACTOR).rows)
+    put_back(world)
+    later = (dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).isoformat()
+    for born, back in (("long ago", 0), (None, 0), (later, 0), ("2020-01-01", 1), (LONG_AGO.isoformat(), 1)):
+        world.execute("UPDATE users SET email = 'new@x.org', born = :born WHERE id = 7", born=born)
+        assert replay() == [(1, back, 0)], born
+
+
+@on(*EACH)
+def test_a_table_that_is_not_there_any_more(world: World, write: Write) -> None:
+    """Nobody is told that nobody is back where nobody was looked for."""
+    expect(world, anonymize_user(7, ACTOR).rows)
+    write(MAP.replace("table: users, key", "table: persons, key"))
+    with pytest.raises(UsageError, match="subject user: there is no table persons in app"):
+        replay()
+
+
 @on("sqlite+sqlite", "sqlite+postgresql")
 @pytest.mark.usefixtures("write")
 def test_a_source_that_was_restored(world: World, request: pytest.FixtureRequest, tmp_path: Path) -> None:

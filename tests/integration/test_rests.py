@@ -137,3 +137,27 @@ def test_blocked_before_it_had_a_plan(world: World, shop: Path) -> None:
     erasure.resume_erasure(rest, ACTOR)
     finished = carry_out_erasure(rest)
     assert (bool(finished), finished.rows) == (True, {"delete:items": 2, "delete:invoices": 2})
+
+
+@on("sqlite+sqlite", "sqlite+postgresql", "sqlite+mariadb")
+@pytest.mark.parametrize("kind", ["DATE", "VARCHAR(40)"])
+def test_the_day_of_an_invoice(world: World, shop: Path, kind: str) -> None:
+    """A day counts to its end, also where it is kept as text; of a text that is no time nobody can tell."""
+    world.execute(f"ALTER TABLE invoices ADD COLUMN day {kind}")
+    for number, days in ((1, 90), (2, 20), (3, 90)):
+        day = (NOW - days * DAY).date()
+        world.execute(
+            "UPDATE invoices SET day = :day WHERE id = :id",
+            day=world.value(day) if kind == "DATE" else day.isoformat(),
+            id=number,
+        )
+    shop.write_text(shop.read_text().replace("from: issued_at", "from: day").replace("P30D", "P10000D"))
+    first = anonymize_user(1, ACTOR)
+    expect(world, first.rows)
+    assert first.rest is not None
+    last = NOW.date() - 20 * DAY + 10_002 * DAY
+    assert first.rest["on"] == last.isoformat()
+    if kind != "DATE":
+        world.execute("UPDATE invoices SET day = 'some day' WHERE id = 2")
+        again = anonymize_user(1, ACTOR)
+        assert (bool(again), again.rest) == (True, None)

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from aegis.db.blocks import read_stretch
+from aegis.erasure import sweeping
 from aegis.erasure.tracing import looking
 from aegis.errors import Refused
 from aegis.operations import claims
@@ -201,3 +202,93 @@ def test_each_goes_its_own_way(
         ]
         assert [(hit["table"], hit["column"], hit["rows"]) for hit in left] == [("items", "what", 1)] * rows
     assert read["visits"] <= 4
+
+
+def wait_no_longer(world: World, queue: Queue) -> None:
+    """Send those that wait for others again, whose time has come."""
+    with world.control.begin() as connection:
+        connection.execute(sa.text("UPDATE aegis_runs SET not_before = NULL"))
+        waiting = sa.text("SELECT id FROM aegis_runs WHERE state = 'verifying' ORDER BY created_at")
+        queue.runs.extend(connection.execute(waiting).scalars())
+
+
+def outcomes(queue: Queue) -> Counter[str]:
+    """Work until nothing is left, and return how the slices ended."""
+    return Counter(queue.work())
+
+
+@on("sqlite+sqlite")
+def test_no_more_are_taken_along_than_fit(
+    world: World, tmp_path: Path, queue: Queue, read: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for three requests in a pass, five have two passes, and each comes to its own end."""
+    monkeypatch.setattr(sweeping, "REQUESTS", 3)
+    begin(world, tmp_path)
+    everybody = range(FIRST, FIRST + 5)
+    people(world, everybody)
+    queue.ask(*everybody)
+    assert outcomes(queue)["done"] == 3
+    assert read["visits"] == 1
+    wait_no_longer(world, queue)
+    assert set(outcomes(queue)) == {"done"}
+    assert read["visits"] == 2
+    assert {state for state, _ in states(world).values()} == {"done"}
+    for person in everybody:
+        found = erasure.erasure_status(str(person))
+        assert (found.status, found.rows) == ("done", EACH), found.reason
+        expect(world, found.rows)
+
+
+@on("sqlite+sqlite")
+def test_one_that_may_kill_its_worker_goes_alone(
+    world: World, tmp_path: Path, queue: Queue, read: Counter[str]
+) -> None:
+    """After several tries that ended without a word nobody is taken along, and the others have a pass."""
+    begin(world, tmp_path)
+    people(world, range(FIRST, FIRST + 3))
+    runs = put_off(queue, *range(FIRST, FIRST + 3))
+    with world.control.begin() as connection:
+        query = sa.text("UPDATE aegis_runs SET attempts = :tries WHERE id = :run")
+        tries = world.settings.operations.max_attempts // 2 + 1
+        connection.execute(query, {"tries": tries, "run": runs[2]})
+    assert queue.step()["outcome"] == "done"
+    assert [state for state, _ in states(world).values()].count("verifying") == 2
+    wait_no_longer(world, queue)
+    assert set(outcomes(queue)) == {"done"}
+    assert read["visits"] == 2
+    assert {state for state, _ in states(world).values()} == {"done"}
+    for person in range(FIRST, FIRST + 3):
+        expect(world, erasure.erasure_status(str(person)).rows)
+
+
+@on("sqlite+sqlite")
+def test_nobody_is_waited_for_too_long(
+    world: World, tmp_path: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose rows were changed a while ago is searched for, whoever may still come."""
+    begin(world, tmp_path)
+    people(world, range(FIRST, FIRST + 2))
+    monkeypatch.setattr(sweeping, "GATHER_SECONDS", 0.0)
+    queue.ask(FIRST, FIRST + 1)
+    assert queue.step()["outcome"] == "done"
+    assert outcomes(queue) == {"done": 1}
+    for person in (FIRST, FIRST + 1):
+        expect(world, erasure.erasure_status(str(person)).rows)
+
+
+@on("sqlite+sqlite")
+def test_several_rows_of_one_who_was_taken_along(world: World, tmp_path: Path, queue: Queue) -> None:
+    """Each of them is judged, and all that is theirs is told in their own report."""
+    begin(world, tmp_path)
+    people(world, range(FIRST, FIRST + 2))
+    world.insert("invoices", [{"region": FIRST, "id": 1, "buyer": FIRST}])
+    world.insert(
+        "items", [{"region": FIRST, "invoice": 1, "what": f"{n} for {FIRST}@example.com"} for n in (1, 2)]
+    )
+    queue.ask(FIRST, FIRST + 1)
+    assert outcomes(queue)["done"] == 2
+    for person, rows in ((FIRST, [2]), (FIRST + 1, [])):
+        found = erasure.erasure_status(str(person))
+        expect(world, {name: count for name, count in found.rows.items() if not name.startswith("retain")})
+        report = json.loads(json.loads(world.run_row(str(found.run))["report"])["text"])
+        assert [hit["rows"] for hit in report["searched"]["left"]] == rows

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from aegis.arguments import MOST, Long, door
+from aegis.arguments import MOST, Long, Parsed, door
 from aegis.errors import UsageError
 from api import archives, audit, budgets, privacy
 
@@ -57,6 +57,8 @@ def taking(
     names: Sequence[str] | None = None,
     mapping: Mapping[str, Any] | None = None,
     sure: bool = False,
+    raw: bytes = b"",
+    written: Parsed = "",
     anything: Any = None,
 ) -> dict[str, Any]:
     """Return what arrived."""
@@ -75,6 +77,8 @@ def taking(
         ({"names": ["a", "b"]}, ("a", "b")),
         ({"names": []}, ()),
         ({"mapping": {"a": 1}}, {"a": 1}),
+        ({"raw": b"\x00"}, b"\x00"),
+        ({"written": "  \0" + "x" * MOST}, "  \0" + "x" * MOST),
         ({"anything": 5}, 5),
     ],
     ids=str,
@@ -103,6 +107,10 @@ def test_what_fits_arrives(given: dict[str, Any], arrived: Any) -> None:
         {"mapping": "a"},
         {"sure": "no"},
         {"sure": 0},
+        {"raw": "text"},
+        {"raw": [1]},
+        {"written": b"bytes"},
+        {"written": 5},
     ],
     ids=str,
 )

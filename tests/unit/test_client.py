@@ -187,7 +187,12 @@ def test_nothing_shows_what_was_asked(tmp_path: Path) -> None:
         client.anonymize_user(user_id=CANARY, request_id="one")
     with pytest.raises(NotPrepared, match="workers_key=") as sealed:
         client.record_audit(action="a", actor=CANARY, target_type="user", target_id=1, details={"a": CANARY})
-    for error in (told.value, sealed.value):
+    key_file = tmp_path / "service.key"
+    new_client_key(key_file)
+    able = Client("redis://127.0.0.1:1/0", key_file=key_file, workers_key=workers_public_key(WORKER))
+    with pytest.raises(Unreachable, match="send the same id again") as away:
+        able.record_audit(action="a", actor=CANARY, target_type="user", target_id=1, details={"a": CANARY})
+    for error in (told.value, sealed.value, away.value):
         assert CANARY not in repr(error)
         assert "s3cr3t" not in repr(error)
         assert error.__cause__ is None

@@ -461,6 +461,25 @@ class TestHooks:
         (fault,) = [item for item in examine(datamap, catalog, [away]).undecided if item.kind == "hook"]
         assert "there is no table itms; did you mean items?" in fault.why
 
+    def test_they_are_not_meant_for_other_peoples_rows(self, catalog: Catalog) -> None:
+        """Where rows stay as the person's own, the check asks what becomes of a hook's columns in others'."""
+        hook = Anonymizer(table="messages", datasource=None, function=lambda _: {"body": sa.null()})
+        for columns, asked in (("", {"messages.receiver_id"}), (", columns: {body: preserve}", set())):
+            text = "".join(
+                f"  {name}: {entry}\n"
+                for name, entry in {
+                    **WHOLE,
+                    "messages": "{row: anonymize, via: sender_id}",
+                    "messages.receiver_id": f"{{row: nullify{columns}}}",
+                }.items()
+            )
+            examined = examine(parse_map(SUBJECTS + text, "m"), catalog, [hook])
+            named = {item.what.partition(" ")[0] for item in examined.undecided if item.table == "messages"}
+            assert named == asked
+            messages = examined.coverages["user"].tables["messages"]
+            assert messages.hooked("anonymize")
+            assert not messages.hooked("nullify")
+
     @pytest.mark.parametrize(("value", "said"), [("x", "no SQL expression for column label, but a str")])
     def test_what_they_may_not_give(self, catalog: Catalog, value: object, said: str) -> None:
         """A column that is not there, something else than SQL, or an error."""

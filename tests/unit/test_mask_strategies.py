@@ -193,3 +193,62 @@ def test_each_strategy_has_words() -> None:
     """Nobody has to read code to know what a strategy does, and what an outcome means."""
     assert WORDS.keys() == PLAIN.keys() | WITH_ARGUMENT.keys()
     assert OUTCOMES.keys() == set(get_args(Outcome))
+
+
+#: What: the type of a column, a strategy, what is said.
+UNFIT: dict[str, tuple[Any, Any, str]] = {
+    "a step of texts": (sa.Text, {"generalize": 5}, "generalize masks .*whole numbers"),
+    "noise in texts": (sa.Text, {"noise": 5}, "noise masks .*use null"),
+    "too much noise": (sa.Integer, {"noise": 2**41}, "so much noise cannot be made"),
+    "a subject that is a day": (
+        sa.Date,
+        {"shift_date": {"days": 5, "by": "day"}},
+        "day is date; a column of text or whole numbers says whose",
+    ),
+    "a word for a number": (sa.Numeric(4, 1), {"constant": "x"}, "holds decimal numbers"),
+    "an infinite number": (sa.Numeric, {"constant": "Infinity"}, "holds decimal numbers"),
+    "a word for a day": (sa.Date, {"constant": "some day"}, "holds dates"),
+}
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_what_no_column_of_a_kind_takes(what: str) -> None:
+    """It is said before any row is read, with what to do instead."""
+    kind, spec, said = UNFIT[what]
+    sa.Table("t", sa.MetaData(), column := sa.Column[Any]("v", kind), sa.Column("day", sa.Date))
+    assert re.search(said, strategy_of(spec).unfit(column) or "")
+
+
+def test_a_number_of_any_size_fits_where_the_column_says_none() -> None:
+    """NUMERIC without digits takes every number as it is written."""
+    column = sa.Column("v", sa.Numeric)
+    for number in ("0.000001", "-123456789012345678901234567890"):
+        assert strategy_of({"constant": number}).unfit(column) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "said"),
+    [
+        (sa.Integer, {"constant": "x"}, "does not take the constant any more"),
+        (sa.Integer, "default", "has no constant default any more"),
+        (
+            sa.Date,
+            {"shift_date": {"days": 5, "by": "who", "linkable": "research"}},
+            "no column 'who' beside the masked one",
+        ),
+    ],
+    ids=["constant", "default", "shift_date"],
+)
+def test_a_column_that_changed_since(kind: Any, spec: Any, said: str) -> None:
+    """A mask that the live column takes no longer is not put on by halves: the policy is registered again."""
+    sa.Table("t", sa.MetaData(), column := sa.Column[Any]("v", kind))
+    with pytest.raises(InvalidPolicy, match=f"{said}.*register the policy again"):
+        strategy_of(spec).expression(column, MaskKey(id="3", secret=bytes(32)))
+
+
+def test_a_mask_that_nobody_can_see_needs_a_marker() -> None:
+    """Without one nobody could tell which rows are due."""
+    table = sa.Table("t", sa.MetaData(), sa.Column("pay", sa.Integer), sa.Column("masked", sa.Boolean))
+    with pytest.raises(InvalidPolicy, match="whether pay is masked; name a marker_column"):
+        masks_of({"pay": {"noise": 5}}).due(table)
+    assert str(masks_of({"pay": {"noise": 5}}, "masked").due(table)) == "t.masked IS NULL"

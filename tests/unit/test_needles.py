@@ -212,3 +212,18 @@ def test_anchors_are_found_like_one_by_one(
         (start, text) for text in texts for start in range(len(block)) if block.startswith(text, start)
     }
     assert set(Anchors(texts).find(block)) == expected
+
+
+@pytest.mark.parametrize("text", ["+49 30 1", "+1 22", "030 12"])
+def test_a_number_too_short_to_be_anybodys(text: str) -> None:
+    """So few digits stand everywhere: only the number as it is written is looked for."""
+    assert [needle.number for needle in needles_of(0, {"phone": text})] == [None]
+
+
+def test_escapes_within_escapes_come_to_an_end() -> None:
+    """As deep as anybody escapes it is found; deeper than that it ends all the same."""
+    text = "anna@schmidt.example"
+    for depth in range(1, 12):
+        text = "".join(f"%{byte:02x}" for byte in text.encode()) if depth == 1 else quote(text)
+        assert depth > 5 or found(one("anna@schmidt.example"), text) is True
+        assert len(folded(text.encode())) <= len(text)
