@@ -46,24 +46,25 @@ def close(roots: Iterable[str], edges: Edges, rules: Rules, people: Collection[s
 
     """
     found = Closure(depths=dict.fromkeys(roots, 0))
-    starts, waiting = frozenset(found.depths), list(found.depths)
+    everybody, waiting = frozenset((*found.depths, *people)), list(found.depths)
     while waiting:
         parent = waiting.pop(0)
         for edge in edges.into(parent):
-            decided = _decided(edge, edges, rules, starts, found)
+            decided = _decided(edge, edges, rules, everybody, found)
             found.edges.append(decided)
             if decided.row in FOLLOWED and edge.child not in found.depths:
                 found.depths[edge.child] = found.depths[parent] + 1
                 waiting.append(edge.child)
     _take_back(found)
-    _lend(found, rules, starts.union(people))
+    _lend(found, rules, everybody)
     return found
 
 
-def _decided(edge: Edge, edges: Edges, rules: Rules, starts: frozenset[str], found: Closure) -> Edge:
+def _decided(edge: Edge, edges: Edges, rules: Rules, people: frozenset[str], found: Closure) -> Edge:
+    """Return an edge with its decision: its own, or that of its table, where that speaks of no people."""
     decided, rule = decide(edge, rules, edges.named), rules.tables.get(edge.child)
     spoken = any(column in edge.columns for column in rules.edges.get(edge.child, {}))
-    if decided.row or rule is None or rule.via or spoken or edge.is_self or edge.child in starts:
+    if decided.row or rule is None or rule.via or spoken or edge.is_self or edge.child in people:
         return decided
     if rule.action:
         found.implied.add(edge.place)
@@ -122,6 +123,9 @@ def open_edge(edge: Edge, edges: Edges, rules: Rules, *, alone: bool) -> Undecid
     elif table is None and not own:
         why = f"nobody has decided what happens to the rows that refer to {edge.parent}"
         cure = f"{spelled(edge.child)}: {{row: {TODO}, via: {via_of(edge)}}}" if alone else cure
+    elif alone:
+        why = f"these rows are people of another kind: say whether they go with those of {edge.parent}"
+        line = _line(table)
     else:
         why, line = "the table has another way in, and this one has no decision", _line(table)
     return Undecided(kind="edge", table=edge.child, what=edge.label, why=why, cure=cure, line=line)

@@ -136,6 +136,21 @@ class TestDecided:
         """Also where no decision would be asked for, or another entry has one."""
         assert found(laid(catalog, {name: entry})) == [("column", "users", f"column {column}")]
 
+    def test_people_of_another_kind_do_not_go_along_unsaid(self, catalog: Catalog) -> None:
+        """What a table's own entry says of people is meant for each of them: a way to them has its own."""
+        subjects = SUBJECTS.replace("{user:", "{org: {table: orgs, key: id}, user:")
+        whole = {
+            "orgs": "{row: anonymize, columns: {name: 'null'}}",
+            "users.boss_id": "{row: nullify, columns: {email: preserve}}",
+        }
+        told = laid(catalog, whole, subjects)
+        assert found(told) == [("edge", "users", "users.org_id → orgs.id")]
+        assert "people of another kind" in told.undecided[0].why
+        assert told.undecided[0].cure == "users.org_id: {row: TODO}"
+        told = laid(catalog, {**whole, "users.org_id": "{row: anonymize}"}, subjects)
+        assert found(told) == []
+        assert next(edge.row for edge in told.coverages["org"].edges if edge.child == "users") == "anonymize"
+
     def test_conditions_of_a_way_and_of_its_table(self, catalog: Catalog) -> None:
         """Both have to hold of a row."""
         way = "{owner_id: users.id, when: owner_kind = 0 OR owner_kind = 2}"
