@@ -140,6 +140,9 @@ def test_details_travel_sealed_and_are_recorded_once(at: Shop, seeing: Client) -
     (event,) = audit.get_audit_events(action="custom:note")
     assert event["details"] == {**DETAILS, "share": "0.5"}
     assert event["actor"] == WHO
+    with client(at.redis.url) as looking:
+        # Else the last of them could be told after the refusal, of another child.
+        wait_until(lambda: not (looking.llen("audit") or looking.hlen("unacked")), "all three are done")
     at.client.record_audit(**words, details={"other": 1}, request_id="note-1")
     wait_until(lambda: at.client.status("note-1").state == "failed", "the refusal")
     assert (
