@@ -3,9 +3,9 @@
 Without it the child would be killed in mid-run at the end of the grace. Nothing is lost by that either, but
 the next worker would have to wait until the lease has ended.
 
-Celery would do all of its end where the signal interrupts the main thread: in the middle of anything, such
-as sending an event under a lock that the end needs as well. Here the signal is noted, and the end begins when
-the main thread asks for it, between two things.
+Celery would do all of its end where the signal interrupts the main thread, in the middle of anything: with
+half of a task written to a child, which waits for the rest, it would wait for that child. Here the signal is
+noted, and the end begins when the main thread asks for it, between two things.
 
 And ending at all: where Redis goes at the same time, Celery would try to reach it again for ever.
 """
