@@ -151,17 +151,19 @@ def _place(connection: sa.Connection, size: int, ids: Sequence[str]) -> None:
     connection.execute(sa.insert(AuditLeaf), rows)
 
 
+_MOST: Final = sa.bindparam("most", type_=sa.Integer)
+
+
 def _waiting() -> sa.Select[str, bytes]:
     query = sa.select(AuditPending.id, AuditLog.entry).join(AuditLog, AuditLog.id == AuditPending.id)
-    return query.order_by(AuditPending.id).limit(sa.bindparam("most", type_=sa.Integer))
+    return query.order_by(AuditPending.id).limit(_MOST)
 
 
 def _taking() -> sa.Select[bytes]:
-    # The LIMIT keeps each entry a search by its id: a join may read every entry that there ever was.
-    first = sa.select(AuditPending.id).order_by(AuditPending.id).limit(sa.bindparam("most", type_=sa.Integer))
-    ids = first.cte("ids")
-    entry = sa.select(AuditLog.entry).where(AuditLog.id == ids.c.id).limit(1).lateral("found")
-    waiting = sa.select(ids.c.id, entry.c.entry).join_from(ids, entry, sa.true()).cte("waiting")
+    # The inner LIMIT keeps each entry a search by its id: a join may read every entry that there ever was.
+    entry = sa.select(AuditLog.entry).where(AuditLog.id == AuditPending.id).limit(1).lateral("found")
+    taken = sa.select(AuditPending.id, entry.c.entry).join_from(AuditPending, entry, sa.true())
+    waiting = taken.order_by(AuditPending.id).limit(_MOST).cte("waiting")
     place = sa.func.row_number().over(order_by=waiting.c.id) + sa.bindparam("size", type_=sa.BigInteger) - 1
     placed = sa.insert(AuditLeaf).from_select(["leaf", "id"], sa.select(place, waiting.c.id)).cte("placed")
     gone = sa.delete(AuditPending).where(AuditPending.id == waiting.c.id).cte("gone")

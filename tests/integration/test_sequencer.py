@@ -148,6 +148,21 @@ class TestSealing:
         assert seal_audit_log().leaves == 0
         assert newest(world) == before
 
+    def test_marks_without_an_event_hinder_nothing(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """More of them than a portion has, before all others, by another hand: what is there is sealed."""
+        world.unbalanced = "marks without an event stand in the queue"
+        seal_audit_log()
+        monkeypatch.setattr(sequencer, "PORTION", 3)
+        with world.control.begin() as connection:
+            marks = [{"id": f"0190a0b0-0000-7000-8000-{number:012}"} for number in range(7)]
+            connection.execute(sa.insert(AuditPending), marks)
+        for number in range(5):
+            note(number)
+        assert seal_audit_log().leaves == 5
+        check_tree(world)
+
     def test_portions(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """More than one portion is sealed in several transactions, and is one tree."""
         seal_audit_log()
