@@ -74,9 +74,9 @@ _BULK: Final = "at 5,000 rows at once it is faster than the goal expects: its ra
 _SCALAR: Final = "the plan, the subkey and the cipher of a release, which one number pays alone"
 _STALL: Final = (
     "a batch aims at 50 ms however many rows there are, the raw DELETE takes longer the more there are: "
-    "the goal is one for larger tables"
+    "at 4,000,000 rows it was 35"
 )
-_SEARCH: Final = "so does the plainest search, strpos alone: the second line of its table"
+_SEARCH: Final = "the plainest search, strpos alone, misses it here too: the second line of its table"
 _HASHING: Final = (
     "reading and hashing alone, the first line of its table, take most of the time that the goal leaves"
 )

@@ -185,9 +185,8 @@ def test_an_opening_is_in_utc_wherever_the_machine_is(monkeypatch: pytest.Monkey
     assert shown == [f"2024-03-31T{hour}:00:00+00:00" for hour in ("00", "01", "01")]
 
 
-def test_a_window_that_does_not_come() -> None:
-    """Whoever asks when it opens hears that it does not within two weeks; and what is shut has closed."""
-    # On every day of these weeks the zone's clocks skip nothing: only a window of no day at all stays shut.
+def test_what_is_shut_has_closed_and_what_is_always_open_does_not() -> None:
+    """A window that is shut closes at once; one of all day and night does not within two weeks."""
     noon = dt.datetime(2026, 5, 20, 12, tzinfo=UTC)
     assert closes_at(["20:00-22:00"], "UTC", noon) == noon
     assert closes_at(["00:00-24:00"], "UTC", noon) is None
